@@ -1,0 +1,260 @@
+"""`catalog`: check, rebuild, back up and copy the records; list events; upgrade the schema."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataguard.catalog import checking, maintenance
+from dataguard.catalog.repository import Catalog
+from dataguard.catalog.upgrade import upgrade as upgrade_schema
+from dataguard.errors import CatalogDamagedError, ConflictError, StoreUnreachableError
+from dataguard.model.digest import RootDigest
+from dataguard.stores.manifests import ManifestStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dataguard.actions.context import Context
+    from dataguard.catalog.checking import CatalogReport
+    from dataguard.core.chain import Event
+    from dataguard.model.actor import Actor
+    from dataguard.model.ports import Clock
+
+__all__ = [
+    "Backup",
+    "CatalogCheck",
+    "CatalogProblem",
+    "Place",
+    "Rebuild",
+    "Upgrade",
+    "backup",
+    "check",
+    "copy",
+    "events",
+    "rebuild",
+    "upgrade",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a catalog and what belongs to it are."""
+
+    url: str
+    home: str
+
+    @property
+    def events(self) -> str:
+        """The directory of the event log."""
+        return os.path.join(self.home, "events")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogProblem:
+    """One thing that is wrong: `aspect` says with what."""
+
+    aspect: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogCheck:
+    """Result of `catalog check`.
+
+    `orphans` are published files that no record names, left by a crash between publishing and
+    recording; `abandoned` are drafts whose writer is gone. `removed` tells whether they were.
+    """
+
+    sound: bool
+    events: int
+    versions: int
+    problems: tuple[CatalogProblem, ...]
+    orphans: tuple[str, ...]
+    abandoned: tuple[str, ...]
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """Result of `catalog rebuild`; `kept` is where the old database is now."""
+
+    events: int
+    kept: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """Result of `catalog backup` and `copy`: where it is, with how many manifests and sheets."""
+
+    target: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Result of `catalog upgrade`: schema revisions."""
+
+    before: str
+    after: str
+
+
+def check(place: Place, *, apply: bool = False) -> CatalogCheck:
+    """Check database, event log, manifests and sheets against one another.
+
+    With `apply` drafts of dead writers and orphans are removed; they hold no record.
+
+    Raises:
+        NotFoundError: there is no catalog.
+        CatalogDamagedError: the database cannot be opened.
+    """
+    report = checking.check(place.url, events=place.events)
+    manifests = ManifestStore(place.home)
+    problems = [CatalogProblem(str(p.aspect), p.message) for p in report.problems]
+    problems += _damaged_files(report, manifests)
+    orphans = tuple(sorted(set(manifests.published()) - _known_files(report, manifests)))
+    abandoned = tuple(manifests.abandoned())
+    remove = apply and report.sound
+    if remove:
+        for path in (*orphans, *abandoned):
+            manifests.remove(path)
+    return CatalogCheck(
+        sound=not problems,
+        events=report.events,
+        versions=len(report.versions),
+        problems=tuple(problems),
+        orphans=orphans,
+        abandoned=abandoned,
+        removed=remove,
+    )
+
+
+def rebuild(place: Place, clock: Clock) -> Rebuild:
+    """Make the database anew from the event log; the old one is kept.
+
+    Raises:
+        CatalogDamagedError: the log's chain is broken.
+        NotFoundError: there are no events.
+    """
+    done = maintenance.rebuild(place.url, events=place.events, now=clock())
+    return Rebuild(done.events, done.kept)
+
+
+def backup(place: Place, target: str) -> Backup:
+    """Write records, events, manifests and sheets to one tar file, as of one moment.
+
+    Unpacked into an empty home it is the catalog again.
+
+    Raises:
+        ConflictError: the target exists.
+        NotFoundError: there is no catalog.
+        StoreUnreachableError: it cannot be written.
+    """
+    target = os.path.abspath(target)
+    _refuse_existing(target)
+    part = f"{target}.part"
+    try:
+        with tempfile.TemporaryDirectory(prefix="dataguard-backup-") as scratch:
+            snapshot = os.path.join(scratch, "catalog.db")
+            # Files are published before they are recorded: what the snapshot names is there.
+            maintenance.backup(place.url, snapshot)
+            with open(part, "wb") as raw, tarfile.open(fileobj=raw, mode="w") as archive:
+                archive.add(snapshot, "catalog.db")
+                count = 0
+                for path in ManifestStore(place.home).published():
+                    archive.add(path, os.path.relpath(path, place.home))
+                    count += 1
+                archive.close()
+                raw.flush()
+                os.fsync(raw.fileno())
+        os.rename(part, target)
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot write {target}: {err.strerror or err}") from err
+    return Backup(target, count)
+
+
+def copy(place: Place, home: str) -> Backup:
+    """Copy the whole catalog to another home, for a second host or a second place.
+
+    Raises:
+        ConflictError: the home has a catalog.
+        NotFoundError: there is no catalog.
+        StoreUnreachableError: it cannot be written.
+    """
+    home = os.path.abspath(home)
+    _refuse_existing(os.path.join(home, "catalog.db"))
+    try:
+        os.makedirs(home, exist_ok=True)
+        count = sum(
+            1 for path in ManifestStore(place.home).published() if _copied(path, place, home)
+        )
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot write to {home}: {err.strerror or err}") from err
+    # The records come last: what they name is there.
+    maintenance.copy(place.url, home)
+    count += sum(1 for path in ManifestStore(place.home).published() if _copied(path, place, home))
+    return Backup(home, count)
+
+
+def events(ctx: Context, after: int) -> tuple[Event, ...]:
+    """Return the events after a sequence number, oldest first."""
+    return tuple(ctx.catalog.events(after))
+
+
+def upgrade(place: Place, clock: Clock, actor: Actor) -> Upgrade:
+    """Bring the schema of an older catalog to this release's.
+
+    Raises:
+        CatalogDamagedError: the catalog is newer than this release.
+        NotFoundError: there is none.
+    """
+    before, after = upgrade_schema(place.url)
+    with Catalog.open(place.url, events=place.events, clock=clock, actor=actor, create=False):
+        return Upgrade(before, after)
+
+
+def _damaged_files(report: CatalogReport, manifests: ManifestStore) -> Iterator[CatalogProblem]:
+    for version in report.versions:
+        try:
+            manifests.verify(version.root, version.algorithm)
+        except CatalogDamagedError as err:
+            yield CatalogProblem("manifest", f"{version.reference}: {err.message}")
+    roots = {(one.dataset, one.number): one.root for one in report.versions}
+    for use in report.sheets:
+        try:
+            manifests.verify_sheet(roots[use.dataset, use.version], use.key)
+        except CatalogDamagedError as err:
+            yield CatalogProblem("sheet", f"{use.dataset}@{use.version}: {err.message}")
+
+
+def _known_files(report: CatalogReport, manifests: ManifestStore) -> set[str]:
+    known = {manifests.manifest_path(version.root) for version in report.versions}
+    roots = {(one.dataset, one.number): one.root for one in report.versions}
+    known |= {manifests.sheet_path(roots[u.dataset, u.version], u.key) for u in report.sheets}
+    for text in report.outputs:
+        root = RootDigest.parse(text)
+        known |= {manifests.manifest_path(root), *manifests.sheets(root)}
+    return known
+
+
+def _copied(path: str, place: Place, home: str) -> bool:
+    target = os.path.join(home, os.path.relpath(path, place.home))
+    if os.path.exists(target):
+        return False
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    part = f"{target}.part"
+    shutil.copyfile(path, part)
+    os.chmod(part, 0o444)
+    with open(part, "rb") as written:
+        os.fsync(written.fileno())
+    os.rename(part, target)
+    return True
+
+
+def _refuse_existing(path: str) -> None:
+    if os.path.lexists(path):
+        raise ConflictError(f"{path} is there already", hint="choose another place")

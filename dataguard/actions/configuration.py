@@ -1,0 +1,158 @@
+"""Where settings are written: flags, environment, workspace and configuration files."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from dataguard.errors import ConfigurationError
+from dataguard.model.settings import Origin, Setting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "SettingSource",
+    "from_environment",
+    "from_file",
+    "from_flags",
+    "from_workspace",
+    "is_there",
+]
+
+_HOME_KEYS = (
+    "catalog",
+    "policy",
+    "workers",
+    "engine",
+    "digest",
+    "color",
+    "progress",
+    "outputs",
+)
+_HOST_KEYS = ("home", *_HOME_KEYS)
+_VARIABLES = {name: f"DATAGUARD_{name.upper()}" for name in _HOST_KEYS} | {
+    # `run` gives jobs DATAGUARD_OUTPUTS: a job that starts a job must not inherit its place
+    "outputs": "DATAGUARD_OUTPUTS_PLACE"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSource:
+    """The settings of one origin.
+
+    `labels` say where each was written; relative paths start from `directory`, an empty one being
+    the current directory.
+    """
+
+    origin: Origin
+    values: Mapping[str, str]
+    labels: Mapping[str, str]
+    directory: str = ""
+
+    def setting(self, name: str) -> Setting:
+        """Return one of the settings."""
+        return Setting(name, self.values[name], self.origin, self.labels[name])
+
+    def absolute(self, path: str) -> str:
+        """Return a path of this source as an absolute one."""
+        return os.path.abspath(os.path.join(self.directory, path))
+
+
+def from_flags(flags: Mapping[str, str | None]) -> SettingSource:
+    """Return what was given on the command line."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return SettingSource(Origin.FLAG, given, {name: f"--{name}" for name in given})
+
+
+def from_environment(environ: Mapping[str, str]) -> SettingSource:
+    """Take the variables that are set and not empty; NO_COLOR counts, see no-color.org."""
+    given = {name: environ[key] for name, key in _VARIABLES.items() if environ.get(key)}
+    labels = {name: _VARIABLES[name] for name in given}
+    if environ.get("NO_COLOR") and "color" not in given:
+        given["color"], labels["color"] = "never", "NO_COLOR"
+    return SettingSource(Origin.ENVIRONMENT, given, labels)
+
+
+def from_workspace(directory: str | None) -> SettingSource:
+    """Return what the `dataguard.toml` of a workspace sets.
+
+    Raises:
+        ConfigurationError: the file cannot be read or makes no sense.
+    """
+    if directory is None:
+        return SettingSource(Origin.WORKSPACE, {}, {})
+    file = os.path.join(directory, "dataguard.toml")
+    data = _parsed(file)
+    named = {"outputs": ("workspace", "outputs"), "policy": ("policy", "file")}
+    given = {
+        name: table[key]
+        for name, (section, key) in named.items()
+        if isinstance(table := data.get(section), dict) and key in table
+    }
+    _refuse_unknown(file, data.get("policy", {}), ("file",))
+    return _file_source(Origin.WORKSPACE, file, given)
+
+
+def from_file(origin: Origin, file: str) -> SettingSource:
+    """Return what a `config.toml` of the home or the host holds, nothing where there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be read or holds something else.
+    """
+    data = _parsed(file)
+    _refuse_unknown(file, data, _HOST_KEYS if origin is Origin.HOST else _HOME_KEYS)
+    return _file_source(origin, file, data)
+
+
+def _file_source(origin: Origin, file: str, data: Mapping[str, object]) -> SettingSource:
+    values = {name: _as_text(file, name, value) for name, value in data.items()}
+    return SettingSource(origin, values, dict.fromkeys(values, file), os.path.dirname(file))
+
+
+def _as_text(file: str, name: str, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    if name == "workers" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ConfigurationError(f"{file}: `{name}` must be text", hint=f'write {name} = "..."')
+
+
+def _refuse_unknown(file: str, data: object, known: tuple[str, ...]) -> None:
+    names = list(data) if isinstance(data, dict) else []
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        close = get_close_matches(unknown, known, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
+        raise ConfigurationError(f"{file}: unknown key `{unknown}`", hint=hint)
+
+
+def _parsed(file: str) -> dict[str, object]:
+    """Return what a TOML file holds; nothing where there is no such file."""
+    if not is_there(file):
+        return {}
+    try:
+        with open(file, "rb") as stream:
+            return tomllib.load(stream)
+    except OSError as err:
+        raise ConfigurationError(f"cannot read `{file}`: {err.strerror}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigurationError(f"`{file}` is not TOML: {err}") from err
+
+
+def is_there(file: str) -> bool:
+    """Whether there is such a name; a dangling link counts, or a host policy could vanish.
+
+    Raises:
+        ConfigurationError: that cannot be told.
+    """
+    try:
+        os.lstat(file)
+    except FileNotFoundError:
+        return False
+    except OSError as err:
+        raise ConfigurationError(f"cannot look for `{file}`: {err.strerror}") from err
+    return True

@@ -1,0 +1,47 @@
+"""Everything an action may touch, given by the entry point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from dataguard.catalog.repository import Catalog
+    from dataguard.engines.interface import Engine
+    from dataguard.model.actor import Actor, Process
+    from dataguard.model.policy import Policy
+    from dataguard.model.ports import Clock, Progress
+    from dataguard.model.settings import Settings
+    from dataguard.stores.manifests import ManifestStore
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The world of one command.
+
+    `policy` is the effective one of all layers. `process` is this process, for records that must
+    tell later whether it still lives.
+    """
+
+    settings: Settings
+    policy: Policy
+    catalog: Catalog
+    manifests: ManifestStore
+    engine: Engine
+    clock: Clock
+    progress: Progress
+    actor: Actor
+    process: Process
+
+    def close(self) -> None:
+        """End workers and close the catalog."""
+        self.engine.close()
+        self.catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()

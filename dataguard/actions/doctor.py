@@ -1,0 +1,125 @@
+"""`doctor`: what this host can enforce and reach, and where each setting comes from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataguard.catalog.repository import Catalog
+from dataguard.errors import DataguardError
+from dataguard.mounts import bind
+from dataguard.stores.filesystem import describe
+from dataguard.stores.manifests import ManifestStore
+
+if TYPE_CHECKING:
+    from dataguard.model.actor import Actor
+    from dataguard.model.ports import Clock
+    from dataguard.model.settings import LoadedPolicy, Setting, Settings
+
+__all__ = ["Ability", "Diagnosis", "doctor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing this host can do or not: `state` is `ok`, `missing` or `failed`."""
+
+    name: str
+    state: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Result of `doctor`; `healthy` is False where something failed."""
+
+    healthy: bool
+    settings: tuple[Setting, ...]
+    policy: str
+    policies: tuple[str, ...]
+    abilities: tuple[Ability, ...]
+
+
+def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor) -> Diagnosis:
+    """Look at host, home and catalog without changing them."""
+    abilities = (
+        _python(),
+        _home(settings),
+        _catalog(settings, clock, actor),
+        _manifests(settings),
+        _timestamps(settings, actor),
+        _bind(),
+        _blake3(),
+    )
+    return Diagnosis(
+        healthy=all(ability.state != "failed" for ability in abilities),
+        settings=settings.listed(),
+        policy=loaded.policy.name,
+        policies=tuple(f"{layer.source.origin}: {layer.source.value}" for layer in loaded.layers),
+        abilities=abilities,
+    )
+
+
+def _python() -> Ability:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Ability("python", "ok", f"{version}, Linux {os.uname().release}")
+
+
+def _home(settings: Settings) -> Ability:
+    home = settings.home.value
+    if not os.path.isdir(home):
+        return Ability("home", "missing", f"{home}: the first command that records makes it")
+    if not os.access(home, os.W_OK):
+        return Ability("home", "failed", f"{home} may not be written")
+    return Ability("home", "ok", home)
+
+
+def _catalog(settings: Settings, clock: Clock, actor: Actor) -> Ability:
+    home = settings.home.value
+    if not os.path.isdir(home):
+        return Ability("catalog", "missing", "no home yet")
+    try:
+        with Catalog.open(
+            settings.catalog.value,
+            events=os.path.join(home, "events"),
+            clock=clock,
+            actor=actor,
+            create=False,
+        ) as catalog:
+            return Ability("catalog", "ok", f"{len(catalog.versions())} versions")
+    except DataguardError as err:
+        state = "missing" if err.code == "not_found" else "failed"
+        return Ability("catalog", state, err.message)
+
+
+def _manifests(settings: Settings) -> Ability:
+    store = ManifestStore(settings.home.value)
+    abandoned = sum(1 for _ in store.abandoned())
+    if abandoned:
+        return Ability("manifests", "ok", f"{abandoned} abandoned drafts: catalog check --apply")
+    return Ability("manifests", "ok", "no abandoned drafts")
+
+
+def _timestamps(settings: Settings, actor: Actor) -> Ability:
+    place = settings.home.value if os.path.isdir(settings.home.value) else "/"
+    filesystem = describe(place, actor.host)
+    if filesystem.tick_ns == 0:
+        return Ability("timestamps", "ok", f"{filesystem.kind}: every change shows another time")
+    tick = f"{filesystem.tick_ns / 1e6:g} ms"
+    return Ability("timestamps", "ok", f"{filesystem.kind}: changes within {tick} are read again")
+
+
+def _bind() -> Ability:
+    reason = bind.BindBackend().unavailable()
+    if reason is None:
+        return Ability("read-only mounts", "ok", "backend bind: enforced")
+    return Ability("read-only mounts", "missing", f"{reason}; mounts are declared only")
+
+
+def _blake3() -> Ability:
+    try:
+        import blake3  # noqa: F401, PLC0415  an extra
+    except ImportError:
+        return Ability("blake3", "missing", "pip install 'dataguard[blake3]'")
+    return Ability("blake3", "ok", "")

@@ -1,0 +1,101 @@
+"""Makes findings of differences, with the policy's severities; lists and closes findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.core.exemptions import exemption_for
+from dataguard.model.entry import Obstacle
+from dataguard.model.finding import Code, Finding, FindingState, Severity
+from dataguard.model.results import FindingList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from dataguard.actions.context import Context
+    from dataguard.core.verdicts import Difference
+    from dataguard.model.entry import Unreadable
+
+__all__ = ["acknowledge", "findings_of", "list_findings", "resolve", "show", "unstable_findings"]
+
+
+def findings_of(
+    ctx: Context, differences: Iterable[Difference], *, dataset: str, version: int | None
+) -> list[Finding]:
+    """Return the differences as findings of a version, seen now."""
+    now = ctx.clock()
+    return [_finding(ctx, one, dataset, version, now) for one in differences]
+
+
+def unstable_findings(
+    ctx: Context, unreadable: Iterable[Unreadable], *, dataset: str, version: int | None
+) -> list[Finding]:
+    """Return a DG106 for each file that changed while it was read."""
+    from dataguard.core.verdicts import Difference  # noqa: PLC0415  loads Arrow
+
+    unstable = (item for item in unreadable if item.obstacle is Obstacle.UNSTABLE)
+    differences = [Difference(Code.DG106, item.path, item.detail) for item in unstable]
+    return findings_of(ctx, differences, dataset=dataset, version=version)
+
+
+def list_findings(
+    ctx: Context,
+    *,
+    dataset: str | None,
+    version: int | None,
+    states: tuple[FindingState, ...],
+    code: Code | None,
+) -> FindingList:
+    """Return recorded findings, by dataset, version and path."""
+    found = ctx.catalog.findings(dataset=dataset, version=version, states=states, code=code)
+    return FindingList(tuple(found))
+
+
+def show(ctx: Context, finding_id: str) -> FindingList:
+    """Return one finding.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    return FindingList((ctx.catalog.finding(finding_id),))
+
+
+def acknowledge(ctx: Context, finding_id: str, reason: str) -> FindingList:
+    """Mark a finding as known; it stays open until it is gone or resolved."""
+    return _set_state(ctx, finding_id, FindingState.ACKNOWLEDGED, reason)
+
+
+def resolve(ctx: Context, finding_id: str, reason: str) -> FindingList:
+    """Close a finding; it opens again when it is seen again."""
+    return _set_state(ctx, finding_id, FindingState.RESOLVED, reason)
+
+
+def _finding(
+    ctx: Context, difference: Difference, dataset: str, version: int | None, now: datetime
+) -> Finding:
+    """Return one finding; what the policy exempts is information, and says why."""
+    exemption = exemption_for(
+        ctx.policy, difference.code, dataset=dataset, path=difference.path, now=now
+    )
+    evidence = dict(difference.evidence)
+    severity = ctx.policy.severity_of(difference.code)
+    if exemption is not None:
+        severity = Severity.INFO
+        evidence["exempted"] = f"{exemption.reason} (until {exemption.expires})"
+    return Finding(
+        code=difference.code,
+        severity=severity,
+        path=difference.path,
+        message=difference.message,
+        first_seen=now,
+        last_seen=now,
+        dataset=dataset,
+        version=version,
+        evidence=evidence,
+    )
+
+
+def _set_state(ctx: Context, finding_id: str, state: FindingState, reason: str) -> FindingList:
+    with ctx.catalog.transaction() as tx:
+        return FindingList((tx.set_finding_state(finding_id, state, reason),))

@@ -1,0 +1,138 @@
+"""`gate`: may a job start with these inputs and outputs?"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING
+
+from dataguard.actions.inputs import JobInput, resolve_inputs
+from dataguard.core.areas import default_place, named_places
+from dataguard.core.gate import gate as decide
+from dataguard.errors import DataguardError, PolicyError
+from dataguard.model.area import Area, Role
+from dataguard.model.gate import (
+    CatalogFacts,
+    GateFacts,
+    InputFacts,
+    OutputFacts,
+    Person,
+    Places,
+)
+from dataguard.mounts import mountinfo
+from dataguard.mounts.aliases import aliases_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dataguard.actions.context import Context
+    from dataguard.model.gate import GateResult
+    from dataguard.model.workspace import Workspace
+    from dataguard.mounts.mountinfo import MountTable
+
+__all__ = ["check_gate", "gate", "known_areas", "output_facts", "outputs_place", "person", "places"]
+
+
+def gate(
+    ctx: Context,
+    references: tuple[str, ...],
+    outputs: tuple[str, ...],
+    *,
+    workspace: Workspace | None,
+) -> GateResult:
+    """Decide whether a job may start; reads no data.
+
+    Without references: every dataset of the workspace's lock. Without outputs: the place where a
+    run would put them.
+
+    Raises:
+        UsageError: neither inputs nor a workspace.
+        PolicyError: no output place is given and the policy names none.
+    """
+    inputs = resolve_inputs(ctx, references, workspace)
+    return check_gate(ctx, inputs, outputs or (outputs_place(ctx, inputs, workspace),))
+
+
+def check_gate(ctx: Context, inputs: tuple[JobInput, ...], outputs: tuple[str, ...]) -> GateResult:
+    """Decide on inputs that are resolved and output places."""
+    facts = GateFacts(
+        inputs=tuple(_input_facts(ctx, one) for one in inputs),
+        outputs=tuple(output_facts(place) for place in outputs),
+        places=places(ctx),
+        catalog=CatalogFacts(ctx.settings.catalog.value, ctx.settings.home.value),
+        now=ctx.clock(),
+    )
+    return decide(facts, ctx.policy)
+
+
+def outputs_place(ctx: Context, inputs: tuple[JobInput, ...], workspace: Workspace | None) -> str:
+    """Return where the outputs of a job go: the workspace, the settings, or the policy says.
+
+    Raises:
+        PolicyError: nobody says.
+    """
+    if workspace is not None:
+        return workspace.outputs
+    if ctx.settings.outputs.value:
+        return ctx.settings.outputs.value
+    dataset = inputs[0].version.dataset if inputs and inputs[0].version else "none"
+    place = default_place(ctx.policy, person(ctx), dataset)
+    if place is None:
+        raise PolicyError(
+            f"the policy `{ctx.policy.name}` names no place for outputs",
+            hint="give --output PLACE, or work in a workspace: dataguard workspace init",
+        )
+    return place
+
+
+def person(ctx: Context) -> Person:
+    """Return whom the places of a policy mean: the account, by the kernel's word."""
+    try:
+        home = pwd.getpwuid(ctx.actor.uid).pw_dir
+    except KeyError:
+        home = "/"
+    return Person(ctx.actor.user, home)
+
+
+def places(ctx: Context) -> Places:
+    """Return what the places of the policy mean on this host."""
+    table = mountinfo.read()
+    named = named_places(ctx.policy, person(ctx))
+    equivalents = {place: aliases_of(place, table=table) for place in named}
+    return Places(person(ctx), tuple(known_areas(ctx, table)), equivalents)
+
+
+def known_areas(ctx: Context, table: MountTable) -> Iterator[Area]:
+    """Yield the areas the catalog knows, each under all its paths."""
+    for location in ctx.catalog.active_locations():
+        source = f"the location of {location.dataset}@{location.version}"
+        for path in aliases_of(location.place, table=table):
+            yield Area(path, Role.GOLD, source)
+    for workspace in ctx.catalog.workspaces():
+        source = f"the outputs place of {workspace.directory}"
+        for path in aliases_of(workspace.outputs, table=table):
+            yield Area(path, Role.OUTPUT, source)
+
+
+def _input_facts(ctx: Context, one: JobInput) -> InputFacts:
+    version = one.version
+    audits = () if version is None else ctx.catalog.audits(version.dataset, version.number)
+    place = None if one.location is None else one.location.place
+    return InputFacts(
+        reference=one.reference,
+        version=version,
+        pinned=one.pinned,
+        mount=one.mount,
+        audits=tuple(audit for audit in audits if audit.location == place),
+        error=one.error,
+        detail=one.detail,
+    )
+
+
+def output_facts(place: str) -> OutputFacts:
+    """Return a place with all the paths it has on this host."""
+    absolute = place if "://" in place else os.path.abspath(place)
+    try:
+        return OutputFacts(absolute, aliases_of(place))
+    except (DataguardError, OSError) as err:
+        return OutputFacts(absolute, (), str(err))

@@ -1,0 +1,166 @@
+"""The inputs of a job: what each reference means, where it is read, how it is mounted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataguard.actions.resolution import is_here
+from dataguard.core.mountplan import status
+from dataguard.errors import DataguardError, NotFoundError, UsageError
+from dataguard.model.dataset import LocationState
+from dataguard.model.gate import MountCondition
+from dataguard.model.mount import MountState
+from dataguard.model.mountpoint import MountStatus
+from dataguard.model.reference import Reference
+from dataguard.mounts.view import look
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+    from dataguard.model.dataset import Location, Version
+    from dataguard.model.mount import MountRecord
+    from dataguard.model.workspace import Workspace
+
+__all__ = ["JobInput", "resolve_inputs"]
+
+_CONDITIONS = {
+    MountStatus.LIVE: MountCondition.READ_ONLY,
+    MountStatus.DECLARED: MountCondition.DECLARED,
+    MountStatus.LINK: MountCondition.SYMLINK,
+    MountStatus.MISSING: MountCondition.MISSING,
+    MountStatus.STALE: MountCondition.MISSING,
+    MountStatus.REPLACED: MountCondition.REPLACED,
+    MountStatus.WRITABLE: MountCondition.WRITABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """One input of a job, resolved once.
+
+    `path` is where the job reads: the mount, or the location itself. `version` and `location`
+    are None where the reference means nothing here, and `error` says why.
+    """
+
+    name: str
+    reference: str
+    pinned: bool
+    version: Version | None
+    location: Location | None
+    path: str
+    mount: MountCondition
+    detail: str = ""
+    error: str = ""
+
+
+def resolve_inputs(
+    ctx: Context, references: tuple[str, ...], workspace: Workspace | None
+) -> tuple[JobInput, ...]:
+    """Return the inputs that are asked for; without references, all of the workspace's lock.
+
+    A bare name that the lock pins means the locked version.
+
+    Raises:
+        UsageError: a reference has another form, or there is neither reference nor workspace.
+    """
+    locked = {} if workspace is None else {e.name: e for e in workspace.lock.values()}
+    if not references:
+        if workspace is None:
+            raise UsageError(
+                "no inputs: there is no workspace here and no --input",
+                hint="dataguard gate --input NAME@1, or -w DIR",
+            )
+        missing = [name for name in workspace.datasets if name not in locked]
+        pinned = [(e.name, Reference(e.dataset, number=e.version)) for e in locked.values()]
+        declared = [(name, Reference.parse(workspace.datasets[name])) for name in missing]
+        return tuple(_input(ctx, name, ref, workspace) for name, ref in [*pinned, *declared])
+    return tuple(_asked(ctx, text, workspace) for text in references)
+
+
+def _asked(ctx: Context, text: str, workspace: Workspace | None) -> JobInput:
+    lock = {} if workspace is None else workspace.lock
+    reference = Reference.parse(text)
+    for entry in lock.values():
+        if text in (entry.name, entry.dataset):
+            pinned = Reference(entry.dataset, number=entry.version)
+            return _input(ctx, entry.name, pinned, workspace)
+    return _input(ctx, reference.dataset, reference, workspace)
+
+
+def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace | None) -> JobInput:
+    try:
+        version = ctx.catalog.resolve(reference)
+        location = _location(ctx, version)
+    except (NotFoundError, UsageError) as err:
+        return JobInput(
+            name=name,
+            reference=str(reference),
+            pinned=reference.is_pinned,
+            version=None,
+            location=None,
+            path="",
+            mount=MountCondition.UNKNOWN,
+            error=err.message,
+        )
+    record = _mount_record(ctx, name, version, workspace)
+    condition, detail = _condition(ctx, record, is_locked=_is_locked(name, workspace))
+    read_there = condition in (MountCondition.READ_ONLY, MountCondition.SYMLINK)
+    return JobInput(
+        name=name,
+        reference=str(reference),
+        pinned=reference.is_pinned,
+        version=version,
+        location=location,
+        path=record.target if record is not None and read_there else location.place,
+        mount=condition,
+        detail=detail,
+    )
+
+
+def _is_locked(name: str, workspace: Workspace | None) -> bool:
+    return workspace is not None and (name in workspace.lock or name in workspace.datasets)
+
+
+def _location(ctx: Context, version: Version) -> Location:
+    active = [
+        location
+        for location in ctx.catalog.locations(version.dataset, version.number)
+        if location.state is LocationState.ACTIVE and is_here(location, ctx.process.host)
+    ]
+    for location in active:
+        if os.path.isdir(location.place):
+            return location
+    if active:
+        return active[0]  # verification says that it is gone
+    raise NotFoundError(f"{version.reference} has no location on this host")
+
+
+def _mount_record(
+    ctx: Context, name: str, version: Version, workspace: Workspace | None
+) -> MountRecord | None:
+    if workspace is None:
+        return None
+    for record in ctx.catalog.mounts(workspace=workspace.directory, host=ctx.process.host):
+        same = (record.dataset, record.version) == (version.dataset, version.number)
+        if record.name == name and same and record.state is MountState.ACTIVE:
+            return record
+    return None
+
+
+def _condition(
+    ctx: Context, record: MountRecord | None, *, is_locked: bool
+) -> tuple[MountCondition, str]:
+    if record is None:
+        if is_locked:
+            return MountCondition.MISSING, "declared in the workspace, but not mounted"
+        return MountCondition.NOT_MOUNTED, "read at its location"
+    try:
+        found = status(record, look(record.target), ctx.process.boot_id)
+    except DataguardError as err:
+        return MountCondition.UNKNOWN, err.message
+    condition = _CONDITIONS[found]
+    if condition is MountCondition.READ_ONLY and record.probe is not None:
+        refused = record.probe.proves_read_only
+        return (condition, "") if refused else (MountCondition.PROBE_FAILED, "see `dataguard show`")
+    return condition, ""

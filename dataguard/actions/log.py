@@ -1,0 +1,93 @@
+"""`log`: what happened to a dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.model.results import LogRow, VersionLog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataguard.actions.context import Context
+    from dataguard.core.chain import Event
+
+__all__ = ["log"]
+
+_WORDS = {
+    "version.registered": "registered",
+    "version.state_set": "standing changed",
+    "version.digest_sheet_set": "digests added",
+    "location.added": "location added",
+    "tag.moved": "tag moved",
+    "audit.recorded": "audited",
+    "findings.recorded": "findings",
+    "findings.resolved": "findings resolved",
+    "finding.state_set": "finding changed",
+    "mount.put": "mount",
+}
+
+
+def log(ctx: Context, dataset: str) -> VersionLog:
+    """Return the events of a dataset, oldest first.
+
+    Raises:
+        NotFoundError: there is no such dataset.
+    """
+    ctx.catalog.dataset(dataset)
+    rows = [
+        _row(event) for event in ctx.catalog.events() if event.payload.get("dataset") == dataset
+    ]
+    return VersionLog(dataset, tuple(rows))
+
+
+def _row(event: Event) -> LogRow:
+    put = event.payload.get("put")
+    tables: Mapping[str, list[Mapping[str, object]]] = put if isinstance(put, dict) else {}
+    return LogRow(
+        seq=event.seq,
+        time=event.time,
+        user=event.actor.user,
+        host=event.actor.host,
+        what=_WORDS.get(event.kind, event.kind),
+        version=_version(event, tables),
+        detail=_detail(event, tables),
+    )
+
+
+def _version(event: Event, tables: Mapping[str, list[Mapping[str, object]]]) -> int | None:
+    found = event.payload.get("version")
+    for table, key in (
+        ("version", "number"),
+        ("location", "version"),
+        ("tag", "version"),
+        ("audit", "version"),
+        ("mount", "version"),
+        ("finding", "version"),
+    ):
+        for record in tables.get(table, []):
+            found = found if found is not None else record.get(key)
+    return found if isinstance(found, int) else None
+
+
+def _detail(event: Event, tables: Mapping[str, list[Mapping[str, object]]]) -> str:
+    """Return what matters of an event in a few words."""
+    match event.kind:
+        case "version.registered":
+            return _of(tables, "location", "place")
+        case "tag.moved":
+            return _of(tables, "tag", "name")
+        case "audit.recorded":
+            clean = "clean" if _of(tables, "audit", "clean") == "True" else "not clean"
+            return f"{_of(tables, 'audit', 'level')}, {clean}"
+        case "findings.recorded" | "findings.resolved":
+            return f"{len(tables.get('finding', []))} findings"
+        case "mount.put":
+            return f"{_of(tables, 'mount', 'state')} {_of(tables, 'mount', 'target')}"
+        case _:
+            return str(event.payload.get("reason") or "")
+
+
+def _of(tables: Mapping[str, list[Mapping[str, object]]], table: str, key: str) -> str:
+    records = tables.get(table, [])
+    return str(records[-1].get(key, "")) if records else ""

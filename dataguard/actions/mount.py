@@ -1,0 +1,154 @@
+"""`mount`: make versions visible in a workspace, prove that, and record it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dataguard.actions.mounting import AS_IT_IS, perform, planned
+from dataguard.actions.resolution import wanted_entries
+from dataguard.actions.workspace import enrol
+from dataguard.core.mountplan import StepKind, Wanted, plan
+from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
+from dataguard.model.mount import MountReport
+from dataguard.mounts.choose import AUTO, choose
+from dataguard.mounts.holding import holder
+from dataguard.mounts.view import look, mounted_between
+from dataguard.stores import workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dataguard.actions.context import Context
+    from dataguard.core.mountplan import MountStep
+    from dataguard.model.mount import MountResult
+    from dataguard.model.reference import Reference
+    from dataguard.model.workspace import LockEntry, Workspace
+    from dataguard.mounts.choose import Choice
+
+__all__ = ["mount"]
+
+
+def mount(
+    ctx: Context,
+    reference: Reference | None,
+    *,
+    workspace: str,
+    name: str | None = None,
+    backend: str = AUTO,
+    best_effort: bool = False,
+    dry_run: bool = False,
+) -> MountReport:
+    """Mount a version at `data/NAME` of a workspace; without a reference, all that is declared.
+
+    The reference is resolved once, then declared and locked. A crash at any point is made good by
+    the same command. What is mounted already is probed again.
+
+    Raises:
+        ConfigurationError: a workspace file makes no sense.
+        ConflictError: the version may not be used, something is in the way at the target, the
+            lock contradicts the catalog, or the named backend does not work here.
+        NotFoundError: there is no such version or workspace.
+        PolicyError: the backend promises less than the policy requires.
+        StoreUnreachableError: no location of the version can be reached from this host.
+    """
+    directory = os.path.realpath(workspace)
+    with workspaces.locked(directory):
+        declared = workspaces.read(directory)
+        entries = wanted_entries(ctx, declared, reference, name)
+        choice = choose(backend, best_effort=best_effort)
+        steps = _steps(ctx, directory, entries, choice)
+        _check(ctx, steps)
+        if dry_run:
+            return MountReport(directory, planned(ctx, steps, choice), dry_run=True)
+        enrol(ctx, declared)
+        results = tuple(_perform_all(ctx, declared, steps, choice, declare=reference is not None))
+    return MountReport(directory, results)
+
+
+def _perform_all(
+    ctx: Context,
+    workspace: Workspace,
+    steps: tuple[MountStep, ...],
+    choice: Choice,
+    *,
+    declare: bool,
+) -> Iterator[MountResult]:
+    """Perform the steps; what could be mounted is written into the workspace's files at once."""
+    lock = dict(workspace.lock)
+    for step in steps:
+        result = perform(ctx, step, choice)
+        if result is None or step.wanted is None:
+            continue
+        if not result.findings:
+            entry = lock[result.name] = step.wanted.entry
+            if declare:
+                pinned = f"{entry.dataset}@{entry.version}"
+                workspaces.write_declaration(workspace.directory, entry.name, pinned)
+            workspaces.write_lock(workspace.directory, lock.values())
+        yield result
+
+
+def _steps(
+    ctx: Context, directory: str, entries: tuple[LockEntry, ...], choice: Choice
+) -> tuple[MountStep, ...]:
+    wanted = [_wanted(directory, entry, choice) for entry in entries]
+    records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
+    targets = {w.target for w in wanted} | {record.target for record in records}
+    return plan(wanted, records, {t: look(t) for t in targets}, ctx.process.boot_id)
+
+
+def _wanted(directory: str, entry: LockEntry, choice: Choice) -> Wanted:
+    try:
+        source = os.stat(entry.location)
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot open {entry.location}: {err.strerror}") from err
+    return Wanted(
+        entry=entry,
+        workspace=directory,
+        target=workspaces.target(directory, entry.name),
+        device=source.st_dev,
+        inode=source.st_ino,
+        backend=choice.backend.name,
+        guarantee=choice.backend.guarantee,
+        insisted=choice.insisted,
+    )
+
+
+def _check(ctx: Context, steps: tuple[MountStep, ...]) -> None:
+    """Refuse the whole command before anything is done, where one step cannot be."""
+    for step in steps:
+        if step.wanted is not None:
+            _check_place(step, step.wanted)
+            _check_policy(ctx, step, step.wanted)
+
+
+def _check_place(step: MountStep, wanted: Wanted) -> None:
+    if step.kind is StepKind.BLOCKED:
+        raise ConflictError(
+            f"cannot mount at {wanted.target}: {step.reason}", hint=f"ls -ld {wanted.target}"
+        )
+    if step.kind in AS_IT_IS:
+        return
+    data = os.path.join(wanted.workspace, workspaces.DATA)
+    between = mounted_between(data, wanted.target)
+    if between is not None:
+        raise ConflictError(
+            f"cannot mount at {wanted.target}: {between} is a mount", hint=f"findmnt {between}"
+        )
+    if holder(data, [wanted.entry.location]) is not None:
+        raise ConflictError(
+            f"the workspace lies inside the dataset at {wanted.entry.location}",
+            hint="make the workspace outside of gold: dataguard workspace init DIR",
+        )
+
+
+def _check_policy(ctx: Context, step: MountStep, wanted: Wanted) -> None:
+    stays = step.record if step.kind in AS_IT_IS else None
+    promised = wanted.guarantee if stays is None else stays.guarantee
+    required = ctx.policy.mount.required_guarantee
+    if promised.rank < required.rank:
+        raise PolicyError(
+            f"the policy requires mounts that are {required}, this one would be {promised}",
+            hint="`dataguard doctor` says what this host can enforce",
+        )

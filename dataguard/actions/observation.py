@@ -1,0 +1,121 @@
+"""Compares a place with a manifest, reading no more than the level asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataguard.core.align import Window, align, match
+from dataguard.core.columns import mask_of, raw_paths
+from dataguard.core.verdicts import suspects
+from dataguard.model.schema import observed_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dataguard.model.digest import DigestPlan
+    from dataguard.model.entry import Unreadable
+    from dataguard.model.ports import Progress
+    from dataguard.stores.interface import Scanned, Store
+
+__all__ = ["Observation", "Reading", "observe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read: every file (`full`), else suspects, and with `extras` what is new.
+
+    `baseline` tells whether the expected stream has a location sheet that may be compared here.
+    """
+
+    full: bool
+    baseline: bool
+    extras: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One window, with the digests of all files that were read, and what could not be read."""
+
+    window: Window
+    unreadable: tuple[Unreadable, ...]
+    files_read: int
+    bytes_read: int
+
+
+def observe(
+    store: Store,
+    expected: Iterable[pa.RecordBatch],
+    plan: DigestPlan,
+    reading: Reading,
+    progress: Progress,
+) -> Iterator[Observation]:
+    """Yield the windows of expected and observed entries in path order; memory is constant.
+
+    What is unreadable comes no later than the window in which it leaves a gap.
+    """
+    notes = _Notes(progress)
+    scanned = notes.entries(store.scan(plan, read=reading.full))
+    for window in align(expected, scanned):
+        rows = np.empty(0, dtype=np.int64) if reading.full else _rows_to_read(window, reading)
+        if len(rows):
+            chosen = window.right.take(pa.array(rows))
+            fresh = list(notes.entries(store.read([chosen], plan)))
+            yield notes.observation(_with_fresh(window, rows, fresh))
+        else:
+            yield notes.observation(window)
+    if notes.unreadable:
+        yield notes.observation(_nothing(plan))
+
+
+def _nothing(plan: DigestPlan) -> Window:
+    empty = pa.RecordBatch.from_pylist([], schema=observed_schema(plan.main, plan.also))
+    return match(empty, raw_paths(empty), empty, raw_paths(empty))
+
+
+def _rows_to_read(window: Window, reading: Reading) -> np.ndarray:
+    rows = suspects(window, baseline=reading.baseline)
+    if not reading.extras:
+        return rows
+    files = pc.equal(window.right.column("kind"), "f").to_numpy(zero_copy_only=False)
+    extra = window.only_right[files[window.only_right]]
+    return np.sort(np.concatenate([rows, extra]))
+
+
+def _with_fresh(window: Window, rows: np.ndarray, fresh: list[pa.RecordBatch]) -> Window:
+    """Put what was read now in place of the rows of the metadata scan."""
+    kept = window.right.filter(pa.array(~mask_of(window.right.num_rows, rows)))
+    table = pa.Table.from_batches([kept, *fresh]).combine_chunks()
+    merged = table.to_batches()[0] if table.num_rows else kept
+    paths = raw_paths(merged)
+    order = pc.sort_indices(paths)
+    right = merged.take(order)
+    return match(window.left, window.left_paths, right, paths.take(order))
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What passes beside the entries: what could not be read, and how much was."""
+
+    progress: Progress
+    unreadable: list[Unreadable] = field(default_factory=list)
+    files_read: int = 0
+    bytes_read: int = 0
+
+    def entries(self, pieces: Iterator[Scanned]) -> Iterator[pa.RecordBatch]:
+        for piece in pieces:
+            self.unreadable.extend(piece.unreadable)
+            self.files_read += piece.files_read
+            self.bytes_read += piece.bytes_read
+            self.progress.advance(piece.entries.num_rows, piece.bytes_read)
+            yield piece.entries
+
+    def observation(self, window: Window) -> Observation:
+        result = Observation(window, tuple(self.unreadable), self.files_read, self.bytes_read)
+        self.unreadable.clear()
+        self.files_read = self.bytes_read = 0
+        return result

@@ -1,0 +1,47 @@
+"""Turns what users write as a place into the place that is meant."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dataguard.core.paths import is_inside
+from dataguard.errors import NotFoundError, UsageError
+from dataguard.stores.local import LocalStore
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+    from dataguard.stores.interface import Store
+
+__all__ = ["open_store", "source_place"]
+
+
+def source_place(ctx: Context, written: str) -> str:
+    """Return the absolute path, without links, of a source to register.
+
+    Raises:
+        NotFoundError: there is no such directory.
+        UsageError: it is an object store, a file, or it and the home lie in one another.
+    """
+    if "://" in written:
+        raise UsageError(
+            f"cannot register {written}: this release registers local trees only",
+            hint="mount the bucket, or register the copy on a file system",
+        )
+    place = os.path.realpath(written)
+    if not os.path.lexists(place):
+        raise NotFoundError(f"no directory {place}")
+    if not os.path.isdir(place):
+        raise UsageError(f"{place} is no directory", hint="register the directory that holds it")
+    home = os.path.realpath(ctx.settings.home.value)
+    if is_inside(home, place) or is_inside(place, home):
+        raise UsageError(
+            f"the source {place} and dataguard's home {home} lie in one another",
+            hint="set DATAGUARD_HOME to a directory outside the source",
+        )
+    return place
+
+
+def open_store(ctx: Context, place: str, exclude: tuple[str, ...] = ()) -> Store:
+    """Return the store of a place."""
+    return LocalStore(place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude)

@@ -1,0 +1,288 @@
+"""`run`: gate, job, verification of the inputs before and after, outputs, record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataguard.actions.gate import check_gate, outputs_place
+from dataguard.actions.inputs import JobInput, resolve_inputs
+from dataguard.actions.outputs import Outputs, collect_outputs
+from dataguard.actions.verification import Verification, changes_between, verify
+from dataguard.core.outcome import is_violation
+from dataguard.errors import UsageError
+from dataguard.model.gate import MountCondition
+from dataguard.model.results import RunResult
+from dataguard.model.run import Run, RunInput, RunState
+from dataguard.report.encode import encode
+from dataguard.sandbox.job import run_job
+from dataguard.sandbox.revision import code_revision
+from dataguard.stores.rundirectory import (
+    RunDirectory,
+    make_private_directory,
+    remove_private_directory,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from dataguard.actions.context import Context
+    from dataguard.model.finding import Finding
+    from dataguard.model.gate import GateResult
+    from dataguard.model.workspace import Workspace
+
+__all__ = ["Request", "run"]
+
+_PLACEHOLDER = re.compile(r"\{(out|in:[^{}]+)\}")
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_OWN_VARIABLES = re.compile(r"(?:DATAGUARD_.*|TMPDIR)")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked `run` to do; `environment` is that of the caller."""
+
+    command: tuple[str, ...]
+    references: tuple[str, ...]
+    outputs: str | None
+    workspace: Workspace | None
+    directory: str
+    environment: Mapping[str, str]
+    run_id: str | None = None
+
+
+def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
+    """Run a job between two verifications of its inputs.
+
+    The job is not started (`allowed` is False) where the gate refuses, or an input is not what
+    its version says. Where an input changed during the run the outputs are tainted (DG304).
+
+    Raises:
+        UsageError: no command, an unknown placeholder, or two inputs with one variable.
+        ConflictError: the run id has been used.
+        StoreUnreachableError: the outputs place cannot be written.
+    """
+    inputs = resolve_inputs(ctx, request.references, request.workspace)
+    place = request.outputs or outputs_place(ctx, inputs, request.workspace)
+    _check_request(request, inputs)
+    decision = check_gate(ctx, inputs, (place,))
+    if not decision.allowed:
+        return _refused(inputs, ()), decision
+    before = _verified(ctx, inputs, "verifying inputs")
+    if not before.is_clean:
+        return _refused(inputs, before.findings, before), decision
+    return _run(ctx, request, inputs, place, before), decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A job that may start, with its directories."""
+
+    id: str
+    request: Request
+    inputs: tuple[JobInput, ...]
+    before: Verification
+    directory: RunDirectory
+    private: str
+
+
+def _run(
+    ctx: Context,
+    request: Request,
+    inputs: tuple[JobInput, ...],
+    place: str,
+    before: Verification,
+) -> RunResult:
+    run_id = request.run_id or _new_id(ctx.clock())
+    with RunDirectory.make(place, run_id) as directory:
+        private = make_private_directory(run_id)
+        try:
+            job = _Job(run_id, request, inputs, before, directory, private)
+            record = _record(ctx, job)
+            save(ctx, record, directory)
+            return _finish(ctx, job, record, _execute(job))
+        finally:
+            remove_private_directory(private, run_id)
+
+
+def _execute(job: _Job) -> int:
+    outputs = job.directory.path
+    places = {"out": outputs} | {f"in:{one.name}": one.path for one in job.inputs}
+    command = tuple(
+        _PLACEHOLDER.sub(lambda found: places[found[1]], word) for word in job.request.command
+    )
+    variables = {
+        "DATAGUARD_RUN_ID": job.id,
+        "DATAGUARD_OUTPUTS": outputs,
+        "TMPDIR": job.private,
+        **{variable_of(one.name): one.path for one in job.inputs},
+    }
+    environment = {**job.request.environment, **variables}
+    return run_job(command, directory=job.request.directory, environment=environment)
+
+
+def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
+    after = _verified(ctx, job.inputs, "verifying inputs again")
+    changes = changes_between(ctx, job.before, after)
+    outputs = collect_outputs(ctx, job.directory)
+    tainted = any(is_violation(finding) for finding in changes) or not after.is_complete
+    finished = replace(
+        record,
+        state=_state(code, tainted=tainted),
+        inputs=tuple(
+            replace(one, after=after.word(one.dataset, one.version)) for one in record.inputs
+        ),
+        finished=ctx.clock(),
+        exit_code=code,
+        output_root=None if outputs.root is None else str(outputs.root),
+        output_files=len(outputs.files),
+        output_bytes=sum(one.size for one in outputs.files),
+    )
+    if changes:
+        with ctx.catalog.transaction() as tx:
+            tx.record_findings(changes)
+    save(ctx, finished, job.directory)
+    return _result(job, finished, changes, after, outputs)
+
+
+def _verified(ctx: Context, inputs: tuple[JobInput, ...], what: str) -> Verification:
+    ctx.progress.start(what)
+    try:
+        return verify(ctx, inputs)
+    finally:
+        ctx.progress.finish()
+
+
+def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
+    """Record how far a run got: in the catalog, then in its directory."""
+    with ctx.catalog.transaction() as tx:
+        tx.put_run(record)
+    directory.write_record({"schema": "dataguard.run-record/1", **encode(record)})
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable that tells a job where an input is."""
+    return "DATAGUARD_INPUT_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _check_request(request: Request, inputs: tuple[JobInput, ...]) -> None:
+    if not request.command:
+        raise UsageError("no command to run", hint="dataguard run -- python train.py")
+    if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
+        raise UsageError(
+            f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
+        )
+    variables = [variable_of(one.name) for one in inputs]
+    twice = {name for name in variables if variables.count(name) > 1}
+    if twice:
+        raise UsageError(
+            f"two inputs would share the variable {min(twice)}",
+            hint="mount one of them under another name: dataguard mount REF --as NAME",
+        )
+    known = {"out", *(f"in:{one.name}" for one in inputs)}
+    for word in request.command:
+        for found in _PLACEHOLDER.finditer(word):
+            if found[1] not in known:
+                names = ", ".join(f"{{{name}}}" for name in sorted(known))
+                raise UsageError(f"nothing stands for {found[0]}", hint=f"there are {names}")
+
+
+def _record(ctx: Context, job: _Job) -> Run:
+    request = job.request
+    return Run(
+        id=job.id,
+        state=RunState.RUNNING,
+        command=request.command,
+        directory=request.directory,
+        workspace=None if request.workspace is None else request.workspace.directory,
+        outputs=job.directory.path,
+        inputs=_run_inputs(job.inputs, job.before),
+        actor=ctx.actor,
+        process=ctx.process,
+        started=ctx.clock(),
+        code_revision=code_revision(request.directory),
+        environment_digest=_environment_digest(request.environment),
+        metadata={"tmpdir": job.private},
+    )
+
+
+def _run_inputs(inputs: tuple[JobInput, ...], before: Verification | None) -> tuple[RunInput, ...]:
+    return tuple(
+        RunInput(
+            dataset=one.version.dataset,
+            version=one.version.number,
+            root=str(one.version.root),
+            location=one.location.place,
+            name=one.name,
+            before=(
+                before.word(one.version.dataset, one.version.number) if before else "not checked"
+            ),
+            after="not checked",
+        )
+        for one in inputs
+        if one.version is not None and one.location is not None
+    )
+
+
+def _result(
+    job: _Job,
+    record: Run,
+    changes: tuple[Finding, ...],
+    after: Verification,
+    outputs: Outputs,
+) -> RunResult:
+    return RunResult(
+        run=record.id,
+        allowed=True,
+        state=str(record.state),
+        exit_code=record.exit_code,
+        outputs_directory=record.outputs,
+        inputs=record.inputs,
+        outputs=outputs.files,
+        diverted=(),
+        findings=changes,
+        unreadable=(*after.unreadable, *outputs.unreadable),
+        enforced=all(one.mount is MountCondition.READ_ONLY for one in job.inputs),
+    )
+
+
+def _refused(
+    inputs: tuple[JobInput, ...],
+    findings: tuple[Finding, ...],
+    before: Verification | None = None,
+) -> RunResult:
+    return RunResult(
+        run=None,
+        allowed=False,
+        state="refused",
+        exit_code=None,
+        outputs_directory=None,
+        inputs=_run_inputs(inputs, before),
+        outputs=(),
+        diverted=(),
+        findings=findings,
+        unreadable=() if before is None else before.unreadable,
+        enforced=False,
+    )
+
+
+def _state(code: int, *, tainted: bool) -> RunState:
+    if tainted:
+        return RunState.TAINTED
+    return RunState.COMPLETE if code == 0 else RunState.FAILED
+
+
+def _environment_digest(environment: Mapping[str, str]) -> str:
+    """Return the SHA-256 of the sorted environment, without what dataguard itself sets."""
+    kept = sorted((k, v) for k, v in environment.items() if not _OWN_VARIABLES.fullmatch(k))
+    text = b"".join(os.fsencode(f"{key}={value}") + b"\0" for key, value in kept)
+    return hashlib.sha256(text).hexdigest()
+
+
+def _new_id(now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"

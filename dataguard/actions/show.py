@@ -1,0 +1,51 @@
+"""`show`: everything about one version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.model.finding import FindingState
+from dataguard.model.mount import Guarantee
+from dataguard.model.reference import Reference
+from dataguard.model.results import VersionDetails
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+
+__all__ = ["show"]
+
+_RUNS_SHOWN = 20
+
+
+def show(ctx: Context, reference: str) -> VersionDetails:
+    """Return a version with its locations, tags, mounts on all hosts, last audit and runs.
+
+    Raises:
+        NotFoundError: the reference means nothing.
+    """
+    version = ctx.catalog.resolve(Reference.parse(reference))
+    mounts = tuple(
+        record
+        for record in ctx.catalog.mounts()
+        if (record.dataset, record.version) == (version.dataset, version.number)
+    )
+    guarantees = [record.guarantee for record in mounts]
+    weakest = min(guarantees, key=lambda guarantee: guarantee.rank, default=None)
+    runs = ctx.catalog.runs(dataset=version.dataset, version=version.number)
+    findings = ctx.catalog.findings(
+        dataset=version.dataset,
+        version=version.number,
+        states=(FindingState.OPEN, FindingState.ACKNOWLEDGED),
+    )
+    return VersionDetails(
+        version=version,
+        locations=ctx.catalog.locations(version.dataset, version.number),
+        tags=tuple(
+            tag for tag in ctx.catalog.tags(version.dataset) if tag.version == version.number
+        ),
+        mounts=mounts,
+        guarantee=str(Guarantee.NONE if weakest is None else weakest) if mounts else "not mounted",
+        last_audit=ctx.catalog.last_audit(version.dataset, version.number),
+        runs=tuple(sorted(runs, key=lambda run: run.started, reverse=True)[:_RUNS_SHOWN]),
+        open_findings=sum(1 for _ in findings),
+    )

@@ -1,0 +1,121 @@
+"""Whether a version may be used: withdraw, quarantine, release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.errors import ConflictError, UsageError
+from dataguard.model.audit import AuditLevel
+from dataguard.model.dataset import VersionState
+from dataguard.model.reference import Reference
+from dataguard.model.results import StandingResult
+from dataguard.model.run import RunState
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+    from dataguard.model.audit import AuditRecord
+    from dataguard.model.dataset import Version
+
+__all__ = ["quarantine", "release", "withdraw"]
+
+
+def withdraw(
+    ctx: Context, reference: str, reason: str, *, force: bool = False, dry_run: bool = False
+) -> StandingResult:
+    """Mark a version as not to be used any more; deletes nothing.
+
+    Raises:
+        NotFoundError: the reference means nothing.
+        ConflictError: it is mounted or read by a run, and `force` is off.
+    """
+    version = _resolved(ctx, reference, reason)
+    result = _planned(ctx, version, VersionState.WITHDRAWN, reason)
+    if (result.mounts or result.runs) and not force:
+        raise ConflictError(
+            f"{version.reference} is in use: {_words(result)}",
+            hint="unmount it there, or add --force",
+        )
+    return result if dry_run else _recorded(ctx, result)
+
+
+def quarantine(
+    ctx: Context, reference: str, reason: str, *, dry_run: bool = False
+) -> StandingResult:
+    """Stop new mounts, gates and runs of a version; says who uses it now.
+
+    Raises:
+        NotFoundError: the reference means nothing.
+    """
+    version = _resolved(ctx, reference, reason)
+    result = _planned(ctx, version, VersionState.QUARANTINED, reason)
+    return result if dry_run else _recorded(ctx, result)
+
+
+def release(ctx: Context, reference: str, reason: str, *, dry_run: bool = False) -> StandingResult:
+    """Let a quarantined or withdrawn version be used again.
+
+    A quarantined one needs a clean full audit that began after the quarantine.
+
+    Raises:
+        NotFoundError: the reference means nothing.
+        ConflictError: it is neither, or there is no such audit.
+    """
+    version = _resolved(ctx, reference, reason)
+    if version.state not in (VersionState.QUARANTINED, VersionState.WITHDRAWN):
+        raise ConflictError(f"{version.reference} is {version.state}: there is nothing to release")
+    if version.state is VersionState.QUARANTINED and not _is_cleared(ctx, version):
+        raise ConflictError(
+            f"{version.reference} has no clean full audit since its quarantine",
+            hint=f"dataguard audit {version.reference} --level full",
+        )
+    result = _planned(ctx, version, VersionState.ACTIVE, reason)
+    return result if dry_run else _recorded(ctx, result)
+
+
+def _resolved(ctx: Context, reference: str, reason: str) -> Version:
+    """Return the version that is meant; a change of its standing must name it, with a reason."""
+    if not reason.strip():
+        raise UsageError("a reason is needed", hint="--reason 'labels are wrong'")
+    return ctx.catalog.resolve(Reference.parse(reference))
+
+
+def _is_cleared(ctx: Context, version: Version) -> bool:
+    """Whether every audited location was clean in its newest full audit since the quarantine."""
+    since = version.state_since
+    newest: dict[str, AuditRecord] = {}
+    for audit in ctx.catalog.audits(version.dataset, version.number):
+        if audit.level is AuditLevel.FULL and (since is None or audit.started >= since):
+            newest.setdefault(audit.location, audit)
+    return bool(newest) and all(audit.complete and audit.clean for audit in newest.values())
+
+
+def _planned(ctx: Context, version: Version, state: VersionState, reason: str) -> StandingResult:
+    """Return what would be recorded, and who uses the version now."""
+    number = version.number
+    return StandingResult(
+        dataset=version.dataset,
+        version=number,
+        root=str(version.root),
+        state=str(state),
+        previous_state=str(version.state),
+        reason=reason,
+        mounts=tuple(
+            record
+            for record in ctx.catalog.mounts()
+            if (record.dataset, record.version) == (version.dataset, number)
+        ),
+        runs=tuple(
+            ctx.catalog.runs(state=RunState.RUNNING, dataset=version.dataset, version=number)
+        ),
+    )
+
+
+def _recorded(ctx: Context, result: StandingResult) -> StandingResult:
+    with ctx.catalog.transaction() as tx:
+        tx.set_state(result.dataset, result.version, VersionState(result.state), result.reason)
+    return result
+
+
+def _words(result: StandingResult) -> str:
+    places = [f"mounted at {record.target} on {record.host}" for record in result.mounts]
+    return "; ".join([*places, *(f"run {run.id} by {run.actor.user}" for run in result.runs)])

@@ -1,0 +1,83 @@
+"""Whether the inputs of a job are what their versions say, before and after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataguard.actions.audit import Comparison, compare
+from dataguard.model.audit import AuditLevel
+from dataguard.model.finding import Code
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+    from dataguard.actions.inputs import JobInput
+    from dataguard.model.entry import Unreadable
+    from dataguard.model.finding import Finding
+
+__all__ = ["Verification", "changes_between", "verify"]
+
+_HAZARDS = (Code.DG108, Code.DG109)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One comparison for each input: metadata against the baseline, content of suspects."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the inputs."""
+        return tuple(finding for one in self.comparisons for finding in one.findings)
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """What could not be looked at."""
+        return tuple(item for one in self.comparisons for item in one.unreadable)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything could be looked at."""
+        return not self.unreadable
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every input is its version."""
+        return all(one.is_clean for one in self.comparisons)
+
+    def word(self, dataset: str, version: int) -> str:
+        """Return what a run's record says about one input."""
+        for one in self.comparisons:
+            if (one.version.dataset, one.version.number) == (dataset, version):
+                if not one.is_complete:
+                    return "unchecked"
+                return "verified" if one.is_clean else "changed"
+        return "not checked"
+
+
+def verify(ctx: Context, inputs: tuple[JobInput, ...]) -> Verification:
+    """Compare every input with its version, quickly; records nothing."""
+    return Verification(
+        tuple(
+            compare(ctx, one.version, one.location, level=AuditLevel.QUICK)
+            for one in inputs
+            if one.version is not None and one.location is not None
+        )
+    )
+
+
+def changes_between(ctx: Context, before: Verification, after: Verification) -> tuple[Finding, ...]:
+    """Return a DG304 for each path that differs after the job and did not before."""
+    known = {finding.id for finding in before.findings}
+    severity = ctx.policy.severity_of(Code.DG304)
+    return tuple(
+        replace(
+            finding,
+            code=Code.DG304,
+            severity=severity,
+            evidence={**finding.evidence, "difference": finding.code.name},
+        )
+        for finding in after.findings
+        if finding.id not in known and finding.code not in _HAZARDS
+    )

@@ -1,0 +1,1 @@
+"""Where records are: the database, its migrations and the event log."""

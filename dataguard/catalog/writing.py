@@ -1,0 +1,242 @@
+"""The mutating verbs: each decides its records and passes them through one function."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from dataguard.catalog import tables
+from dataguard.catalog.change import Change, EventKind
+from dataguard.catalog.codec import decode, encode
+from dataguard.catalog.findings import merge_all
+from dataguard.catalog.projection import append, head
+from dataguard.catalog.reading import Reader, fetch
+from dataguard.catalog.registering import plan_registration
+from dataguard.core.chain import next_event
+from dataguard.model.dataset import Location, LocationState, Tag, Version
+from dataguard.model.finding import Finding, FindingState
+from dataguard.model.reference import check_tag_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from sqlalchemy import Connection, Table
+
+    from dataguard.catalog.change import Allow
+    from dataguard.model.actor import Actor
+    from dataguard.model.audit import AuditRecord
+    from dataguard.model.dataset import FileSystem, Registration, VersionState
+    from dataguard.model.finding import Code
+    from dataguard.model.mount import MountRecord
+    from dataguard.model.ports import Clock
+    from dataguard.model.run import Run
+    from dataguard.model.workspace import WorkspaceRecord
+
+__all__ = ["FINDINGS_PER_EVENT", "Transaction"]
+
+FINDINGS_PER_EVENT = 1_000
+
+Records = dict["Table", "Sequence[object]"]
+
+
+class Transaction(Reader):
+    """The verbs, inside the write lock; every verb may raise what `allow` raises (PolicyError)."""
+
+    def __init__(self, connection: Connection, *, clock: Clock, actor: Actor, allow: Allow) -> None:
+        super().__init__(partial(fetch, connection))
+        self._connection = connection
+        self._clock = clock
+        self._actor = actor
+        self._allow = allow
+        self._head = head(connection)
+
+    def found_catalog(self, catalog_id: str) -> None:
+        """Give a new catalog its name, as its first event."""
+        facts = {"catalog": catalog_id, "format": "catalog/1"}
+        rows = [{"key": key, "value": value} for key, value in facts.items()]
+        self._record(EventKind.CATALOG_CREATED, None, {"put": {tables.META.name: rows}})
+
+    def register(self, registration: Registration) -> tuple[Version, bool]:
+        """Record a version, or another sighting of a known one; returns it and whether it is new.
+
+        Nothing is recorded where nothing changed.
+
+        Raises:
+            ConflictError: the place holds another active version of the dataset, and neither
+                `append` nor `supersede` says what becomes of it.
+        """
+        plan = plan_registration(
+            registration,
+            self.versions(registration.dataset),
+            self.locations(registration.dataset),
+            actor=self._actor,
+            now=self._clock(),
+        )
+        records: Records = {
+            tables.DATASET: plan.datasets,
+            tables.VERSION: plan.versions,
+            tables.LOCATION: plan.locations,
+        }
+        if any(records.values()):
+            facts = {"version": plan.version.number, "reason": registration.reason}
+            self._put(EventKind.VERSION_REGISTERED, registration.dataset, records, **facts)
+        return plan.version, plan.created
+
+    def add_location(
+        self,
+        dataset: str,
+        number: int,
+        place: str,
+        sheet: str | None,
+        filesystem: FileSystem | None,
+    ) -> Location:
+        """Record a replica, or a new baseline sheet of a known location.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        self.version(dataset, number)
+        known = {one.place: one for one in self.locations(dataset, number)}
+        created = known[place].created if place in known else self._clock()
+        state = LocationState.ACTIVE
+        location = Location(dataset, number, place, state, sheet, filesystem, created)
+        if location != known.get(place):
+            self._put(EventKind.LOCATION_ADDED, dataset, {tables.LOCATION: [location]})
+        return location
+
+    def set_digest_sheet(self, dataset: str, number: int, key: str) -> Version:
+        """Record the sheet that holds a version's additional digests.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        version = replace(self.version(dataset, number), digest_sheet=key)
+        self._put(EventKind.DIGEST_SHEET_SET, dataset, {tables.VERSION: [version]})
+        return version
+
+    def set_state(self, dataset: str, number: int, state: VersionState, reason: str) -> Version:
+        """Record whether a version may be used, and why.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        before = self.version(dataset, number)
+        now = self._clock()
+        version = replace(before, state=state, state_reason=reason, state_since=now)
+        records: Records = {tables.VERSION: [version]}
+        self._put(EventKind.VERSION_STATE_SET, dataset, records, version=number, reason=reason)
+        return version
+
+    def move_tag(self, dataset: str, tag: str, number: int) -> Tag:
+        """Let a tag name a version; nothing is recorded where it does already.
+
+        Raises:
+            NotFoundError: there is no such version.
+            UsageError: the tag is no tag name.
+        """
+        self.version(dataset, number)
+        for known in self.tags(dataset):
+            if (known.name, known.version) == (tag, number):
+                return known
+        moved = Tag(dataset, check_tag_name(tag), number, self._clock())
+        self._put(EventKind.TAG_MOVED, dataset, {tables.TAG: [moved], tables.TAG_HISTORY: [moved]})
+        return moved
+
+    def record_audit(self, audit: AuditRecord) -> None:
+        """Record an audit.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        self.version(audit.dataset, audit.version)
+        self._put(EventKind.AUDIT_RECORDED, audit.dataset, {tables.AUDIT: [audit]})
+
+    def record_findings(self, findings: Sequence[Finding]) -> None:
+        """Record sightings: merged by id with earlier ones, see `findings.merge`."""
+        for part in _parts(findings):
+            known = self._known_findings(finding.id for finding in part)
+            self._put_findings(EventKind.FINDINGS_RECORDED, merge_all(known, part))
+
+    def set_finding_state(self, finding_id: str, state: FindingState, reason: str) -> Finding:
+        """Acknowledge, resolve or open a finding.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        finding = replace(self.finding(finding_id), state=state)
+        self._put_findings(EventKind.FINDING_STATE_SET, [finding], reason=reason)
+        return finding
+
+    def resolve_absent(
+        self,
+        dataset: str,
+        version: int,
+        codes: Iterable[Code],
+        present_ids: AbstractSet[str],
+        reason: str,
+    ) -> int:
+        """Resolve the open findings of these codes that a complete audit did not see again.
+
+        Returns how many these were.
+        """
+        wanted = frozenset(codes)
+        found = self.findings(dataset=dataset, version=version, states=[FindingState.OPEN])
+        gone = [one for one in found if one.code in wanted and one.id not in present_ids]
+        for part in _parts(gone):
+            resolved = [replace(one, state=FindingState.RESOLVED) for one in part]
+            self._put_findings(EventKind.FINDINGS_RESOLVED, resolved, reason=reason)
+        return len(gone)
+
+    def put_workspace(self, record: WorkspaceRecord) -> None:
+        """Record a workspace; replaces that of the same directory and host."""
+        self._put(EventKind.WORKSPACE_PUT, None, {tables.WORKSPACE: [record]})
+
+    def remove_workspace(self, directory: str, host: str) -> None:
+        """Forget a workspace; its events stay."""
+        keys = [{"directory": directory, "host": host}]
+        self._record(EventKind.WORKSPACE_REMOVED, None, {"remove": {tables.WORKSPACE.name: keys}})
+
+    def put_mount(self, record: MountRecord) -> None:
+        """Record a mount; replaces that at the same target of the same host."""
+        self._put(EventKind.MOUNT_PUT, record.dataset, {tables.MOUNT: [record]})
+
+    def put_run(self, run: Run) -> None:
+        """Record how far a run got; replaces what was recorded of it."""
+        self._put(EventKind.RUN_PUT, None, {tables.RUN: [run]})
+
+    def _known_findings(self, ids: Iterable[str]) -> dict[str, Finding]:
+        c = tables.FINDING.c
+        rows = self._rows(tables.FINDING.select().where(c.id.in_(set(ids))))
+        return {str(row["id"]): decode(Finding, row) for row in rows}
+
+    def _put_findings(self, kind: EventKind, findings: Sequence[Finding], **facts: object) -> None:
+        datasets = {finding.dataset for finding in findings}
+        dataset = datasets.pop() if len(datasets) == 1 else None
+        # The id is derived from the others, so it is no field of the value; the table needs it.
+        records = [{**encode(finding), "id": finding.id} for finding in findings]
+        self._record(kind, dataset, {"put": {tables.FINDING.name: records}, **facts})
+
+    def _put(self, kind: EventKind, dataset: str | None, records: Records, **facts: object) -> None:
+        put = {
+            table.name: [encode(v) for v in values] for table, values in records.items() if values
+        }
+        self._record(kind, dataset, {"put": put, **facts})
+
+    def _record(self, kind: EventKind, dataset: str | None, payload: Mapping[str, object]) -> None:
+        """Ask whether the change is allowed, then append its event and apply it.
+
+        Every mutation comes through here, and nowhere else is a table written.
+        """
+        complete = payload if dataset is None else {"dataset": dataset, **payload}
+        self._allow(Change(kind, dataset, complete))
+        event = next_event(
+            self._head, time=self._clock(), kind=kind.value, actor=self._actor, payload=complete
+        )
+        self._head = append(self._connection, event)
+
+
+def _parts(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:
+    for start in range(0, len(findings), FINDINGS_PER_EVENT):
+        yield findings[start : start + FINDINGS_PER_EVENT]

@@ -1,0 +1,5 @@
+"""The command line: parses, calls one action, shows one report."""
+
+from dataguard.cli.main import main
+
+__all__ = ["main"]

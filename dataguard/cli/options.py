@@ -1,0 +1,52 @@
+"""Options that several commands share, under one name each."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Color",
+    "DryRun",
+    "Format",
+    "Reason",
+    "Reference",
+    "WorkspaceOption",
+    "Yes",
+]
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class Color(StrEnum):
+    """When text is coloured."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Show what would be done; change nothing.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; recorded with the change.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="REF", help="NAME, NAME@3, NAME@TAG or NAME@dg1:HEX.")
+]
+WorkspaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        metavar="DIR",
+        help="The workspace; default: the nearest parent with a dataguard.toml.",
+    ),
+]

@@ -1,0 +1,132 @@
+"""`dataguard register`."""
+
+from typing import Annotated
+
+import typer
+
+from dataguard.cli.command import command
+from dataguard.cli.invocation import Invocation
+from dataguard.cli.options import DryRun
+from dataguard.errors import UsageError
+from dataguard.model.digest import Algorithm
+
+__all__ = ["add"]
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command to an app."""
+    command(
+        app,
+        "register",
+        examples=(
+            "dataguard register vision/faces /data/faces",
+            "dataguard register faces /data/faces --expect SHA256SUMS --also sha256",
+            "dataguard register faces /data/faces --append --reason 'shards of May'",
+            "dataguard register faces /mirror/faces --replica",
+        ),
+        exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
+    )(register)
+
+
+def register(
+    invocation: Invocation,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The dataset: vision/faces.")],
+    location: Annotated[str, typer.Argument(metavar="LOCATION", help="Its directory.")],
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="Main digest: xxh3-128, blake3 or sha256.")
+    ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", help="An additional digest; repeatable.")
+    ] = None,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            "--expect",
+            metavar="FILE",
+            help="Check sha256sum, md5sum, BagIt or DVC digests in the same read.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="PATTERN", help="A gitignore pattern; repeatable."),
+    ] = None,
+    note: Annotated[str | None, typer.Option("--note", help="A note on the version.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", help="Who answers for it.")] = None,
+    meta: Annotated[
+        list[str] | None,
+        typer.Option("--meta", metavar="KEY=VALUE", help="A fact to keep with it; repeatable."),
+    ] = None,
+    replica: Annotated[
+        bool, typer.Option("--replica", help="Another location of the newest version.")
+    ] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Paths were only added; the old version stays.")
+    ] = False,
+    supersede: Annotated[
+        bool, typer.Option("--supersede", help="The content was replaced on purpose.")
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why; for --append and --supersede.")
+    ] = None,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
+    ] = False,
+    engine: Annotated[str | None, typer.Option("--engine", help="auto, serial or local.")] = None,
+    workers: Annotated[
+        str | None, typer.Option("--workers", help="auto, or a number of processes.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> int:
+    """Hash a source in place and record it as the next version of a dataset.
+
+    Nothing at the source is changed, moved or copied. The same content again makes no new
+    version and reads only what changed since. Changed content at the location of an active
+    version is refused with the differences, unless --append or --supersede says that it is meant.
+    """
+    from dataguard.actions import register as action
+
+    invocation.flag("engine", engine)
+    invocation.flag("workers", workers)
+    request = action.Request(
+        name=name,
+        location=location,
+        digest=None if digest is None else _algorithm(digest),
+        also=tuple(_algorithm(one) for one in also or ()),
+        expect=_expectation(expect),
+        expect_name=expect,
+        exclude=tuple(exclude or ()),
+        note=note,
+        owner=owner,
+        metadata=dict(_fact(text) for text in meta or ()),
+        replica=replica,
+        append=append,
+        supersede=supersede,
+        reason=reason,
+        rehash=rehash,
+        dry_run=dry_run,
+    )
+    result = action.register(invocation.context(), request)
+    invocation.show(result)
+    return invocation.outcome(result.findings, unchecked=bool(result.unreadable))
+
+
+def _algorithm(text: str) -> Algorithm:
+    try:
+        return Algorithm(text)
+    except ValueError as err:
+        raise UsageError(f"no digest `{text}`", hint="xxh3-128, blake3 or sha256") from err
+
+
+def _expectation(path: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    if path is None:
+        return None
+    from dataguard.stores.expected import load_expectation
+
+    return load_expectation(path)
+
+
+def _fact(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise UsageError(f"`{text}` is no KEY=VALUE", hint="--meta license=CC-BY-4.0")
+    return key, value

@@ -1,0 +1,26 @@
+"""Whether the times and inodes of a location sheet mean something at a place now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataguard.model.dataset import FileSystem
+
+__all__ = ["is_usable"]
+
+
+def is_usable(recorded: FileSystem | None, now: FileSystem | None) -> bool:
+    """Whether stat fields recorded on one file system may be compared on another.
+
+    A shared file system gives every host the server's inodes and times. A local one is the same
+    when host and device are, or host and file system id: device numbers of loop devices and
+    volumes change when they are attached again.
+    """
+    if recorded is None or now is None or recorded.kind != now.kind:
+        return False
+    if recorded.shared:
+        return now.shared
+    same_device = recorded.device == now.device
+    same_id = recorded.fsid == now.fsid and recorded.fsid != 0
+    return recorded.host == now.host and (same_device or same_id)

@@ -1,0 +1,44 @@
+"""Which findings a policy bears for a while."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pathspec import GitIgnoreSpec
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dataguard.model.finding import Code
+    from dataguard.model.policy import Exemption, Policy
+
+__all__ = ["exemption_for"]
+
+
+def exemption_for(
+    policy: Policy, code: Code, *, dataset: str | None, path: bytes, now: datetime
+) -> Exemption | None:
+    """Return the exemption that covers a finding, or None.
+
+    `dataset` is None and `path` absolute outside every version; `path` is empty for a version as
+    a whole, which only exemptions without a path cover.
+    """
+    for exemption in policy.exemption:
+        in_force = code.name in exemption.codes and now.date() <= exemption.expires
+        if in_force and _covers_dataset(exemption, dataset) and _covers_path(exemption, path):
+            return exemption
+    return None
+
+
+def _covers_dataset(exemption: Exemption, dataset: str | None) -> bool:
+    if dataset is None:
+        return exemption.dataset == "*"
+    return fnmatchcase(dataset, exemption.dataset)
+
+
+def _covers_path(exemption: Exemption, path: bytes) -> bool:
+    if exemption.path is None:
+        return True
+    text = path.decode("utf-8", "surrogateescape").lstrip("/")
+    return bool(text) and GitIgnoreSpec.from_lines([exemption.path]).match_file(text)

@@ -1,0 +1,178 @@
+"""What a gate checks of each input."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, assert_never
+
+from dataguard.model.audit import AuditLevel
+from dataguard.model.dataset import VersionState
+from dataguard.model.digest import Strength
+from dataguard.model.duration import format_duration
+from dataguard.model.finding import Code
+from dataguard.model.gate import Check, MountCondition
+from dataguard.model.mount import GUARANTEE_SENTENCES, Guarantee
+from dataguard.model.policy import Seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from dataguard.model.audit import AuditRecord
+    from dataguard.model.dataset import Version
+    from dataguard.model.gate import InputFacts
+    from dataguard.model.policy import Policy
+
+__all__ = ["check_input"]
+
+_CLOCK_SKEW = timedelta(minutes=5)
+"""How far ahead of this host's clock another host's may be before its audits are not believed."""
+
+
+def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Check]:
+    """Yield the checks of one input; those a policy does not ask for are left out."""
+    version = facts.version
+    if version is None:
+        reason = facts.error or f"no version is known for `{facts.reference}`"
+        yield Check("known", ok=False, reason=reason, subject=facts.reference)
+    else:
+        reason = f"`{facts.reference}` is {version.reference}, {version.root}"
+        yield Check("known", ok=True, reason=reason, subject=facts.reference)
+    if policy.inputs.pinned:
+        yield _check_pinned(facts)
+    if version is None:
+        return
+    yield _check_state(version)
+    yield _check_strength(version, policy)
+    yield _check_audit_result(version, facts.audits)
+    if policy.audit.max_age is not None:
+        yield _check_audit_age(version, facts.audits, policy, policy.audit.max_age, now)
+    yield _check_mount(version, facts)
+    if policy.mount.required_guarantee is not Guarantee.NONE:
+        yield _check_guarantee(version, facts.mount, policy)
+    if policy.seal.required is not Seal.NONE:
+        yield _check_seal(version, facts.seal, policy)
+
+
+def _check_pinned(facts: InputFacts) -> Check:
+    reason = f"`{facts.reference}` names a version or is in the lock file"
+    if not facts.pinned:
+        better = facts.version.reference if facts.version is not None else "NAME@N"
+        reason = f"`{facts.reference}` may mean another version tomorrow; write `{better}`"
+    return Check("pinned", facts.pinned, reason, Code.DG503, subject=facts.reference)
+
+
+def _check_state(version: Version) -> Check:
+    match version.state:
+        case VersionState.ACTIVE:
+            ok, said = True, "active"
+        case VersionState.SUPERSEDED:
+            ok, said = True, "superseded: there is a newer version"
+        case VersionState.WITHDRAWN | VersionState.QUARANTINED:
+            ok, said = False, str(version.state)
+        case _:
+            assert_never(version.state)
+    why = f" ({version.state_reason})" if version.state_reason else ""
+    reason = f"{version.reference} is {said}{why}"
+    return Check("state", ok, reason, Code.DG502, subject=version.reference)
+
+
+def _check_strength(version: Version, policy: Policy) -> Check:
+    required, strength = policy.digest.required_strength, version.algorithm.strength
+    reason = f"{version.reference} has {version.algorithm} digests (against {strength} change)"
+    ok = required is Strength.ACCIDENTAL or strength is required
+    if not ok:
+        reason = f"{reason}; policy `{policy.name}` requires {required}: register with sha256"
+    return Check("digest strength", ok, reason, subject=version.reference)
+
+
+def _check_audit_result(version: Version, audits: tuple[AuditRecord, ...]) -> Check:
+    """No code: no policy makes data with known damage good."""
+    bad = next((a for a in audits if _found_something(a) and not _is_cleared(a, audits)), None)
+    reason = f"{version.reference} has no audit with findings that a later one did not clear"
+    if bad is not None:
+        when = _when(bad.finished)
+        reason = f"the {bad.level} audit of {version.reference} at {when} found damage"
+    return Check("audit result", bad is None, reason, subject=version.reference)
+
+
+def _found_something(audit: AuditRecord) -> bool:
+    return not audit.clean and (audit.complete or audit.findings > 0)
+
+
+def _is_cleared(bad: AuditRecord, audits: tuple[AuditRecord, ...]) -> bool:
+    """Whether a later clean audit looked at least as thoroughly."""
+    return any(
+        a.clean and a.finished > bad.finished and _rank(a.level) >= _rank(bad.level) for a in audits
+    )
+
+
+def _check_audit_age(
+    version: Version,
+    audits: tuple[AuditRecord, ...],
+    policy: Policy,
+    max_age: timedelta,
+    now: datetime,
+) -> Check:
+    enough = [a for a in audits if a.clean and _rank(a.level) >= _rank(policy.audit.level)]
+    believed = [a.finished for a in enough if a.finished <= now + _CLOCK_SKEW]
+    last = max([version.created, *believed])
+    ok = last <= now + _CLOCK_SKEW and now - last <= max_age
+    what = "registered" if last == version.created else "audited clean"
+    limit = f"policy `{policy.name}` allows {format_duration(max_age)}"
+    reason = f"{version.reference} was last {what} at {_when(last)}; {limit}"
+    return Check("audit age", ok, reason, Code.DG501, subject=version.reference)
+
+
+def _check_mount(version: Version, facts: InputFacts) -> Check:
+    condition, code, enforced = facts.mount, Code.DG401, False
+    match condition:
+        case MountCondition.READ_ONLY:
+            ok, enforced, said = True, True, "is mounted read-only"
+        case MountCondition.DECLARED:
+            ok, said = True, f"not enforced: {GUARANTEE_SENTENCES[Guarantee.DECLARED]}"
+        case MountCondition.SYMLINK:
+            ok, said = True, f"not enforced: {GUARANTEE_SENTENCES[Guarantee.NONE]}"
+        case MountCondition.NOT_MOUNTED:
+            ok, said = True, "not enforced: no mount, jobs read it at its registered location"
+        case MountCondition.MISSING | MountCondition.REPLACED:
+            ok, said = False, f"the mount is {condition}"
+        case MountCondition.WRITABLE:
+            ok, code, said = False, Code.DG402, "the mount is writable"
+        case MountCondition.PROBE_FAILED:
+            ok, code, said = False, Code.DG403, "the probe could not prove the mount read-only"
+        case MountCondition.UNKNOWN:
+            ok, code, said = False, Code.DG403, "the mount could not be checked"
+        case _:
+            assert_never(condition)
+    detail = f" ({facts.detail})" if facts.detail else ""
+    reason = f"{version.reference}: {said}{detail}"
+    return Check("mount", ok, reason, code, enforced, subject=version.reference)
+
+
+def _check_guarantee(version: Version, condition: MountCondition, policy: Policy) -> Check:
+    required = policy.mount.required_guarantee
+    reason = f"{version.reference}: mount guarantee `{condition.guarantee}`"
+    reason += f"; policy `{policy.name}` requires `{required}`"
+    ok = condition.guarantee.rank >= required.rank
+    return Check("mount guarantee", ok, reason, subject=version.reference)
+
+
+def _check_seal(version: Version, seal: Seal | None, policy: Policy) -> Check:
+    required = policy.seal.required
+    ok = seal is not None and _seal_rank(seal) >= _seal_rank(required)
+    found = "its seal could not be checked" if seal is None else f"seal `{seal}`"
+    reason = f"{version.reference}: {found}; policy `{policy.name}` requires `{required}`"
+    return Check("seal", ok, reason, subject=version.reference)
+
+
+def _rank(level: AuditLevel) -> int:
+    return list(AuditLevel).index(level)
+
+
+def _seal_rank(seal: Seal) -> int:
+    return list(Seal).index(seal)
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

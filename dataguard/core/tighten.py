@@ -1,0 +1,84 @@
+"""Join policies: the result asks for the stricter of both, key by key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dataguard.model.finding import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from dataguard.model.finding import Severity
+    from dataguard.model.policy import Policy, Rules
+
+    Stricter = Callable[[Any, Any], Any]
+
+__all__ = ["tighten"]
+
+
+def tighten(floor: Policy, other: Policy) -> Policy:
+    """Return `floor` with everything in which `other` is stricter.
+
+    A key that `other` does not set says nothing. Whatever `floor` refuses, the result refuses;
+    `tighten(p, p) == p`; the name and the exemptions stay those of `floor`.
+    """
+    sections = {
+        name: _tighten_section(getattr(floor, name), getattr(other, name), rules)
+        for name, rules in _STRICTER.items()
+    }
+    areas = _both(floor.areas, other.areas) if "areas" in other.model_fields_set else floor.areas
+    return floor.model_copy(
+        update={**sections, "areas": areas, "severity": _severities(floor, other)}
+    )
+
+
+def _tighten_section(floor: Rules, other: Rules, rules: Mapping[str, Stricter]) -> Rules:
+    update = {
+        key: stricter(getattr(floor, key), getattr(other, key))
+        for key, stricter in rules.items()
+        if key in other.model_fields_set
+    }
+    return floor.model_copy(update=update)
+
+
+def _severities(floor: Policy, other: Policy) -> dict[str, Severity]:
+    """Raise what `other` rates higher; it cannot lower what the floor says or leaves at default."""
+    raised = {
+        name: severity
+        for name, severity in other.severity.items()
+        if severity.rank > floor.severity_of(Code[name]).rank
+    }
+    return {**floor.severity, **raised}
+
+
+def _later_member(floor: Any, other: Any) -> Any:
+    """Return the later member of an enum whose members go from weak to strong."""
+    members = list(floor.__class__)
+    return max(floor, other, key=members.index)
+
+
+def _shorter(floor: Any, other: Any) -> Any:
+    given = [duration for duration in (floor, other) if duration is not None]
+    return min(given, default=None)
+
+
+def _both(floor: Any, other: Any) -> Any:
+    """Join lists of which every item has to be satisfied."""
+    return (*floor, *(item for item in other if item not in floor))
+
+
+def _floors_own(floor: Any, other: Any) -> Any:
+    """Keep a choice that is neither weak nor strong; `other` may make it where `floor` does not."""
+    return other if floor is None else floor
+
+
+_STRICTER: Mapping[str, Mapping[str, Stricter]] = {
+    "digest": {"required_strength": _later_member},
+    "inputs": {"pinned": max},
+    "outputs": {"allowed": _both, "default": _floors_own},
+    "audit": {"max_age": _shorter, "level": _later_member},
+    "mount": {"required_guarantee": _later_member},
+    "seal": {"required": _later_member},
+    "catalog": {"url": _both, "home": _both},
+}

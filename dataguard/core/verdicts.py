@@ -1,0 +1,250 @@
+"""What a difference between the manifest and the place means: the DG1xx codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataguard.core.columns import numbers
+from dataguard.core.paths import display, leaves_root
+from dataguard.model.finding import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dataguard.core.align import Window
+
+__all__ = ["Difference", "hazards", "judge", "merge_kind_changes", "suspects"]
+
+_SIGNATURE = ("size", "mtime_ns", "ctime_ns", "inode", "mode")
+_TIMES = ("size", "mtime_ns", "ctime_ns", "inode")
+_KIND_WORDS = {"f": "file", "l": "symlink", "d": "empty directory"}
+_HELD_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One finding in the making: the action adds severity, times and the version."""
+
+    code: Code
+    path: bytes
+    message: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+def suspects(window: Window, *, baseline: bool) -> np.ndarray:
+    """Return the rows of `window.right` whose content the baseline does not vouch for.
+
+    These are matched regular files of which size, mtime, ctime, inode or mode differ, or that
+    were changed within a tick of their hashing. Without a usable baseline all are. Permission
+    bits and equal size alone never vouch for anything.
+    """
+    files = _is_kind(window.right, window.right_rows, "f")
+    if baseline:
+        clean = np.ones(len(window.right_rows), dtype=bool)
+        for name in _SIGNATURE:
+            clean &= _equal(window, name)
+        clean &= ~numbers(window.left.column("racy"))[window.left_rows]
+        files &= ~clean
+    rows: np.ndarray = window.right_rows[files]
+    return rows
+
+
+def judge(window: Window, *, baseline: bool, sheet: bool) -> list[Difference]:
+    """Return what differs in a window, in path order.
+
+    `left` is the manifest with its location sheet (or without: `sheet` is False), `right` what is
+    there. A null digest on the right means that the baseline vouched for the file. `baseline`
+    tells whether times and inodes of the sheet mean something here.
+    """
+    found = [_missing(window, row) for row in window.only_left]
+    found += [_extra(window, row) for row in window.only_right]
+    found += _changed(window, baseline=baseline)
+    if sheet:
+        found += _metadata(window)
+    return sorted(found, key=lambda difference: difference.path)
+
+
+def hazards(entries: pa.RecordBatch) -> list[Difference]:
+    """Return what makes observed entries hard to protect: hard links and links that lead out."""
+    if not entries.num_rows:
+        return []
+    found = []
+    for row in np.flatnonzero(numbers(entries.column("nlink")) > 1):
+        if entries.column("kind")[row].as_py() == "f":
+            count = entries.column("nlink")[row].as_py()
+            message = f"the file has {count} names; a write through another one reaches gold"
+            found.append(
+                Difference(Code.DG108, _path(entries, int(row)), message, {"nlink": count})
+            )
+    links = entries.column("link_target")
+    if links.null_count == len(links):
+        return found
+    for row in np.flatnonzero(links.is_valid().to_numpy(zero_copy_only=False)):
+        path, target = _path(entries, int(row)), links[int(row)].as_py()
+        if leaves_root(path, target):
+            message = f"the symlink leads out of the dataset, to {display(target)}"
+            found.append(Difference(Code.DG109, path, message))
+    return sorted(found, key=lambda difference: difference.path)
+
+
+def merge_kind_changes(differences: Iterable[Difference]) -> Iterator[Difference]:
+    """Tell a file that became a directory, or the reverse, from a missing and an extra path.
+
+    `a` missing and `a/b` extra means that `a` is a directory now. Takes and yields differences in
+    path order; holds back at most 10,000.
+    """
+    held: list[Difference] = []
+    heads: list[int] = []  # positions in `held` of paths below which something may still come
+    for difference in differences:
+        heads = [i for i in heads if _may_concern(held[i], difference)]
+        if not heads or len(held) >= _HELD_MAX:
+            yield from held
+            held, heads = [], []
+        for i in heads:
+            held[i] = _with_descendant(held[i], difference)
+        if difference.code in (Code.DG102, Code.DG103):
+            heads.append(len(held))
+        held.append(difference)
+    yield from held
+
+
+def _may_concern(held: Difference, later: Difference) -> bool:
+    """Whether something below the held path can still come."""
+    return later.path < held.path + b"0"  # `0` follows `/`
+
+
+def _with_descendant(held: Difference, later: Difference) -> Difference:
+    if not later.path.startswith(held.path + b"/"):
+        return held
+    if (held.code, later.code) == (Code.DG102, Code.DG103):
+        return replace(held, code=Code.DG104, message="a directory is where the entry was")
+    if (held.code, later.code) == (Code.DG103, Code.DG102):
+        return replace(held, code=Code.DG104, message="another entry is where a directory was")
+    return held
+
+
+def _missing(window: Window, row: int) -> Difference:
+    kind = _KIND_WORDS[window.left.column("kind")[row].as_py()]
+    evidence = {"size": window.left.column("size")[row].as_py()}
+    return Difference(Code.DG102, window.left_paths[row].as_py(), f"the {kind} is gone", evidence)
+
+
+def _extra(window: Window, row: int) -> Difference:
+    kind = _KIND_WORDS[window.right.column("kind")[row].as_py()]
+    evidence = {
+        name: window.right.column(name)[row].as_py() for name in ("size", "uid", "mtime_ns")
+    }
+    message = f"the {kind} is not part of the version"
+    return Difference(Code.DG103, window.right_paths[row].as_py(), message, evidence)
+
+
+def _changed(window: Window, *, baseline: bool) -> list[Difference]:
+    """Return matched entries of another kind or content."""
+    found = []
+    left_kind = window.left.column("kind").take(pa.array(window.left_rows))
+    right_kind = window.right.column("kind").take(pa.array(window.right_rows))
+    other_kind = pc.not_equal(left_kind, right_kind).to_numpy(zero_copy_only=False)
+    for i in np.flatnonzero(other_kind):
+        words = [_KIND_WORDS[kinds[i].as_py()] for kinds in (left_kind, right_kind)]
+        message = f"it was a {words[0]} and is a {words[1]}"
+        found.append(Difference(Code.DG104, _path_of(window, int(i)), message))
+    expected = window.left.column("digest").take(pa.array(window.left_rows))
+    observed = window.right.column("digest").take(pa.array(window.right_rows))
+    differs = pc.fill_null(pc.not_equal(expected, observed), fill_value=False)
+    rows = np.flatnonzero(differs.to_numpy(zero_copy_only=False) & ~other_kind)
+    return found + [_content(window, int(i), baseline=baseline) for i in rows]
+
+
+def _content(window: Window, i: int, *, baseline: bool) -> Difference:
+    left, right = int(window.left_rows[i]), int(window.right_rows[i])
+    evidence: dict[str, object] = {
+        "expected_digest": window.left.column("digest")[left].as_py().hex(),
+        "observed_digest": window.right.column("digest")[right].as_py().hex(),
+        "expected_size": window.left.column("size")[left].as_py(),
+        "observed_size": window.right.column("size")[right].as_py(),
+    }
+    path = _path_of(window, i)
+    if window.left.column("kind")[left].as_py() == "l":
+        target = display(window.right.column("link_target")[right].as_py())
+        return Difference(Code.DG101, path, f"the symlink leads to {target} now", evidence)
+    evidence |= {name: window.right.column(name)[right].as_py() for name in ("mtime_ns", "uid")}
+    if not baseline:
+        evidence["cause"] = "unknown"
+        return Difference(Code.DG101, path, "the content differs, cause unknown", evidence)
+    if all(_same(window, name, left, right) for name in _TIMES):
+        message = "the content differs although no time of the file moved: bit rot"
+        return Difference(Code.DG107, path, message, evidence)
+    return Difference(Code.DG101, path, "the content was changed", evidence)
+
+
+def _metadata(window: Window) -> list[Difference]:
+    """Return matched entries of the same content whose mode, owner or mtime changed."""
+    files = _is_kind(window.right, window.right_rows, "f")
+    links = _is_kind(window.right, window.right_rows, "l")
+    differs = {
+        "mode": ~_equal(window, "mode") & ~links,
+        "uid": ~_equal(window, "uid"),
+        "gid": ~_equal(window, "gid"),
+        "mtime_ns": ~_equal(window, "mtime_ns") & files,
+    }
+    same = _same_content(window)
+    rows = np.flatnonzero(np.logical_or.reduce(list(differs.values())) & same)
+    return [_metadata_of(window, int(i), [n for n, d in differs.items() if d[i]]) for i in rows]
+
+
+def _metadata_of(window: Window, i: int, names: list[str]) -> Difference:
+    left, right = int(window.left_rows[i]), int(window.right_rows[i])
+    evidence = {
+        name: {
+            "expected": window.left.column(name)[left].as_py(),
+            "observed": window.right.column(name)[right].as_py(),
+        }
+        for name in names
+    }
+    words = ", ".join(name.removesuffix("_ns") for name in names)
+    message = f"the content is the same, changed: {words}"
+    return Difference(Code.DG105, _path_of(window, i), message, evidence)
+
+
+def _same_content(window: Window) -> np.ndarray:
+    """Which matched rows have the same kind and (as far as was read) the same digest."""
+    left, right = pa.array(window.left_rows), pa.array(window.right_rows)
+    same = pc.equal(window.left.column("kind").take(left), window.right.column("kind").take(right))
+    digests = pc.equal(
+        window.left.column("digest").take(left), window.right.column("digest").take(right)
+    )
+    both = pc.and_(same, pc.fill_null(digests, fill_value=True))
+    result: np.ndarray = both.to_numpy(zero_copy_only=False)
+    return result
+
+
+def _equal(window: Window, name: str) -> np.ndarray:
+    left = numbers(window.left.column(name))[window.left_rows]
+    right = numbers(window.right.column(name))[window.right_rows]
+    result: np.ndarray = left == right
+    return result
+
+
+def _same(window: Window, name: str, left: int, right: int) -> bool:
+    return bool(window.left.column(name)[left].as_py() == window.right.column(name)[right].as_py())
+
+
+def _is_kind(batch: pa.RecordBatch, rows: np.ndarray, kind: str) -> np.ndarray:
+    mask: np.ndarray = pc.equal(batch.column("kind"), kind).to_numpy(zero_copy_only=False)[rows]
+    return mask
+
+
+def _path_of(window: Window, i: int) -> bytes:
+    path: bytes = window.left_paths[int(window.left_rows[i])].as_py()
+    return path
+
+
+def _path(entries: pa.RecordBatch, row: int) -> bytes:
+    raw = entries.column("path_raw")[row].as_py()
+    path: bytes = entries.column("path")[row].as_py().encode() if raw is None else raw
+    return path

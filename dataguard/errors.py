@@ -1,0 +1,113 @@
+"""Every deliberate error of dataguard: one class for each reaction of the caller.
+
+```
+DataguardError                 1  internal
+├── UsageError                 2  usage
+│   └── ConfigurationError     2  configuration
+│       └── PolicyError        2  policy
+├── NotFoundError             10  not_found
+├── ConflictError             11  conflict
+├── StoreUnreachableError     12  store_unreachable
+├── CatalogDamagedError       13  catalog_damaged
+├── NotStartedError          125  not_started
+└── InterruptError           130  interrupted (143 for SIGTERM)
+```
+
+Findings are values, not errors: what is wrong with the data is a result of the command.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CatalogDamagedError",
+    "ConfigurationError",
+    "ConflictError",
+    "DataguardError",
+    "InterruptError",
+    "NotFoundError",
+    "NotStartedError",
+    "PolicyError",
+    "StoreUnreachableError",
+    "UsageError",
+]
+
+
+class DataguardError(Exception):
+    """dataguard could not do its work.
+
+    Attributes:
+        message: what happened, to what; lower case, no full stop.
+        hint: what to do about it, with a command that can be pasted, or None.
+    """
+
+    code = "internal"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(DataguardError):
+    """The command line asks for something that cannot be done."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class ConfigurationError(UsageError):
+    """A configuration or workspace file cannot be read or makes no sense."""
+
+    code = "configuration"
+
+
+class PolicyError(ConfigurationError):
+    """A policy is unreadable, invalid, or forbids what was asked."""
+
+    code = "policy"
+
+
+class NotFoundError(DataguardError):
+    """A dataset, version, workspace, run, finding or location does not exist."""
+
+    code = "not_found"
+    exit_code = 10
+
+
+class ConflictError(DataguardError):
+    """The state of the catalog, a workspace or a mount point does not allow this now."""
+
+    code = "conflict"
+    exit_code = 11
+
+
+class StoreUnreachableError(DataguardError):
+    """The place where bytes or records are kept does not answer."""
+
+    code = "store_unreachable"
+    exit_code = 12
+
+
+class CatalogDamagedError(DataguardError):
+    """The catalog or a manifest is damaged, or written by a newer dataguard."""
+
+    code = "catalog_damaged"
+    exit_code = 13
+
+
+class NotStartedError(DataguardError):
+    """`run` did not start the job."""
+
+    code = "not_started"
+    exit_code = 125
+
+
+class InterruptError(DataguardError):
+    """A signal ended the command; clean-up has run."""
+
+    code = "interrupted"
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.exit_code = 128 + signal_number

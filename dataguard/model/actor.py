@@ -1,0 +1,33 @@
+"""Who does something, as the kernel says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Actor", "Process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The account a command runs as: from the kernel, never from an argument.
+
+    `login_uid` is the audit login id, which stays the same through `sudo`; None where unset.
+    """
+
+    user: str
+    uid: int
+    host: str
+    login_uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that can be told from a later one with the same pid.
+
+    `started` is the start time in clock ticks since boot (proc(5), stat field 22).
+    """
+
+    host: str
+    boot_id: str
+    pid: int
+    started: int

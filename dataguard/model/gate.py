@@ -1,0 +1,172 @@
+"""What a gate looks at and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from dataguard.model.mount import Guarantee
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from dataguard.model.area import Area
+    from dataguard.model.audit import AuditRecord
+    from dataguard.model.dataset import Version
+    from dataguard.model.finding import Code
+    from dataguard.model.policy import Seal
+
+__all__ = [
+    "CatalogFacts",
+    "Check",
+    "GateFacts",
+    "GateResult",
+    "InputFacts",
+    "MountCondition",
+    "OutputFacts",
+    "Person",
+    "Placement",
+    "Places",
+]
+
+
+class MountCondition(StrEnum):
+    """What is found where an input should be mounted; `unknown` is what could not be checked."""
+
+    READ_ONLY = "read-only"
+    DECLARED = "declared"
+    SYMLINK = "symlink"
+    NOT_MOUNTED = "not mounted"
+    MISSING = "missing"
+    REPLACED = "replaced"
+    WRITABLE = "writable"
+    PROBE_FAILED = "probe failed"
+    UNKNOWN = "unknown"
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What a mount in this condition promises."""
+        if self is MountCondition.READ_ONLY:
+            return Guarantee.ENFORCED
+        return Guarantee.DECLARED if self is MountCondition.DECLARED else Guarantee.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class InputFacts:
+    """One input: what was asked for and what it is.
+
+    `version` is None where the reference means nothing, and `error` says why. `pinned` counts the
+    lock file too. `audits` are those of the version where it will be read, in any order; the
+    registration is counted by itself. `seal` is None where it could not be determined. `detail`
+    says more about the mount.
+    """
+
+    reference: str
+    version: Version | None
+    pinned: bool
+    mount: MountCondition
+    audits: tuple[AuditRecord, ...] = ()
+    seal: Seal | None = None
+    error: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFacts:
+    """One place for outputs.
+
+    `aliases` are all absolute paths by which the place can be reached (after `..` and symlinks,
+    and through bind mounts), or its URL; empty where they could not be determined, and `error`
+    says why.
+    """
+
+    place: str
+    aliases: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom `{user}` and `{home}` in places stand for."""
+
+    user: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What the places of a policy mean on this host.
+
+    `areas` are those the catalog knows: registered locations and the outputs of workspaces, each
+    under all its absolute paths. `equivalents` maps a place that the policy names (see
+    `core.areas.named_places`) to its other absolute paths.
+    """
+
+    person: Person
+    areas: tuple[Area, ...] = ()
+    equivalents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFacts:
+    """The catalog in use, and the home it belongs to."""
+
+    url: str
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """Everything a gate decides on; `now` is the time of the decision."""
+
+    inputs: tuple[InputFacts, ...]
+    outputs: tuple[OutputFacts, ...]
+    places: Places
+    catalog: CatalogFacts
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing a gate checked.
+
+    `subject` is the reference or place, empty for the gate as a whole. `code` is the finding
+    code a refusal has; None where no policy can lower it. `enforced` is False where the check
+    passed although nothing keeps the job from writing.
+    """
+
+    name: str
+    ok: bool
+    reason: str
+    code: Code | None = None
+    enforced: bool = True
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """A decision, with the facts it was made on and the name of the policy."""
+
+    facts: GateFacts
+    checks: tuple[Check, ...]
+    policy: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the job may start; a gate that checked nothing allows nothing."""
+        return bool(self.checks) and all(check.ok for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Whether outputs may go to a place: `code` is None where they may.
+
+    `area` is the area that decided, if any holds the place.
+    """
+
+    place: str
+    area: Area | None
+    code: Code | None
+    reason: str

@@ -1,0 +1,186 @@
+"""Mounts of versions in workspaces, their guarantee and the probe that proves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dataguard.model.actor import Actor
+    from dataguard.model.finding import Finding
+    from dataguard.model.mountpoint import MountStatus
+
+__all__ = [
+    "GUARANTEE_SENTENCES",
+    "Backend",
+    "Guarantee",
+    "MountRecord",
+    "MountReport",
+    "MountResult",
+    "MountState",
+    "Probe",
+    "ProbeOutcome",
+    "ProbeStep",
+    "UnmountResult",
+]
+
+
+class Backend(StrEnum):
+    """How a version is made visible in a workspace."""
+
+    BIND = "bind"
+    SYMLINK = "symlink"
+    DECLARED = "declared"
+
+
+class Guarantee(StrEnum):
+    """What a mount promises; later members promise more."""
+
+    NONE = "none"
+    DECLARED = "declared"
+    ENFORCED = "enforced"
+
+    @property
+    def rank(self) -> int:
+        """Order: none < declared < enforced."""
+        return list(Guarantee).index(self)
+
+
+GUARANTEE_SENTENCES = {
+    Guarantee.ENFORCED: "through this path nobody without CAP_SYS_ADMIN can change the dataset, "
+    "root's ordinary writes included; other paths to the same files are not covered",
+    Guarantee.DECLARED: "recorded only: nothing is mounted and nothing is enforced, jobs read the "
+    "dataset at its registered location",
+    Guarantee.NONE: "a symlink: whoever may write the dataset can write through this path",
+}
+
+
+class MountState(StrEnum):
+    """How far a mount got; `making` and `removing` are found only after a crash."""
+
+    MAKING = "making"
+    ACTIVE = "active"
+    REMOVING = "removing"
+    REMOVED = "removed"
+
+
+class ProbeOutcome(StrEnum):
+    """What an attempt to write came to."""
+
+    REFUSED = "refused"
+    ALLOWED = "allowed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStep:
+    """One attempt: `detail` names the error of the kernel or why it was skipped."""
+
+    operation: str
+    result: ProbeOutcome
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """All attempts of one probe, in the order in which they were made."""
+
+    steps: tuple[ProbeStep, ...]
+
+    @property
+    def proves_read_only(self) -> bool:
+        """Whether steps were refused and none was allowed or failed.
+
+        Steps that do not apply (a dataset without a regular file) are skipped; a probe that met
+        a writable mount holds an allowed one.
+        """
+        results = {step.result for step in self.steps}
+        return ProbeOutcome.REFUSED in results and results <= {
+            ProbeOutcome.REFUSED,
+            ProbeOutcome.SKIPPED,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MountRecord:
+    """A version made visible in a workspace at `target` (absolute).
+
+    `mount_id`, `root_device`, `root_inode` and `boot_id` tell whether what is mounted now is
+    what dataguard mounted; they are None before the mount is made and for other backends.
+    """
+
+    workspace: str
+    name: str
+    dataset: str
+    version: int
+    source: str
+    target: str
+    backend: Backend
+    guarantee: Guarantee
+    state: MountState
+    host: str
+    created: datetime
+    actor: Actor
+    probe: Probe | None = None
+    mount_id: int | None = None
+    root_device: int | None = None
+    root_inode: int | None = None
+    boot_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MountResult:
+    """What `mount` did for one version.
+
+    `created` is false where it was mounted already, and in a dry run. With `findings` the mount
+    was taken down again. `weaker_because` says why no stronger backend was taken, or is None.
+    """
+
+    name: str
+    dataset: str
+    version: int
+    root: str
+    source: str
+    target: str
+    backend: Backend
+    guarantee: Guarantee
+    probe: tuple[ProbeStep, ...]
+    created: bool
+    step: str
+    findings: tuple[Finding, ...] = ()
+    weaker_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MountReport:
+    """What one `mount` command did in a workspace; `step` of each result says what was planned."""
+
+    workspace: str
+    mounts: tuple[MountResult, ...]
+    dry_run: bool = False
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings of all mounts, in their order."""
+        return tuple(finding for result in self.mounts for finding in result.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class UnmountResult:
+    """What `unmount` did with one mount.
+
+    `status` is what the record was worth before. `left` is what stays at the target because it is
+    not ours, in words, or None.
+    """
+
+    name: str
+    dataset: str
+    version: int
+    target: str
+    backend: Backend
+    status: MountStatus
+    left: str | None = None

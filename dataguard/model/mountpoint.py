@@ -1,0 +1,75 @@
+"""What the kernel shows at a mount point, and what that means for a record of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Made", "MountPoint", "MountStatus", "TargetKind", "TargetView"]
+
+
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """One line of `/proc/self/mountinfo`, see proc_pid_mountinfo(5).
+
+    Paths are text with surrogate escapes. `device` is `major:minor`, `root` the directory of the
+    file system that the mount shows. `read_only` is this mount's own flag, not the superblock's.
+    """
+
+    mount_id: int
+    parent_id: int
+    device: str
+    root: str
+    target: str
+    read_only: bool
+    filesystem: str
+
+
+class TargetKind(StrEnum):
+    """What a path is where no mount is looked through; `broken` answers with an error."""
+
+    ABSENT = "absent"
+    EMPTY = "empty directory"
+    FULL = "directory with content"
+    LINK = "symlink"
+    OTHER = "file"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """What is at a target now.
+
+    `stack` holds the mounts exactly there, the visible one last; `below` those deeper. `device`
+    and `inode` are those of what is visible, None where nothing answers. `link` is a symlink's
+    target. A mounted directory is not listed: its kind is `full`.
+    """
+
+    target: str
+    kind: TargetKind
+    device: int | None = None
+    inode: int | None = None
+    link: str | None = None
+    stack: tuple[MountPoint, ...] = ()
+    below: tuple[MountPoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a backend made; `mount_id` is None where the kernel mounted nothing."""
+
+    root_device: int
+    root_inode: int
+    mount_id: int | None = None
+
+
+class MountStatus(StrEnum):
+    """What a mount record is worth now."""
+
+    LIVE = "live"
+    DECLARED = "declared"
+    LINK = "link"
+    MISSING = "missing"
+    STALE = "stale"
+    REPLACED = "replaced"
+    WRITABLE = "writable"

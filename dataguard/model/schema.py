@@ -1,0 +1,65 @@
+"""The Arrow schemas of manifests and sheets, and their footer keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from dataguard.model.digest import Algorithm
+
+__all__ = [
+    "LOCATION_SHEET",
+    "MANIFEST_FORMAT",
+    "ROWS_PER_GROUP",
+    "SHEET_FORMAT",
+    "digest_sheet_schema",
+    "manifest_schema",
+    "observed_schema",
+]
+
+MANIFEST_FORMAT = "manifest/1"
+SHEET_FORMAT = "sheet/1"
+ROWS_PER_GROUP = 65_536
+"""Fixed in the format, so that a manifest is determined by its content alone."""
+
+LOCATION_SHEET = pa.schema(
+    [
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("ctime_ns", pa.int64()),
+        pa.field("inode", pa.int64()),
+        pa.field("mode", pa.int32()),
+        pa.field("uid", pa.int64()),
+        pa.field("gid", pa.int64()),
+        pa.field("racy", pa.bool_()),
+    ]
+)
+
+
+def manifest_schema(algorithm: Algorithm) -> pa.Schema:
+    """Columns of a manifest: what a version contains, in bytewise path order."""
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("path_raw", pa.binary()),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("size", pa.int64(), nullable=False),
+            pa.field("digest", pa.binary(algorithm.digest_bytes)),
+            pa.field("link_target", pa.binary()),
+        ]
+    )
+
+
+def observed_schema(algorithm: Algorithm, also: tuple[Algorithm, ...] = ()) -> pa.Schema:
+    """Columns of a scan: the manifest's, the location sheet's, `nlink`, additional digests.
+
+    `digest` is null where a file was not read.
+    """
+    fields = [*manifest_schema(algorithm), *LOCATION_SHEET, pa.field("nlink", pa.int64())]
+    return pa.schema([*fields, *digest_sheet_schema(also)])
+
+
+def digest_sheet_schema(algorithms: tuple[Algorithm, ...]) -> pa.Schema:
+    """One fixed-size binary column for each additional algorithm, named after it."""
+    return pa.schema([pa.field(str(a), pa.binary(a.digest_bytes)) for a in algorithms])

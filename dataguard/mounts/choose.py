@@ -1,0 +1,81 @@
+"""Which backend a mount gets: the strongest that works, never silently a weaker one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataguard.errors import ConflictError, UsageError
+from dataguard.model.mount import Backend
+from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.declared import DeclaredBackend
+from dataguard.mounts.symlink import SymlinkBackend
+
+if TYPE_CHECKING:
+    from dataguard.mounts.interface import MountBackend
+
+__all__ = ["AUTO", "Choice", "backend_of", "choose"]
+
+AUTO = "auto"
+_NOT_BUILT = ("overlay", "cas", "fuse")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A backend, whether the user insists on it, and why no stronger one was taken."""
+
+    backend: MountBackend
+    insisted: bool
+    weaker_because: str | None = None
+
+
+def choose(requested: str = AUTO, *, best_effort: bool = False) -> Choice:
+    """Return the backend for what was asked: `auto`, or a backend's name.
+
+    `auto` takes `bind` where it works, else `declared`; with `best_effort` a link in its place,
+    so that something is visible. Each choice carries its guarantee, for the user to see.
+
+    Raises:
+        ConflictError: a backend was named that cannot work here.
+        UsageError: no backend has that name.
+    """
+    if requested != AUTO:
+        return Choice(_named(requested), insisted=True)
+    bind = BindBackend()
+    reason = bind.unavailable()
+    if reason is None:
+        return Choice(bind, insisted=False)
+    if best_effort:
+        return Choice(SymlinkBackend(), insisted=False, weaker_because=f"bind: {reason}")
+    return Choice(DeclaredBackend(), insisted=False, weaker_because=f"bind: {reason}")
+
+
+def backend_of(name: Backend) -> MountBackend:
+    """Return the backend of a record."""
+    match name:
+        case Backend.BIND:
+            return BindBackend()
+        case Backend.SYMLINK:
+            return SymlinkBackend()
+        case Backend.DECLARED:
+            return DeclaredBackend()
+
+
+def _named(requested: str) -> MountBackend:
+    if requested in _NOT_BUILT:
+        raise ConflictError(
+            f"backend `{requested}` does not work here: this dataguard is built without it",
+            hint="--backend auto takes the strongest that works",
+        )
+    if requested not in set(Backend):
+        raise UsageError(
+            f"no mount backend `{requested}`", hint=f"one of: auto, {', '.join(Backend)}"
+        )
+    backend = backend_of(Backend(requested))
+    reason = backend.unavailable()
+    if reason is not None:
+        raise ConflictError(
+            f"backend `{requested}` does not work here: {reason}",
+            hint="--backend auto takes the strongest that works",
+        )
+    return backend

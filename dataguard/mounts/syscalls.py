@@ -1,0 +1,122 @@
+"""The mount system calls that the standard library lacks, by file descriptor.
+
+The calls raise `OSError`; the backends turn that into dataguard's errors. See open_tree(2),
+mount_setattr(2), move_mount(2) and umount(2). The numbers are the same on every architecture
+that CPython supports.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from enum import Enum
+
+__all__ = ["Support", "attach", "clone_tree", "detach", "make_read_only", "probe_support"]
+
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_OPEN_TREE_CLONE = 0x1
+_AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
+_ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 0x1, 0x2, 0x4
+_MS_PRIVATE = 1 << 18
+_MOVE_FROM_EMPTY_PATH, _MOVE_TO_EMPTY_PATH = 0x4, 0x40
+_MNT_DETACH, _UMOUNT_NOFOLLOW = 0x2, 0x8
+_NO_PATH = b""
+
+
+class _Attributes(ctypes.Structure):
+    """`struct mount_attr`, its first and so far only version."""
+
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+
+
+class Support(Enum):
+    """Whether this process can make a read-only view of a tree."""
+
+    WORKS = "works"
+    UNSUPPORTED = "the kernel has no mount_setattr (Linux 5.12 or newer is needed)"
+    FORBIDDEN = "the kernel or a container's filter refuses to clone and change mounts"
+
+
+def clone_tree(source: int) -> int:
+    """Return a descriptor of a detached copy of the mounts at and below an open directory.
+
+    The copy is visible nowhere and dies with the descriptor.
+    """
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
+    return _call(_OPEN_TREE, source, _NO_PATH, flags)
+
+
+def make_read_only(tree: int) -> None:
+    """Make every mount of a detached tree read-only, without setuid and devices, and private.
+
+    Private: what is mounted below the source later does not appear, writable, in the tree.
+    """
+    wanted = _Attributes(_ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV, 0, _MS_PRIVATE, 0)
+    flags = _AT_EMPTY_PATH | _AT_RECURSIVE
+    _call(_MOUNT_SETATTR, tree, _NO_PATH, flags, ctypes.byref(wanted), ctypes.sizeof(wanted))
+
+
+def attach(tree: int, target: int) -> None:
+    """Make a detached tree visible at an open directory; the first moment anybody can see it."""
+    flags = _MOVE_FROM_EMPTY_PATH | _MOVE_TO_EMPTY_PATH
+    _call(_MOVE_MOUNT, tree, _NO_PATH, target, _NO_PATH, flags)
+
+
+def detach(target: str) -> None:
+    """Take the topmost mount at a path away, also while it is in use; never follows a link."""
+    if _libc.umount2(os.fsencode(target), _MNT_DETACH | _UMOUNT_NOFOLLOW) != 0:
+        raise _last_error()
+
+
+def probe_support() -> Support:
+    """Try the first two calls on `/`; nothing becomes visible.
+
+    Raises:
+        OSError: another reason than a missing call or a missing right.
+    """
+    try:
+        _make_and_drop()
+    except OSError as err:
+        if err.errno == errno.ENOSYS:
+            return Support.UNSUPPORTED
+        if err.errno in (errno.EPERM, errno.EACCES):
+            return Support.FORBIDDEN
+        raise
+    return Support.WORKS
+
+
+def _make_and_drop() -> None:
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        tree = clone_tree(root)
+        try:
+            make_read_only(tree)
+        finally:
+            os.close(tree)
+    finally:
+        os.close(root)
+
+
+def _call(number: int, *arguments: object) -> int:
+    # variadic arguments are not converted: an int has to be handed over as a register
+    registers = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    result = int(_libc.syscall(ctypes.c_long(number), *registers))
+    if result < 0:
+        raise _last_error()
+    return result
+
+
+def _last_error() -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code))

@@ -1,0 +1,110 @@
+"""Results that are lists, as rows: for CSV and JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from dataguard.core.paths import escape, json_fields
+from dataguard.errors import UsageError
+from dataguard.model.results import (
+    AuditResult,
+    DatasetList,
+    DiffResult,
+    FindingList,
+    VersionLog,
+)
+from dataguard.report.encode import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dataguard.model.entry import Unreadable
+
+__all__ = ["rows_of", "to_csv"]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@singledispatch
+def rows_of(result: object) -> list[dict[str, Any]] | None:
+    """Return the rows of a result as JSON objects, or None where it is no list."""
+    if isinstance(result, tuple):
+        return [encode(item) for item in result]
+    return None
+
+
+@rows_of.register
+def _(result: AuditResult) -> list[dict[str, Any]]:
+    # What could not be checked is a row too, or a table would make it look fine.
+    unchecked = [
+        {"severity": "unchecked", **json_fields(item.path), "message": _why(item)}
+        for item in result.unreadable
+    ]
+    return [encode(finding) for finding in result.findings] + unchecked
+
+
+@rows_of.register
+def _(result: FindingList) -> list[dict[str, Any]]:
+    return [encode(finding) for finding in result.findings]
+
+
+@rows_of.register
+def _(result: DatasetList) -> list[dict[str, Any]]:
+    return [encode(row) for row in result.datasets]
+
+
+@rows_of.register
+def _(result: VersionLog) -> list[dict[str, Any]]:
+    return [encode(row) for row in result.rows]
+
+
+@rows_of.register
+def _(result: DiffResult) -> list[dict[str, Any]]:
+    return [
+        {"difference": name, **encode(entry)}
+        for name in ("added", "removed", "changed", "renamed")
+        for entry in getattr(result, name)
+    ]
+
+
+def to_csv(result: object) -> str:
+    r"""Return the rows as CSV with a header (RFC 4180).
+
+    Cells are escaped as in text output; a cell that a spreadsheet would take for a formula
+    begins with `\x` and the code of its first character.
+
+    Raises:
+        UsageError: the result is no list.
+    """
+    rows = rows_of(result)
+    if rows is None:
+        raise UsageError("this command has no CSV output", hint="use --format json")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(names)
+    writer.writerows(_cells(row, names) for row in rows)
+    return out.getvalue()
+
+
+def _why(item: Unreadable) -> str:
+    return f"{item.obstacle}: {item.detail}" if item.detail else str(item.obstacle)
+
+
+def _cells(row: dict[str, Any], names: Iterable[str]) -> list[str]:
+    return [_cell(row.get(name)) for name in names]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    if not isinstance(value, str):
+        return str(value)
+    text = escape(value)
+    return f"\\x{ord(text[0]):02x}{text[1:]}" if text.startswith(_FORMULA) else text

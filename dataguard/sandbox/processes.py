@@ -1,0 +1,65 @@
+"""Who and what runs: the account and the process, as the kernel tells."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from dataguard.model.actor import Actor, Process
+
+__all__ = ["boot_id", "current_actor", "current_process", "is_alive"]
+
+_UNSET_LOGIN = 0xFFFF_FFFF
+
+
+def current_actor() -> Actor:
+    """Return the account of this process."""
+    uid = os.getuid()
+    return Actor(_user_name(uid), uid, os.uname().nodename, _login_uid())
+
+
+def current_process() -> Process:
+    """Return this process, told apart from a later one with its pid."""
+    pid = os.getpid()
+    started = _start_time(pid)
+    return Process(os.uname().nodename, boot_id(), pid, 0 if started is None else started)
+
+
+def is_alive(process: Process) -> bool | None:
+    """Whether a process still runs; None where it is on another host and cannot be known."""
+    if process.host != os.uname().nodename:
+        return None
+    return process.boot_id == boot_id() and _start_time(process.pid) == process.started
+
+
+def boot_id() -> str:
+    """Return the id of this boot, or an empty text where the kernel does not tell."""
+    return _first_line("/proc/sys/kernel/random/boot_id")
+
+
+def _start_time(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot (proc(5), stat, field 22)."""
+    line = _first_line(f"/proc/{pid}/stat")
+    # The command in parentheses may hold spaces and parentheses of its own.
+    fields = line.rpartition(")")[2].split()
+    return int(fields[19]) if fields else None
+
+
+def _login_uid() -> int | None:
+    text = _first_line("/proc/self/loginuid")
+    return int(text) if text.isdigit() and int(text) != _UNSET_LOGIN else None
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""

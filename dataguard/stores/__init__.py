@@ -1,0 +1,1 @@
+"""Where bytes are: source trees, manifests, sheets and workspace files."""

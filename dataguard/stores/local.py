@@ -1,0 +1,181 @@
+"""The store of local trees."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dataguard.core.columns import raw_paths, text_paths
+from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
+from dataguard.model.entry import Unreadable
+from dataguard.model.schema import LOCATION_SHEET, observed_schema
+from dataguard.stores.filesystem import describe
+from dataguard.stores.interface import Scanned
+from dataguard.stores.localread import Columns, Unit, read_unit
+from dataguard.stores.walk import Segment, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from dataguard.model.dataset import FileSystem
+    from dataguard.model.digest import DigestPlan
+    from dataguard.stores.interface import Spread
+
+__all__ = ["LocalStore", "exclusion"]
+
+_NAMES_PER_UNIT = 256
+
+
+class LocalStore:
+    """A directory tree on this host."""
+
+    def __init__(
+        self, place: str, *, host: str, spread: Spread, exclude: tuple[str, ...] = ()
+    ) -> None:
+        self.place = place
+        self._host = host
+        self._spread = spread
+        self._excluded = exclusion(exclude)
+
+    def filesystem(self) -> FileSystem:
+        """Return the file system that holds the place."""
+        return describe(self.place, self._host)
+
+    def scan(self, plan: DigestPlan, *, read: bool) -> Iterator[Scanned]:
+        """Yield every entry below the place."""
+        self._check_directory()
+        return self._observe(walk(self.place, self._excluded), plan, read=read)
+
+    def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
+        """Yield the entries at these paths afresh."""
+        paths = (path for batch in entries for path in raw_paths(batch).to_pylist())
+        return self._observe(_segments(paths), plan, read=True)
+
+    def read_paths(self, paths: Iterable[bytes], plan: DigestPlan) -> Iterator[Scanned]:
+        """Yield the entries at these paths, which are in path order, afresh."""
+        return self._observe(_segments(paths), plan, read=True)
+
+    def _observe(
+        self, items: Iterable[Segment | Unreadable], plan: DigestPlan, *, read: bool
+    ) -> Iterator[Scanned]:
+        tick_ns = self.filesystem().tick_ns
+        units = _units(items, Unit(self.place, (), plan.algorithms, read, tick_ns))
+        for unit, columns in self._spread(read_unit, units):
+            yield _scanned(unit, columns, plan)
+
+    def _check_directory(self) -> None:
+        try:
+            with os.scandir(self.place):
+                return
+        except FileNotFoundError as err:
+            raise NotFoundError(f"no directory {self.place}") from err
+        except NotADirectoryError as err:
+            raise UsageError(
+                f"{self.place} is not a directory", hint="register the directory that holds it"
+            ) from err
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot list {self.place}: {err.strerror}") from err
+
+
+def exclusion(patterns: tuple[str, ...]) -> Callable[[bytes, bool], bool]:
+    """Return the test `(path, is_directory) -> excluded` for gitignore patterns.
+
+    Raises:
+        UsageError: a pattern is not valid.
+    """
+    if not patterns:
+        return lambda _path, _is_directory: False
+    import pathspec  # noqa: PLC0415  only where patterns are given
+
+    try:
+        spec = pathspec.GitIgnoreSpec.from_lines(patterns)
+    except ValueError as err:
+        raise UsageError(f"invalid pattern: {err}", hint="see gitignore(5)") from err
+
+    def excluded(path: bytes, is_directory: bool) -> bool:
+        text = os.fsdecode(path)
+        return spec.match_file(text + "/" if is_directory else text)
+
+    return excluded
+
+
+def _units(items: Iterable[Segment | Unreadable], empty: Unit) -> Iterator[Unit]:
+    segments: list[Segment] = []
+    unreadable: list[Unreadable] = []
+    held = 0
+    for item in items:
+        if isinstance(item, Unreadable):
+            unreadable.append(item)
+        else:
+            segments.append(item)
+            held += len(item.names)
+        if held >= _NAMES_PER_UNIT:
+            yield _unit(empty, segments, unreadable)
+            segments, unreadable, held = [], [], 0
+    if segments or unreadable:
+        yield _unit(empty, segments, unreadable)
+
+
+def _unit(like: Unit, segments: list[Segment], unreadable: list[Unreadable]) -> Unit:
+    return Unit(
+        like.root, tuple(segments), like.algorithms, like.read, like.tick_ns, tuple(unreadable)
+    )
+
+
+def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
+    """Group paths in order by their directory."""
+    directory = b""
+    names: list[bytes] = []
+    for path in paths:
+        parent, _, name = path.rpartition(b"/")
+        if parent != directory and names:
+            yield Segment(directory, tuple(names))
+            names = []
+        directory = parent
+        names.append(name)
+    if names:
+        yield Segment(directory, tuple(names))
+
+
+def _scanned(unit: Unit, columns: Columns, plan: DigestPlan) -> Scanned:
+    unreadable = (*unit.unreadable, *columns.unreadable)
+    entries = _batch(_paths(unit, columns), columns, plan)
+    return Scanned(entries, unreadable, columns.files_read, columns.bytes_read)
+
+
+def _paths(unit: Unit, columns: Columns) -> pa.Array:
+    paths: list[bytes] = []
+    for segment in unit.segments:
+        prefix = segment.directory + b"/" if segment.directory else b""
+        paths.extend([prefix + name for name in segment.names])
+    if len(columns.kept) != len(paths):
+        paths = [paths[position] for position in columns.kept]
+    return pa.array(paths, pa.binary())
+
+
+def _batch(paths: pa.Array, columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
+    count = len(paths)
+    text, raw = text_paths(paths)
+    kinds = pa.array(list(columns.kinds.decode("ascii")), pa.string())
+    links = [columns.links.get(i) for i in range(count)] if columns.links else None
+    stats = {name: np.asarray(values) for name, values in columns.stats.items()}
+    stats["racy"] = np.asarray(columns.racy, dtype=np.bool_)
+    digests = [
+        pa.array(values, pa.binary(algorithm.digest_bytes))
+        for values, algorithm in zip(columns.digests, plan.algorithms, strict=True)
+    ]
+    arrays = [
+        text,
+        raw,
+        kinds,
+        pa.array(stats["size"]),
+        digests[0],
+        pa.nulls(count, pa.binary()) if links is None else pa.array(links, pa.binary()),
+        *(pa.array(stats[field.name]).cast(field.type) for field in LOCATION_SHEET),
+        pa.array(stats["nlink"]),
+        *digests[1:],
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=observed_schema(plan.main, plan.also))
