@@ -28,12 +28,18 @@ class Context:
     settings: Settings
     policy: Policy
     catalog: Catalog
-    manifests: ManifestStore
     engine: Engine
     clock: Clock
     progress: Progress
     actor: Actor
     process: Process
+
+    @property
+    def manifests(self) -> ManifestStore:
+        """The manifests and sheets of the home; it has no state of its own."""
+        from dataguard.stores.manifests import ManifestStore  # noqa: PLC0415  loads Arrow
+
+        return ManifestStore(self.settings.home.value)
 
     def close(self) -> None:
         """End workers and close the catalog."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.run import save
+from dataguard.actions.runrecord import save
 from dataguard.errors import DataguardError, NotFoundError
 from dataguard.model.run import RunState
 from dataguard.sandbox.processes import is_alive

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from dataguard.actions.gate import check_gate, outputs_place
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.outputs import Outputs, collect_outputs
+from dataguard.actions.runrecord import save
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.core.outcome import is_violation
 from dataguard.errors import UsageError
 from dataguard.model.gate import MountCondition
 from dataguard.model.results import RunResult
 from dataguard.model.run import Run, RunInput, RunState
-from dataguard.report.encode import encode
 from dataguard.sandbox.job import run_job
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import (
@@ -68,7 +68,7 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         StoreUnreachableError: the outputs place cannot be written.
     """
     inputs = resolve_inputs(ctx, request.references, request.workspace)
-    place = request.outputs or outputs_place(ctx, inputs, request.workspace)
+    place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
     _check_request(request, inputs)
     decision = check_gate(ctx, inputs, (place,))
     if not decision.allowed:
@@ -150,19 +150,22 @@ def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
     return _result(job, finished, changes, after, outputs)
 
 
+def _local(place: str) -> str:
+    """Return a place for outputs as an absolute path."""
+    if "://" in place:
+        raise UsageError(
+            f"cannot put outputs into {place}: this release writes to file systems only",
+            hint="give --output DIR",
+        )
+    return os.path.abspath(place)
+
+
 def _verified(ctx: Context, inputs: tuple[JobInput, ...], what: str) -> Verification:
     ctx.progress.start(what)
     try:
         return verify(ctx, inputs)
     finally:
         ctx.progress.finish()
-
-
-def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
-    """Record how far a run got: in the catalog, then in its directory."""
-    with ctx.catalog.transaction() as tx:
-        tx.put_run(record)
-    directory.write_record({"schema": "dataguard.run-record/1", **encode(record)})
 
 
 def variable_of(name: str) -> str:

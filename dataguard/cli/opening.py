@@ -11,7 +11,6 @@ from dataguard.cli.invocation import utc_now
 from dataguard.engines.choose import choose
 from dataguard.errors import StoreUnreachableError
 from dataguard.sandbox.processes import current_actor, current_process
-from dataguard.stores.manifests import ManifestStore
 
 if TYPE_CHECKING:
     from dataguard.model.policy import Policy
@@ -48,7 +47,6 @@ def open_context(settings: "Settings", policy: "Policy", progress: "Progress") -
         settings=settings,
         policy=policy,
         catalog=catalog,
-        manifests=ManifestStore(home),
         engine=choose(settings.engine.value, settings.workers.value),
         clock=utc_now,
         progress=progress,

@@ -24,10 +24,12 @@ class Actor:
 class Process:
     """A process that can be told from a later one with the same pid.
 
-    `started` is the start time in clock ticks since boot (proc(5), stat field 22).
+    `started` is the start time in clock ticks since boot (proc(5), stat field 22), `namespace`
+    the inode of the pid namespace in which `pid` means something (0: not known).
     """
 
     host: str
     boot_id: str
     pid: int
     started: int
+    namespace: int = 0

@@ -21,15 +21,26 @@ def current_actor() -> Actor:
 def current_process() -> Process:
     """Return this process, told apart from a later one with its pid."""
     pid = os.getpid()
-    started = _start_time(pid)
-    return Process(os.uname().nodename, boot_id(), pid, 0 if started is None else started)
+    started = _start_time(pid) or 0
+    return Process(os.uname().nodename, boot_id(), pid, started, _pid_namespace())
 
 
 def is_alive(process: Process) -> bool | None:
-    """Whether a process still runs; None where it is on another host and cannot be known."""
+    """Whether a process still runs; None where that cannot be known from here.
+
+    That is on another host, in another pid namespace (a container), or where proc hides the
+    processes of other users.
+    """
     if process.host != os.uname().nodename:
         return None
-    return process.boot_id == boot_id() and _start_time(process.pid) == process.started
+    if process.boot_id != boot_id():
+        return False
+    if process.namespace != _pid_namespace():
+        return None
+    started = _start_time(process.pid)
+    if started is not None:
+        return started == process.started
+    return None if _exists(process.pid) else False
 
 
 def boot_id() -> str:
@@ -43,6 +54,23 @@ def _start_time(pid: int) -> int | None:
     # The command in parentheses may hold spaces and parentheses of its own.
     fields = line.rpartition(")")[2].split()
     return int(fields[19]) if fields else None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _pid_namespace() -> int:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 def _login_uid() -> int | None:
