@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataguard.actions.findings import findings_of, unstable_findings
+from dataguard.actions.findings import content_codes, findings_of, unstable_findings
 from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
 from dataguard.actions.resolution import is_here
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from dataguard.stores.interface import Store
 
 __all__ = ["Comparison", "audit", "compare", "targets"]
-
-_CONTENT_CODES = frozenset(code for code in Code if code.name.startswith("DG10"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +282,8 @@ def _record(ctx: Context, done: Comparison) -> None:
         tx.record_audit(record)
         if done.is_complete:
             seen = {finding.id for finding in done.findings}
-            # A quick audit cannot see that rotten bits are gone: it did not read them.
-            codes = _CONTENT_CODES - (set() if done.level is AuditLevel.FULL else {Code.DG107})
-            tx.resolve_absent(
-                version.dataset, version.number, tuple(codes), seen, f"{done.level} audit"
-            )
+            codes = content_codes(done.level)
+            tx.resolve_absent(version.dataset, version.number, codes, seen, f"{done.level} audit")
 
 
 def _audited(done: Comparison) -> AuditedVersion:

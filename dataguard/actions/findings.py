@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.core.exemptions import exemption_for
+from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle
 from dataguard.model.finding import Code, Finding, FindingState, Severity
 from dataguard.model.results import FindingList
@@ -17,7 +18,27 @@ if TYPE_CHECKING:
     from dataguard.core.verdicts import Difference
     from dataguard.model.entry import Unreadable
 
-__all__ = ["acknowledge", "findings_of", "list_findings", "resolve", "show", "unstable_findings"]
+__all__ = [
+    "acknowledge",
+    "content_codes",
+    "findings_of",
+    "list_findings",
+    "resolve",
+    "show",
+    "unstable_findings",
+]
+
+_CONTENT_CODES = tuple(code for code in Code if code.name.startswith("DG10"))
+
+
+def content_codes(level: AuditLevel) -> tuple[Code, ...]:
+    """Return the codes that a complete audit of this level can see the end of.
+
+    A quick one cannot see that rotten bits are gone: it did not read them.
+    """
+    if level is AuditLevel.FULL:
+        return _CONTENT_CODES
+    return tuple(code for code in _CONTENT_CODES if code is not Code.DG107)
 
 
 def findings_of(

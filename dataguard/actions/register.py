@@ -7,18 +7,11 @@ import pwd
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from dataguard.actions.findings import findings_of, unstable_findings
-from dataguard.actions.observation import Observation, Reading, observe
+from dataguard.actions.findings import content_codes, findings_of, unstable_findings
+from dataguard.actions.intake import Intake, Source, take_in
 from dataguard.actions.places import open_store, source_place
-from dataguard.core.align import align
 from dataguard.core.baseline import is_usable
-from dataguard.core.expectation import Expectation, judge_expectation
-from dataguard.core.permissions import WriterCount
-from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
+from dataguard.core.outcome import is_violation
 from dataguard.errors import PolicyError, UsageError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import Registration
@@ -28,19 +21,18 @@ from dataguard.model.reference import Reference, check_dataset_name
 from dataguard.model.results import RegisterResult, Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.core.expectation import Expectation
+    from dataguard.core.permissions import WriterCount
     from dataguard.model.dataset import Location, Version
-    from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
     from dataguard.stores.interface import Store
     from dataguard.stores.manifests import Draft, Published
 
 __all__ = ["Request", "register"]
-
-_CONTENT_CODES = (Code.DG101, Code.DG102, Code.DG103, Code.DG104, Code.DG105, Code.DG107)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +77,12 @@ def register(ctx: Context, request: Request) -> RegisterResult:
     ctx.progress.start(f"registering {request.name}")
     try:
         with ctx.manifests.draft(task.plan) as draft:
-            scan = _scan(ctx, task, draft)
-            refusal = _refusal(ctx, task, scan)
-            if refusal or scan.unreadable or request.dry_run:
-                return _result(ctx, task, scan, draft, refusal=refusal)
+            intake = take_in(ctx, task.source, draft)
+            refusal = _refusal(ctx, task, intake)
+            if refusal or intake.unreadable or request.dry_run:
+                return _result(ctx, task, intake, draft, refusal=refusal)
             published = draft.publish()
-        return _record(ctx, task, scan, published)
+        return _record(ctx, task, intake, published)
     finally:
         ctx.progress.finish()
 
@@ -99,34 +91,17 @@ def register(ctx: Context, request: Request) -> RegisterResult:
 class _Task:
     """A request with everything it was resolved to before reading.
 
-    `reference` is the version that the content is compared with; it lies `in_place` at the same
-    location, unless the place is to become a replica.
+    `source.reference` is the version that the content is compared with; `in_place` tells whether
+    that lies at this very place, or elsewhere, and the place is to become a replica.
     """
 
     request: Request
     place: str
-    store: Store
+    source: Source
     plan: DigestPlan
-    reads: DigestPlan
     exclude: tuple[str, ...]
-    reference: Version | None
-    in_place: Location | None
-    baseline: bool
+    in_place: bool
     started: datetime
-
-
-@dataclass(slots=True)
-class _Scan:
-    """What reading brought to light beside the entries."""
-
-    differences: list[Difference] = field(default_factory=list)
-    broken: list[Difference] = field(default_factory=list)
-    hazards: list[Difference] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
-    writers: WriterCount = field(default_factory=WriterCount)
-    hashed: int = 0
-    bytes_read: int = 0
-    unlisted: int = 0
 
 
 def _check_request(request: Request) -> None:
@@ -141,33 +116,35 @@ def _check_request(request: Request) -> None:
 
 
 def _prepare(ctx: Context, request: Request, place: str) -> _Task:
-    in_place = _location_here(ctx, request.name, place)
-    reference = _reference(ctx, request, in_place)
+    here = _location_here(ctx, request.name, place)
+    reference = _reference(ctx, request, here)
     main = _main_algorithm(ctx, request, reference)
     also = tuple(a for a in dict.fromkeys(request.also) if a is not main)
     plan = DigestPlan(main, also)
     exclude = request.exclude or (reference.exclude if reference else ())
     store = open_store(ctx, place, exclude)
-    comparable = reference is not None and reference.algorithm is main
-    baseline = (
-        comparable
-        and in_place is not None
-        and in_place.sheet is not None
-        and not (request.rehash or also or request.expect)
-        and is_usable(in_place.filesystem, store.filesystem())
-    )
+    # Digests of another algorithm say nothing about these: all is read, nothing compared.
+    comparable = reference if reference and reference.algorithm is main else None
+    read_all = comparable is None or request.rehash or bool(also) or request.expect is not None
     return _Task(
         request=request,
         place=place,
-        store=store,
+        source=Source(
+            store=store,
+            reads=_with_expected(plan, request.expect),
+            reference=comparable,
+            sheet=None if read_all or here is None else _usable_sheet(here, store),
+            expect=request.expect,
+        ),
         plan=plan,
-        reads=_with_expected(plan, request.expect),
         exclude=exclude,
-        reference=reference if comparable else None,
-        in_place=in_place,
-        baseline=baseline,
+        in_place=here is not None,
         started=ctx.clock(),
     )
+
+
+def _usable_sheet(here: Location, store: Store) -> str | None:
+    return here.sheet if is_usable(here.filesystem, store.filesystem()) else None
 
 
 def _location_here(ctx: Context, name: str, place: str) -> Location | None:
@@ -215,96 +192,25 @@ def _with_expected(plan: DigestPlan, expect: Expectation | None) -> DigestPlan:
     return DigestPlan(plan.main, (*plan.also, expect.algorithm))
 
 
-def _scan(ctx: Context, task: _Task, draft: Draft) -> _Scan:
-    scan = _Scan()
-    entries = _entries(ctx, task, scan)
-    if task.request.expect is not None:
-        entries = _checked(entries, task.request.expect, scan)
-    for batch in entries:
-        scan.hazards += hazards(batch)
-        scan.writers.add(batch)
-        # Once something cannot be read there will be no version; the scan goes on to list all.
-        if not scan.unreadable:
-            draft.add(batch)
-    return scan
-
-
-def _entries(ctx: Context, task: _Task, scan: _Scan) -> Iterator[pa.RecordBatch]:
-    """Yield observed entries with every digest, noting what differs from the reference."""
-    if task.reference is None:
-        for piece in task.store.scan(task.reads, read=True):
-            _note(scan, piece.unreadable, piece.files_read, piece.bytes_read)
-            ctx.progress.advance(piece.entries.num_rows, piece.bytes_read)
-            yield piece.entries
-        return
-    reading = Reading(full=not task.baseline, baseline=task.baseline, extras=True)
-    differences: list[Difference] = []
-    for seen in observe(task.store, _expected(ctx, task), task.reads, reading, ctx.progress):
-        _note(scan, seen.unreadable, seen.files_read, seen.bytes_read)
-        differences += judge(seen.window, baseline=task.baseline, sheet=False)
-        yield _with_known_digests(seen)
-    scan.differences = list(merge_kind_changes(differences))
-
-
-def _expected(ctx: Context, task: _Task) -> Iterator[pa.RecordBatch]:
-    if task.reference is None:
-        return iter(())
-    root, algorithm = task.reference.root, task.reference.algorithm
-    if task.baseline and task.in_place is not None and task.in_place.sheet is not None:
-        return ctx.manifests.read_with_sheet(root, algorithm, task.in_place.sheet)
-    return ctx.manifests.read(root, algorithm)
-
-
-def _with_known_digests(seen: Observation) -> pa.RecordBatch:
-    """Take the digests that the baseline vouches for from the manifest."""
-    window = seen.window
-    observed = window.right.column("digest")
-    if not observed.null_count:
-        return window.right
-    rows = np.full(window.right.num_rows, -1, dtype=np.int64)
-    rows[window.right_rows] = window.left_rows
-    known = window.left.column("digest").take(pa.array(rows, mask=rows < 0))
-    position = window.right.schema.get_field_index("digest")
-    return window.right.set_column(position, "digest", pc.coalesce(observed, known))
-
-
-def _checked(
-    entries: Iterator[pa.RecordBatch], expect: Expectation, scan: _Scan
-) -> Iterator[pa.RecordBatch]:
-    # A BagIt manifest speaks of the payload below data/ only.
-    paths = expect.rows.column("path").to_pylist()
-    in_payload = all(path.startswith("data/") for path in paths)
-    below = b"data/" if expect.exhaustive and in_payload else b""
-    for window in align([expect.rows], entries):
-        broken, unlisted = judge_expectation(window, expect, below=below)
-        scan.broken += broken
-        scan.unlisted += unlisted
-        yield window.right
-
-
-def _note(scan: _Scan, unreadable: tuple[Unreadable, ...], files: int, size: int) -> None:
-    scan.unreadable.extend(unreadable)
-    scan.hashed += files
-    scan.bytes_read += size
-
-
-def _refusal(ctx: Context, task: _Task, scan: _Scan) -> list[Finding]:
+def _refusal(ctx: Context, task: _Task, intake: Intake) -> list[Finding]:
     """Return why no version is made; what cannot be read is said by the result itself."""
-    name = task.request.name
-    number = task.reference.number if task.reference else None
-    if scan.unreadable:
-        return unstable_findings(ctx, scan.unreadable, dataset=name, version=None)
-    if scan.broken:
-        return findings_of(ctx, scan.broken, dataset=name, version=None)
-    if not scan.differences or task.request.supersede:
+    name, reference = task.request.name, task.source.reference
+    if intake.unreadable:
+        return unstable_findings(ctx, intake.unreadable, dataset=name, version=None)
+    if intake.broken:
+        return findings_of(ctx, intake.broken, dataset=name, version=None)
+    dangerous = findings_of(ctx, intake.hazards, dataset=name, version=None)
+    if any(is_violation(finding) for finding in dangerous):
+        return dangerous
+    only_added = all(difference.code is Code.DG103 for difference in intake.differences)
+    meant = task.request.supersede or (task.request.append and only_added)
+    if not intake.differences or meant:
         return []
-    only_added = all(difference.code is Code.DG103 for difference in scan.differences)
-    if task.request.append and only_added:
-        return []
-    return findings_of(ctx, scan.differences, dataset=name, version=number)
+    number = reference.number if reference else None
+    return findings_of(ctx, intake.differences, dataset=name, version=number)
 
 
-def _record(ctx: Context, task: _Task, scan: _Scan, published: Published) -> RegisterResult:
+def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> RegisterResult:
     """Record a version whose manifest and sheets are durable."""
     request = task.request
     registration = Registration(
@@ -316,7 +222,7 @@ def _record(ctx: Context, task: _Task, scan: _Scan, published: Published) -> Reg
         bytes=published.bytes,
         place=task.place,
         sheet=published.sheet,
-        filesystem=task.store.filesystem(),
+        filesystem=task.source.store.filesystem(),
         owner=request.owner or ctx.actor.user,
         note=request.note,
         exclude=task.exclude,
@@ -330,13 +236,22 @@ def _record(ctx: Context, task: _Task, scan: _Scan, published: Published) -> Reg
         version, created = tx.register(registration)
         if published.digest_sheet and version.digest_sheet != published.digest_sheet:
             tx.set_digest_sheet(version.dataset, version.number, published.digest_sheet)
-        found = findings_of(ctx, scan.hazards, dataset=version.dataset, version=version.number)
+        found = findings_of(ctx, intake.hazards, dataset=version.dataset, version=version.number)
         if found:
             tx.record_findings(found)
-        tx.record_audit(_first_audit(ctx, task, scan, version, len(found)))
-        if request.supersede and task.reference is not None:
-            number = task.reference.number
-            tx.resolve_absent(request.name, number, _CONTENT_CODES, set(), "superseded")
+        audit = _first_audit(ctx, task, intake, version, len(found))
+        tx.record_audit(audit)
+        tx.resolve_absent(
+            version.dataset,
+            version.number,
+            content_codes(audit.level),
+            {finding.id for finding in found},
+            "registered again",
+        )
+        replaced = task.source.reference
+        if request.supersede and replaced is not None and replaced.number != version.number:
+            codes = content_codes(AuditLevel.FULL)
+            tx.resolve_absent(request.name, replaced.number, codes, set(), "superseded")
     return RegisterResult(
         dataset=version.dataset,
         version=version.number,
@@ -346,22 +261,22 @@ def _record(ctx: Context, task: _Task, scan: _Scan, published: Published) -> Reg
         bytes=version.bytes,
         algorithm=str(version.algorithm),
         strength=str(version.algorithm.strength),
-        hashed=scan.hashed,
+        hashed=intake.hashed,
         location=task.place,
         manifest=ctx.manifests.manifest_path(version.root),
         findings=tuple(found),
-        writers=_writers(scan.writers),
+        writers=_writers(intake.writers),
         expected=request.expect_name,
-        unlisted=scan.unlisted,
+        unlisted=intake.unlisted,
         note=version.note,
     )
 
 
 def _first_audit(
-    ctx: Context, task: _Task, scan: _Scan, version: Version, findings: int
+    ctx: Context, task: _Task, intake: Intake, version: Version, findings: int
 ) -> AuditRecord:
     """Registering read everything, or trusted a baseline: a full or a quick audit."""
-    full = scan.hashed == version.files
+    full = intake.hashed == version.files
     return AuditRecord(
         dataset=version.dataset,
         version=version.number,
@@ -372,7 +287,7 @@ def _first_audit(
         complete=True,
         clean=True,
         checked_files=version.files,
-        checked_bytes=scan.bytes_read,
+        checked_bytes=intake.bytes_read,
         findings=findings,
         unreadable=0,
         actor=ctx.actor,
@@ -380,14 +295,14 @@ def _first_audit(
 
 
 def _result(
-    ctx: Context, task: _Task, scan: _Scan, draft: Draft, *, refusal: list[Finding]
+    ctx: Context, task: _Task, intake: Intake, draft: Draft, *, refusal: list[Finding]
 ) -> RegisterResult:
     """Return the result of a request that recorded nothing."""
-    refused = bool(refusal or scan.unreadable)
+    refused = bool(refusal or intake.unreadable)
     _, files, size = draft.counts
-    standing = task.reference if refused else None
-    root = None if scan.unreadable else draft.root()
-    hazard_findings = findings_of(ctx, scan.hazards, dataset=task.request.name, version=None)
+    standing = task.source.reference if refused else None
+    root = None if intake.unreadable else draft.root()
+    hazard_findings = findings_of(ctx, intake.hazards, dataset=task.request.name, version=None)
     return RegisterResult(
         dataset=task.request.name,
         version=standing.number if standing and task.in_place else None,
@@ -397,14 +312,15 @@ def _result(
         bytes=size,
         algorithm=str(task.plan.main),
         strength=str(task.plan.main.strength),
-        hashed=scan.hashed,
+        hashed=intake.hashed,
         location=task.place,
         manifest=ctx.manifests.manifest_path(standing.root) if standing else None,
         findings=tuple(refusal or hazard_findings),
-        unreadable=tuple(scan.unreadable),
-        writers=_writers(scan.writers),
+        unreadable=tuple(intake.unreadable),
+        writers=_writers(intake.writers),
         expected=task.request.expect_name,
-        unlisted=scan.unlisted,
+        unlisted=intake.unlisted,
+        refused=refused,
         dry_run=task.request.dry_run,
     )
 

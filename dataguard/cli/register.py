@@ -7,6 +7,7 @@ import typer
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun
+from dataguard.core.outcome import FINE, UNCHECKED, VIOLATED
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
 
@@ -107,7 +108,9 @@ def register(
     )
     result = action.register(invocation.context(), request)
     invocation.show(result)
-    return invocation.outcome(result.findings, unchecked=bool(result.unreadable))
+    if result.unreadable:
+        return UNCHECKED
+    return VIOLATED if result.refused else FINE
 
 
 def _algorithm(text: str) -> Algorithm:

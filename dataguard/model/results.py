@@ -55,8 +55,9 @@ class Writers:
 class RegisterResult:
     """Result of `register`.
 
-    `version` is None where nothing was registered. `hashed` counts the files that were read.
-    `unlisted` counts files that the expected manifest does not name.
+    Where it was `refused`, nothing was recorded, and `version` and `root` are those that stand, if
+    any. `hashed` counts the files that were read, `unlisted` those that the expected manifest does
+    not name.
     """
 
     dataset: str
@@ -75,6 +76,7 @@ class RegisterResult:
     writers: Writers = field(default_factory=Writers)
     expected: str | None = None
     unlisted: int = 0
+    refused: bool = False
     dry_run: bool = False
     note: str | None = None
 
@@ -143,6 +145,7 @@ class TagResult:
     version: int
     root: str
     previous: int | None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ class StandingResult:
     reason: str
     mounts: tuple[MountRecord, ...]
     runs: tuple[Run, ...]
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator  # singledispatch reads the annot
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from dataguard.core.outcome import is_violation
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
 from dataguard.model.finding import Finding, Severity
@@ -81,11 +80,10 @@ def lines_of(result: Any, paint: Callable[[str, str], str], verbose: int) -> Ite
 
 @lines_of.register
 def _(result: RegisterResult, paint: Callable[[str, str], str], verbose: int) -> Iterator[str]:
-    registered = result.version is not None and not _stopped(result)
-    if registered and not result.dry_run:
+    if not (result.refused or result.dry_run):
         verb = "registered" if result.created else "already registered, unchanged:"
         yield paint("good", f"{verb} {result.dataset}@{result.version}")
-    elif result.dry_run and not _stopped(result):
+    elif not result.refused:
         yield f"would register {result.dataset}; nothing was recorded"
     else:
         yield paint("bad", f"not registered: {result.dataset}")
@@ -364,11 +362,6 @@ def _gaps(unreadable: Iterable[Unreadable], paint: Callable[[str, str], str]) ->
 def _outputs(outputs: Iterable[RunOutput]) -> Iterator[str]:
     for one in outputs:
         yield f"  output {display(one.path)} {size_words(one.size)} {one.digest}"
-
-
-def _stopped(result: RegisterResult) -> bool:
-    """Whether something stands against a version: findings of weight, or gaps."""
-    return bool(result.unreadable) or any(is_violation(one) for one in result.findings)
 
 
 def _writers(result: RegisterResult) -> str:

@@ -1,0 +1,135 @@
+"""Reads a source for `register`: every entry with every digest, and what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataguard.actions.observation import Observation, Reading, observe
+from dataguard.core.align import align
+from dataguard.core.expectation import judge_expectation
+from dataguard.core.permissions import WriterCount
+from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dataguard.actions.context import Context
+    from dataguard.core.expectation import Expectation
+    from dataguard.model.dataset import Version
+    from dataguard.model.digest import DigestPlan
+    from dataguard.model.entry import Unreadable
+    from dataguard.stores.interface import Store
+    from dataguard.stores.manifests import Draft
+
+__all__ = ["Intake", "Source", "take_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place to read, and what its content is compared with.
+
+    `reads` are the digests to compute. `reference` is the version the content should be, if any;
+    `sheet` the location sheet that vouches for unchanged files, None where every file is read.
+    """
+
+    store: Store
+    reads: DigestPlan
+    reference: Version | None
+    sheet: str | None
+    expect: Expectation | None
+
+
+@dataclass(slots=True)
+class Intake:
+    """What reading brought to light beside the entries.
+
+    `differences` are those from the reference, `broken` those from the expectation.
+    """
+
+    differences: list[Difference] = field(default_factory=list)
+    broken: list[Difference] = field(default_factory=list)
+    hazards: list[Difference] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    writers: WriterCount = field(default_factory=WriterCount)
+    hashed: int = 0
+    bytes_read: int = 0
+    unlisted: int = 0
+
+
+def take_in(ctx: Context, source: Source, draft: Draft) -> Intake:
+    """Read a source into a draft. What cannot be read is listed, and the draft then incomplete."""
+    intake = Intake()
+    entries = _entries(ctx, source, intake)
+    if source.expect is not None:
+        entries = _checked(entries, source.expect, intake)
+    for batch in entries:
+        intake.hazards += hazards(batch)
+        intake.writers.add(batch)
+        # Once something cannot be read there will be no version; the scan goes on to list all.
+        if not intake.unreadable:
+            draft.add(batch)
+    return intake
+
+
+def _entries(ctx: Context, source: Source, intake: Intake) -> Iterator[pa.RecordBatch]:
+    """Yield observed entries with every digest, noting what differs from the reference."""
+    if source.reference is None:
+        for piece in source.store.scan(source.reads, read=True):
+            _note(intake, piece.unreadable, piece.files_read, piece.bytes_read)
+            ctx.progress.advance(piece.entries.num_rows, piece.bytes_read)
+            yield piece.entries
+        return
+    reading = Reading(full=source.sheet is None, baseline=source.sheet is not None, extras=True)
+    differences: list[Difference] = []
+    for seen in observe(source.store, _expected(ctx, source), source.reads, reading, ctx.progress):
+        _note(intake, seen.unreadable, seen.files_read, seen.bytes_read)
+        differences += judge(seen.window, baseline=source.sheet is not None, sheet=False)
+        yield _with_known_digests(seen)
+    intake.differences = list(merge_kind_changes(differences))
+
+
+def _expected(ctx: Context, source: Source) -> Iterator[pa.RecordBatch]:
+    if source.reference is None:
+        return iter(())
+    root, algorithm = source.reference.root, source.reference.algorithm
+    if source.sheet is not None:
+        return ctx.manifests.read_with_sheet(root, algorithm, source.sheet)
+    return ctx.manifests.read(root, algorithm)
+
+
+def _with_known_digests(seen: Observation) -> pa.RecordBatch:
+    """Take the digests that the baseline vouches for from the manifest."""
+    window = seen.window
+    observed = window.right.column("digest")
+    if not observed.null_count:
+        return window.right
+    rows = np.full(window.right.num_rows, -1, dtype=np.int64)
+    rows[window.right_rows] = window.left_rows
+    known = window.left.column("digest").take(pa.array(rows, mask=rows < 0))
+    position = window.right.schema.get_field_index("digest")
+    return window.right.set_column(position, "digest", pc.coalesce(observed, known))
+
+
+def _checked(
+    entries: Iterator[pa.RecordBatch], expect: Expectation, intake: Intake
+) -> Iterator[pa.RecordBatch]:
+    # A BagIt manifest speaks of the payload below data/ only.
+    paths = expect.rows.column("path").to_pylist()
+    in_payload = all(path.startswith("data/") for path in paths)
+    below = b"data/" if expect.exhaustive and in_payload else b""
+    for window in align([expect.rows], entries):
+        broken, unlisted = judge_expectation(window, expect, below=below)
+        intake.broken += broken
+        intake.unlisted += unlisted
+        yield window.right
+
+
+def _note(intake: Intake, unreadable: tuple[Unreadable, ...], files: int, size: int) -> None:
+    intake.unreadable.extend(unreadable)
+    intake.hashed += files
+    intake.bytes_read += size
