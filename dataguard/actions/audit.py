@@ -10,6 +10,7 @@ from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
 from dataguard.actions.resolution import is_here
 from dataguard.core.baseline import is_usable
+from dataguard.core.columns import kind_mask
 from dataguard.core.coverage import Gaps
 from dataguard.core.membership import Membership
 from dataguard.core.outcome import is_violation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
+    import numpy as np
     import pyarrow as pa
 
     from dataguard.actions.context import Context
@@ -228,12 +230,8 @@ def _real_gaps(unreadable: tuple[Unreadable, ...]) -> list[Unreadable]:
     return [item for item in unreadable if item.obstacle is not Obstacle.VANISHED]
 
 
-def _files(entries: pa.RecordBatch, rows: object) -> int:
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.compute as pc  # noqa: PLC0415
-
-    kinds = entries.column("kind").take(pa.array(rows))
-    return int(pc.sum(pc.equal(kinds, "f")).as_py() or 0)
+def _files(entries: pa.RecordBatch, rows: np.ndarray) -> int:
+    return int(kind_mask(entries, "f")[rows].sum())
 
 
 def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:

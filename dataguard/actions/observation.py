@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataguard.core.align import Window, align, match
-from dataguard.core.columns import mask_of, raw_paths
+from dataguard.core.columns import flag_column, kind_mask, mask_of, number_column, raw_paths
 from dataguard.core.verdicts import suspects
 from dataguard.model.schema import observed_schema
 
@@ -63,7 +63,7 @@ def observe(
     for window in align(expected, scanned):
         rows = np.empty(0, dtype=np.int64) if reading.full else _rows_to_read(window, reading)
         if len(rows):
-            chosen = window.right.take(pa.array(rows))
+            chosen = window.right.take(number_column(rows))
             fresh = list(notes.entries(store.read([chosen], plan)))
             yield notes.observation(_with_fresh(window, rows, fresh))
         else:
@@ -81,14 +81,14 @@ def _rows_to_read(window: Window, reading: Reading) -> np.ndarray:
     rows = suspects(window, baseline=reading.baseline)
     if not reading.extras:
         return rows
-    files = pc.equal(window.right.column("kind"), "f").to_numpy(zero_copy_only=False)
+    files = kind_mask(window.right, "f")
     extra = window.only_right[files[window.only_right]]
     return np.sort(np.concatenate([rows, extra]))
 
 
 def _with_fresh(window: Window, rows: np.ndarray, fresh: list[pa.RecordBatch]) -> Window:
     """Put what was read now in place of the rows of the metadata scan."""
-    kept = window.right.filter(pa.array(~mask_of(window.right.num_rows, rows)))
+    kept = window.right.filter(flag_column(bytes(~mask_of(window.right.num_rows, rows))))
     table = pa.Table.from_batches([kept, *fresh]).combine_chunks()
     merged = table.to_batches()[0] if table.num_rows else kept
     paths = raw_paths(merged)

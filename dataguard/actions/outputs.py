@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
-from dataguard.core.columns import raw_paths
+from dataguard.core.columns import flag_column, kind_mask, raw_paths
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.digest import Algorithm, DigestPlan, RootDigest
 from dataguard.model.entry import Obstacle, Unreadable
@@ -63,7 +61,7 @@ def collect_outputs(ctx: Context, directory: RunDirectory) -> Outputs:
 
 
 def _files(entries: pa.RecordBatch) -> Iterator[RunOutput]:
-    files = entries.filter(pc.equal(entries.column("kind"), "f"))
+    files = entries.filter(flag_column(bytes(kind_mask(entries, "f"))))
     columns = (raw_paths(files), files.column("size"), files.column("digest"))
     for path, size, digest in zip(*(column.to_pylist() for column in columns), strict=True):
         yield RunOutput(path, size, digest.hex())

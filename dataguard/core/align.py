@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from dataguard.core.columns import mask_of, raw_paths
+from dataguard.core.columns import mask_of, numbers, raw_paths
 from dataguard.core.identity import check_order
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def match(
         rows = np.arange(len(left_paths))
         return Window(left, right, left_paths, right_paths, rows, rows, none, none)
     found = pc.index_in(right_paths, value_set=left_paths)
-    partner = found.fill_null(-1).to_numpy(zero_copy_only=False)
+    partner = np.where(numbers(found.is_valid()), numbers(found), -1)
     right_rows = np.flatnonzero(partner >= 0)
     left_rows = partner[right_rows]
     only_left = np.flatnonzero(~mask_of(len(left_paths), left_rows))

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from array import array
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["fixed_bytes", "mask_of", "numbers", "raw_paths", "regroup", "text_paths", "values_of"]
+__all__ = [
+    "binary_column",
+    "fixed_bytes",
+    "fixed_column",
+    "flag_column",
+    "kind_mask",
+    "mask_of",
+    "number_column",
+    "numbers",
+    "raw_paths",
+    "regroup",
+    "text_paths",
+    "truths",
+    "values_of",
+]
 
 
 def raw_paths(batch: pa.RecordBatch) -> pa.Array:
@@ -30,6 +45,44 @@ def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
     texts = [value.decode("utf-8", "backslashreplace") for value in values]
     kept = [None if _is_utf8(value) else value for value in values]
     return pa.array(texts, pa.string()), pa.array(kept, pa.binary())
+
+
+# The makers of columns go by buffers: `pyarrow.array` imports pandas where that is installed, which
+# costs more than hashing ten thousand files.
+
+
+def binary_column(values: Sequence[bytes]) -> pa.Array:
+    """Return values of any length as a binary column."""
+    lengths = np.fromiter(map(len, values), np.int32, len(values))
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.binary(), len(values), buffers)
+
+
+def fixed_column(values: Sequence[bytes | None], width: int) -> pa.Array:
+    """Return values of one length as a fixed-size binary column; None becomes null."""
+    valid = None
+    if None in values:
+        known = np.fromiter((value is not None for value in values), np.bool_, len(values))
+        valid = pa.py_buffer(np.packbits(known, bitorder="little"))
+        zeros = bytes(width)
+        values = [zeros if value is None else value for value in values]
+    data = pa.py_buffer(b"".join(cast("Sequence[bytes]", values)))
+    return pa.Array.from_buffers(pa.binary(width), len(values), [valid, data])
+
+
+def number_column(values: np.ndarray | array[int]) -> pa.Array:
+    """Return 64-bit integers as a column."""
+    numbers_64 = np.asarray(values, dtype=np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers_64), [None, pa.py_buffer(numbers_64)])
+
+
+def flag_column(values: bytes | bytearray) -> pa.Array:
+    """Return bytes that are 0 or 1 as a boolean column."""
+    flags = np.asarray(bytearray(values), dtype=np.uint8)
+    buffers = [None, pa.py_buffer(np.packbits(flags, bitorder="little"))]
+    return pa.Array.from_buffers(pa.bool_(), len(values), buffers)
 
 
 def values_of(column: pa.Array) -> tuple[memoryview, np.ndarray]:
@@ -54,8 +107,27 @@ def fixed_bytes(column: pa.Array) -> memoryview:
 
 def numbers(column: pa.Array) -> np.ndarray:
     """Return an integer or boolean column without nulls as a numpy array."""
-    values: np.ndarray = column.to_numpy(zero_copy_only=False)
-    return values
+    data = column.buffers()[1]
+    start, stop = column.offset, column.offset + len(column)
+    if pa.types.is_boolean(column.type):
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+        return bits[start:stop].astype(bool)
+    return np.frombuffer(data, column.type.to_pandas_dtype())[start:stop]
+
+
+def truths(column: pa.Array, *, null: bool) -> np.ndarray:
+    """Return a boolean column as a numpy array, nulls counted as `null`."""
+    known = numbers(column.is_valid())
+    found = numbers(column)
+    result: np.ndarray = found | ~known if null else found & known
+    return result
+
+
+def kind_mask(entries: pa.RecordBatch, kind: str) -> np.ndarray:
+    """Return which entries are of a kind: `f`, `l` or `d`."""
+    letters, _ = values_of(entries.column("kind"))
+    mask: np.ndarray = np.frombuffer(letters, np.uint8) == ord(kind)
+    return mask
 
 
 def mask_of(length: int, rows: np.ndarray) -> np.ndarray:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Gaps"]
 
+_UNKNOWN = frozenset({Obstacle.DENIED, Obstacle.IO_ERROR, Obstacle.UNSTABLE})
+"""What leaves open whether the entry is there; all else is known to be in its place, or gone."""
+
 
 class Gaps:
     """The unreadable paths of a scan so far."""
@@ -22,10 +25,8 @@ class Gaps:
         self._paths: set[bytes] = set()
 
     def add(self, unreadable: Iterable[Unreadable]) -> None:
-        """Take note of unreadable paths; a path that has gone away is no gap but a fact."""
-        for item in unreadable:
-            if item.obstacle is not Obstacle.VANISHED:
-                self._paths.add(item.path)
+        """Take note of paths of which it is not known whether they are there."""
+        self._paths.update(item.path for item in unreadable if item.obstacle in _UNKNOWN)
 
     def explain(self, difference: Difference) -> bool:
         """Whether a path only seems missing because it, or what holds it, cannot be read."""

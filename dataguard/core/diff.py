@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataguard.core.align import align
+from dataguard.core.columns import number_column, numbers
 from dataguard.model.results import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
 
 if TYPE_CHECKING:
@@ -57,12 +58,12 @@ def _alone(
 
 
 def _changed(window: Window) -> Iterator[ChangedEntry]:
-    left_rows, right_rows = pa.array(window.left_rows), pa.array(window.right_rows)
+    left_rows, right_rows = number_column(window.left_rows), number_column(window.right_rows)
     differs = np.zeros(len(window.left_rows), dtype=bool)
     for name in ("kind", "size", "digest"):
         left = window.left.column(name).take(left_rows)
         right = window.right.column(name).take(right_rows)
-        differs |= pc.not_equal(left, right).to_numpy(zero_copy_only=False)
+        differs |= numbers(pc.not_equal(left, right))
     for i in np.flatnonzero(differs).tolist():
         row = int(window.left_rows[i])
         before = _content(window.left, row)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataguard.core.columns import text_paths
+from dataguard.core.columns import binary_column, kind_mask, number_column, text_paths, truths
 from dataguard.core.verdicts import Difference
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
@@ -38,7 +38,10 @@ _BY_HEX_LENGTH = {
     128: Algorithm.SHA512,
 }
 _LINE = re.compile(rb"(\\?)([0-9a-fA-F]{32,128}) [ *](.+)")
-_TAGGED = re.compile(rb"(\\?)(MD5|SHA1|SHA256|SHA512) \((.+)\) = ([0-9a-fA-F]{32,128})")
+_TAGGED = re.compile(
+    rb"(\\?)(?:MD5(?=.* .{32}$)|SHA1(?=.* .{40}$)|SHA256(?=.* .{64}$)|SHA512(?=.* .{128}$))"
+    rb" \((.+)\) = ([0-9a-fA-F]+)"
+)
 _BAGIT_LINE = re.compile(rb"([0-9a-fA-F]{32,128})[ \t]+\*?(.+)")
 _ESCAPES = {b"\\n": b"\n", b"\\r": b"\r", b"\\\\": b"\\"}
 
@@ -121,7 +124,7 @@ def judge_expectation(
         for row in window.only_left
     ]
     found += _mismatches(window, expectation.algorithm)
-    files = pc.equal(window.right.column("kind"), "f").to_numpy(zero_copy_only=False)
+    files = kind_mask(window.right, "f")
     unlisted = window.only_right[files[window.only_right]]
     if expectation.exhaustive:
         paths = (window.right_paths[int(row)].as_py() for row in unlisted)
@@ -131,13 +134,12 @@ def judge_expectation(
 
 
 def _mismatches(window: Window, algorithm: Algorithm) -> Iterable[Difference]:
-    expected = window.left.column("expected").take(pa.array(window.left_rows))
+    expected = window.left.column("expected").take(number_column(window.left_rows))
     observed = window.right.column(_column(window.right, algorithm)).take(
-        pa.array(window.right_rows)
+        number_column(window.right_rows)
     )
     observed = observed.cast(pa.binary())
-    differs = pc.fill_null(pc.not_equal(expected, observed), fill_value=True)
-    for i in np.flatnonzero(differs.to_numpy(zero_copy_only=False)):
+    for i in np.flatnonzero(truths(pc.not_equal(expected, observed), null=True)):
         digests = [
             None if c[i].as_py() is None else c[i].as_py().hex() for c in (expected, observed)
         ]
@@ -161,8 +163,8 @@ def _expectation(rows: list[tuple[bytes, bytes]], *, exhaustive: bool) -> Expect
     paths = [path for path, _ in ordered]
     if len(set(paths)) != len(paths):
         raise UsageError("the checksum file lists a path twice")
-    text, raw = text_paths(pa.array(paths, pa.binary()))
-    digests = pa.array([bytes.fromhex(d.decode()) for _, d in ordered], pa.binary())
+    text, raw = text_paths(binary_column(paths))
+    digests = binary_column([bytes.fromhex(d.decode()) for _, d in ordered])
     batch = pa.RecordBatch.from_arrays([text, raw, digests], ["path", "path_raw", "expected"])
     return Expectation(_BY_HEX_LENGTH[min(lengths)], batch, exhaustive)
 

@@ -55,4 +55,6 @@ def _escaped(character: str) -> str:
         return f"\\x{ord(character) - 0xDC00:02x}"
     if character == "\\":
         return "\\\\"
+    if "\x80" <= character <= "\xff":  # `\xNN` would read like an undecodable byte
+        return f"\\u{ord(character):04x}"
     return character.encode("unicode_escape").decode("ascii")

@@ -7,9 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 
-from dataguard.core.columns import numbers
+from dataguard.core.columns import kind_mask, numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,8 +25,10 @@ class WriterCount:
         self.everybody = 0
 
     def add(self, entries: pa.RecordBatch) -> None:
-        """Count the next observed entries."""
-        files = pc.equal(entries.column("kind"), "f").to_numpy(zero_copy_only=False)
+        """Count the next observed entries; without rows they may lack the columns of a scan."""
+        if not entries.num_rows:
+            return
+        files = kind_mask(entries, "f")
         mode = numbers(entries.column("mode"))
         self._count(self.owners, entries, "uid", files & (mode & stat.S_IWUSR > 0))
         self._count(self.groups, entries, "gid", files & (mode & stat.S_IWGRP > 0))

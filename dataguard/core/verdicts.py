@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataguard.core.columns import numbers
+from dataguard.core.columns import kind_mask, number_column, numbers, truths
 from dataguard.core.paths import display, leaves_root
 from dataguard.model.finding import Code
 
@@ -84,7 +84,7 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
     links = entries.column("link_target")
     if links.null_count == len(links):
         return found
-    for row in np.flatnonzero(links.is_valid().to_numpy(zero_copy_only=False)):
+    for row in np.flatnonzero(numbers(links.is_valid())):
         path, target = _path(entries, int(row)), links[int(row)].as_py()
         if leaves_root(path, target):
             message = f"the symlink leads out of the dataset, to {display(target)}"
@@ -95,22 +95,30 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
 def merge_kind_changes(differences: Iterable[Difference]) -> Iterator[Difference]:
     """Tell a file that became a directory, or the reverse, from a missing and an extra path.
 
-    `a` missing and `a/b` extra means that `a` is a directory now. Takes and yields differences in
-    path order; holds back at most 10,000.
+    `a` missing and `a/b` extra means that `a` is a directory now. A directory that was empty, or
+    is now, is no difference of its own beside what came or went in it. Takes and yields
+    differences in path order; holds back at most 10,000.
     """
     held: list[Difference] = []
     heads: list[int] = []  # positions in `held` of paths below which something may still come
     for difference in differences:
         heads = [i for i in heads if _may_concern(held[i], difference)]
         if not heads or len(held) >= _HELD_MAX:
-            yield from held
+            yield from _told(held)
             held, heads = [], []
         for i in heads:
             held[i] = _with_descendant(held[i], difference)
         if difference.code in (Code.DG102, Code.DG103):
             heads.append(len(held))
         held.append(difference)
-    yield from held
+    yield from _told(held)
+
+
+def _told(held: list[Difference]) -> Iterator[Difference]:
+    """Yield all but directories that are there on both sides, empty on one of them."""
+    for difference in held:
+        if difference.code is not Code.DG104 or difference.evidence.get("kind") != "d":
+            yield difference
 
 
 def _may_concern(held: Difference, later: Difference) -> bool:
@@ -129,34 +137,33 @@ def _with_descendant(held: Difference, later: Difference) -> Difference:
 
 
 def _missing(window: Window, row: int) -> Difference:
-    kind = _KIND_WORDS[window.left.column("kind")[row].as_py()]
-    evidence = {"size": window.left.column("size")[row].as_py()}
-    return Difference(Code.DG102, window.left_paths[row].as_py(), f"the {kind} is gone", evidence)
+    evidence = {name: window.left.column(name)[row].as_py() for name in ("kind", "size")}
+    message = f"the {_KIND_WORDS[evidence['kind']]} is gone"
+    return Difference(Code.DG102, window.left_paths[row].as_py(), message, evidence)
 
 
 def _extra(window: Window, row: int) -> Difference:
-    kind = _KIND_WORDS[window.right.column("kind")[row].as_py()]
-    evidence = {
-        name: window.right.column(name)[row].as_py() for name in ("size", "uid", "mtime_ns")
-    }
-    message = f"the {kind} is not part of the version"
+    names = ("kind", "size", "uid", "mtime_ns")
+    evidence = {name: window.right.column(name)[row].as_py() for name in names}
+    message = f"the {_KIND_WORDS[evidence['kind']]} is not part of the version"
     return Difference(Code.DG103, window.right_paths[row].as_py(), message, evidence)
 
 
 def _changed(window: Window, *, baseline: bool) -> list[Difference]:
     """Return matched entries of another kind or content."""
     found = []
-    left_kind = window.left.column("kind").take(pa.array(window.left_rows))
-    right_kind = window.right.column("kind").take(pa.array(window.right_rows))
-    other_kind = pc.not_equal(left_kind, right_kind).to_numpy(zero_copy_only=False)
+    left_kind = window.left.column("kind").take(number_column(window.left_rows))
+    right_kind = window.right.column("kind").take(number_column(window.right_rows))
+    other_kind = numbers(pc.not_equal(left_kind, right_kind))
     for i in np.flatnonzero(other_kind):
         words = [_KIND_WORDS[kinds[i].as_py()] for kinds in (left_kind, right_kind)]
         message = f"it was a {words[0]} and is a {words[1]}"
         found.append(Difference(Code.DG104, _path_of(window, int(i)), message))
-    expected = window.left.column("digest").take(pa.array(window.left_rows))
-    observed = window.right.column("digest").take(pa.array(window.right_rows))
-    differs = pc.fill_null(pc.not_equal(expected, observed), fill_value=False)
-    rows = np.flatnonzero(differs.to_numpy(zero_copy_only=False) & ~other_kind)
+    expected = window.left.column("digest").take(number_column(window.left_rows))
+    observed = window.right.column("digest").take(number_column(window.right_rows))
+    # A null digest is that of a file that was not read: the baseline vouches for it.
+    differs = truths(pc.not_equal(expected, observed), null=False)
+    rows = np.flatnonzero(differs & ~other_kind)
     return found + [_content(window, int(i), baseline=baseline) for i in rows]
 
 
@@ -173,13 +180,14 @@ def _content(window: Window, i: int, *, baseline: bool) -> Difference:
         target = display(window.right.column("link_target")[right].as_py())
         return Difference(Code.DG101, path, f"the symlink leads to {target} now", evidence)
     evidence |= {name: window.right.column(name)[right].as_py() for name in ("mtime_ns", "uid")}
-    if not baseline:
+    if baseline and not all(_same(window, name, left, right) for name in _TIMES):
+        return Difference(Code.DG101, path, "the content was changed", evidence)
+    # An edit within a timestamp tick of the hashing moves no time either.
+    if not baseline or window.left.column("racy")[left].as_py():
         evidence["cause"] = "unknown"
         return Difference(Code.DG101, path, "the content differs, cause unknown", evidence)
-    if all(_same(window, name, left, right) for name in _TIMES):
-        message = "the content differs although no time of the file moved: bit rot"
-        return Difference(Code.DG107, path, message, evidence)
-    return Difference(Code.DG101, path, "the content was changed", evidence)
+    message = "the content differs although no time of the file moved: bit rot"
+    return Difference(Code.DG107, path, message, evidence)
 
 
 def _metadata(window: Window) -> list[Difference]:
@@ -213,13 +221,12 @@ def _metadata_of(window: Window, i: int, names: list[str]) -> Difference:
 
 def _same_content(window: Window) -> np.ndarray:
     """Which matched rows have the same kind and (as far as was read) the same digest."""
-    left, right = pa.array(window.left_rows), pa.array(window.right_rows)
+    left, right = number_column(window.left_rows), number_column(window.right_rows)
     same = pc.equal(window.left.column("kind").take(left), window.right.column("kind").take(right))
     digests = pc.equal(
         window.left.column("digest").take(left), window.right.column("digest").take(right)
     )
-    both = pc.and_(same, pc.fill_null(digests, fill_value=True))
-    result: np.ndarray = both.to_numpy(zero_copy_only=False)
+    result: np.ndarray = numbers(same) & truths(digests, null=True)
     return result
 
 
@@ -235,7 +242,7 @@ def _same(window: Window, name: str, left: int, right: int) -> bool:
 
 
 def _is_kind(batch: pa.RecordBatch, rows: np.ndarray, kind: str) -> np.ndarray:
-    mask: np.ndarray = pc.equal(batch.column("kind"), kind).to_numpy(zero_copy_only=False)[rows]
+    mask: np.ndarray = kind_mask(batch, kind)[rows]
     return mask
 
 

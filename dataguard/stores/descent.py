@@ -25,7 +25,7 @@ class Descent:
         Raises:
             OSError: the root is not there, no directory, or may not be read.
         """
-        self.root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.root = _open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._names: list[bytes] = []
         self._descriptors: list[int] = []  # -1 where a deep level was closed again
 
@@ -61,7 +61,7 @@ class Descent:
         return self._descriptors[-1] if self._descriptors else self.root
 
     def _enter(self, name: bytes) -> None:
-        descriptor = os.open(name, _FLAGS, dir_fd=self._top())
+        descriptor = _open(name, _FLAGS, dir_fd=self._top())
         if len(self._descriptors) > _OPEN_LEVELS:
             os.close(self._descriptors[-1])
             self._descriptors[-1] = -1
@@ -84,3 +84,11 @@ class Descent:
             self._names.pop()
         for name in names[len(self._names) :]:
             self._enter(name)
+
+
+def _open(name: str | bytes, flags: int, *, dir_fd: int | None = None) -> int:
+    """Open a directory, without touching its access time where its owner asks."""
+    try:
+        return os.open(name, flags | os.O_NOATIME, dir_fd=dir_fd)
+    except PermissionError:
+        return os.open(name, flags, dir_fd=dir_fd)

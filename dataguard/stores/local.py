@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dataguard.core.columns import raw_paths, text_paths
+from dataguard.core.columns import (
+    binary_column,
+    fixed_column,
+    flag_column,
+    number_column,
+    raw_paths,
+    text_paths,
+)
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
 from dataguard.model.schema import LOCATION_SHEET, observed_schema
@@ -62,9 +71,17 @@ class LocalStore:
         self, items: Iterable[Segment | Unreadable], plan: DigestPlan, *, read: bool
     ) -> Iterator[Scanned]:
         tick_ns = self.filesystem().tick_ns
-        units = _units(items, Unit(self.place, (), plan.algorithms, read, tick_ns))
+        units = _units(items, Unit(self.place, (), plan.algorithms, read, tick_ns, hand_back=True))
         for unit, columns in self._spread(read_unit, units):
-            yield _scanned(unit, columns, plan)
+            piece = _scanned(unit, columns, plan)
+            yield self._with_large(piece, unit, columns, plan) if columns.large else piece
+
+    def _with_large(
+        self, piece: Scanned, unit: Unit, columns: Columns, plan: DigestPlan
+    ) -> Scanned:
+        """Read large files one a unit, so that they are spread and not read one after another."""
+        large = self._spread(read_unit, _set_aside(unit, columns))
+        return _merged([piece, *(_scanned(one, found, plan) for one, found in large)])
 
     def _check_directory(self) -> None:
         try:
@@ -120,9 +137,7 @@ def _units(items: Iterable[Segment | Unreadable], empty: Unit) -> Iterator[Unit]
 
 
 def _unit(like: Unit, segments: list[Segment], unreadable: list[Unreadable]) -> Unit:
-    return Unit(
-        like.root, tuple(segments), like.algorithms, like.read, like.tick_ns, tuple(unreadable)
-    )
+    return replace(like, segments=tuple(segments), unreadable=tuple(unreadable))
 
 
 def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
@@ -153,29 +168,49 @@ def _paths(unit: Unit, columns: Columns) -> pa.Array:
         paths.extend([prefix + name for name in segment.names])
     if len(columns.kept) != len(paths):
         paths = [paths[position] for position in columns.kept]
-    return pa.array(paths, pa.binary())
+    return binary_column(paths)
 
 
 def _batch(paths: pa.Array, columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
     count = len(paths)
     text, raw = text_paths(paths)
-    kinds = pa.array(list(columns.kinds.decode("ascii")), pa.string())
-    links = [columns.links.get(i) for i in range(count)] if columns.links else None
-    stats = {name: np.asarray(values) for name, values in columns.stats.items()}
-    stats["racy"] = np.asarray(columns.racy, dtype=np.bool_)
+    offsets = pa.py_buffer(np.arange(count + 1, dtype=np.int32))
+    kinds = pa.StringArray.from_buffers(count, offsets, pa.py_buffer(bytes(columns.kinds)))
+    links = pa.nulls(count, pa.binary())
+    if columns.links:
+        links = pa.array([columns.links.get(i) for i in range(count)], pa.binary())
+    stats = {name: number_column(values) for name, values in columns.stats.items()}
+    stats["racy"] = flag_column(columns.racy)
     digests = [
-        pa.array(values, pa.binary(algorithm.digest_bytes))
+        fixed_column(values, algorithm.digest_bytes)
         for values, algorithm in zip(columns.digests, plan.algorithms, strict=True)
     ]
-    arrays = [
-        text,
-        raw,
-        kinds,
-        pa.array(stats["size"]),
-        digests[0],
-        pa.nulls(count, pa.binary()) if links is None else pa.array(links, pa.binary()),
-        *(pa.array(stats[field.name]).cast(field.type) for field in LOCATION_SHEET),
-        pa.array(stats["nlink"]),
-        *digests[1:],
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=observed_schema(plan.main, plan.also))
+    sheet = [stats[field.name].cast(field.type) for field in LOCATION_SHEET]
+    return pa.RecordBatch.from_arrays(
+        [text, raw, kinds, stats["size"], digests[0], links, *sheet, stats["nlink"], *digests[1:]],
+        schema=observed_schema(plan.main, plan.also),
+    )
+
+
+def _set_aside(unit: Unit, columns: Columns) -> Iterator[Unit]:
+    """Yield a unit for each large file that the worker handed back."""
+    names = [(s.directory, name) for s in unit.segments for name in s.names]
+    for position in columns.large:
+        directory, name = names[position]
+        yield replace(unit, segments=(Segment(directory, (name,)),), hand_back=False, unreadable=())
+
+
+def _merged(pieces: list[Scanned]) -> Scanned:
+    """Join pieces of one unit, in path order again."""
+    table = pa.Table.from_batches([piece.entries for piece in pieces]).combine_chunks()
+    if not table.num_rows:
+        entries = pieces[0].entries
+    else:
+        entries = table.to_batches()[0]
+        entries = entries.take(pc.sort_indices(raw_paths(entries)))
+    return Scanned(
+        entries,
+        tuple(item for piece in pieces for item in piece.unreadable),
+        sum(piece.files_read for piece in pieces),
+        sum(piece.bytes_read for piece in pieces),
+    )

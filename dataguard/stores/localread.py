@@ -31,6 +31,9 @@ _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXE
 _WHOLE = 1 << 20
 """Files up to this size are read with one call, larger ones through a buffer of this size."""
 
+_LARGE = 4 << 20
+"""Files from this size on are units of their own, so that one directory keeps all cores busy."""
+
 _TRIES = 3
 _STAT_COLUMNS = ("size", "mtime_ns", "ctime_ns", "inode", "mode", "uid", "gid", "nlink")
 
@@ -39,8 +42,9 @@ _STAT_COLUMNS = ("size", "mtime_ns", "ctime_ns", "inode", "mode", "uid", "gid", 
 class Unit:
     """Entries to stat, and to hash where `read`, below the directory `root`.
 
-    `tick_ns` is the granularity of the file system's timestamps. `unreadable` is what the walk
-    could not read at this place; it rides along.
+    `tick_ns` is the granularity of the file system's timestamps. With `hand_back` large files are
+    not read but named in the result. `unreadable` is what the walk could not read at this place;
+    it rides along.
     """
 
     root: str
@@ -48,6 +52,7 @@ class Unit:
     algorithms: tuple[Algorithm, ...]
     read: bool
     tick_ns: int
+    hand_back: bool = False
     unreadable: tuple[Unreadable, ...] = ()
 
 
@@ -55,8 +60,9 @@ class Unit:
 class Columns:
     """What was found, as columns with one value for each entry that could be read.
 
-    `kept` are the positions of these entries in the unit. `digests` has one list of values for
-    each algorithm of the unit; None where a file was not read.
+    `kept` are the positions of these entries in the unit, `large` those of files handed
+    back. `digests` has one list of values for each algorithm of the unit; None where a file was
+    not read.
     """
 
     kept: array[int] = field(default_factory=lambda: array("q"))
@@ -68,17 +74,22 @@ class Columns:
     digests: tuple[list[bytes | None], ...] = ()
     links: dict[int, bytes] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
+    large: list[int] = field(default_factory=list)
     files_read: int = 0
     bytes_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How entries of a unit are read; a change time at or after `horizon` is racy."""
+    """How entries of a unit are read.
+
+    Files of at least `large` bytes are handed back. A change time at or after `horizon` is racy.
+    """
 
     hashes: tuple[Callable[[], _Hash], ...]
     zeros: tuple[bytes, ...]
     read: bool
+    large: int | None
     horizon: int | None
 
 
@@ -105,6 +116,7 @@ def read_unit(unit: Unit) -> Columns:
         hashes=tuple(_new_hash(algorithm) for algorithm in unit.algorithms),
         zeros=tuple(bytes(algorithm.digest_bytes) for algorithm in unit.algorithms),
         read=unit.read,
+        large=_LARGE if unit.hand_back else None,
         horizon=time.time_ns() - unit.tick_ns if unit.tick_ns else None,
     )
     position = 0
@@ -178,6 +190,9 @@ class _Reader:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             return False
+        if self._how.large is not None and before.st_size >= self._how.large:
+            self.found.large.append(position)
+            return True
         digests = self._hash(descriptor, before.st_size)
         after = os.fstat(descriptor)
         if after.st_ctime_ns != before.st_ctime_ns or after.st_size != before.st_size:
@@ -211,7 +226,7 @@ class _Reader:
             data = os.read(descriptor, size + 1)
             if len(data) == size:
                 return tuple([_digest_of(new, data) for new in self._how.hashes])
-            raise _UnstableError(f"it holds {len(data)} bytes, not {size}")
+            os.lseek(descriptor, 0, os.SEEK_SET)  # some file systems return less than is there
         return _hash_in_pieces(descriptor, size, tuple(new() for new in self._how.hashes))
 
     def _record(
@@ -253,22 +268,15 @@ def _hash_in_pieces(descriptor: int, size: int, hashes: tuple[_Hash, ...]) -> tu
     return tuple([one.digest() for one in hashes])
 
 
-class _Atime:
-    """Whether files may be opened without touching their access time."""
-
-    flag = os.O_NOATIME
-
 
 def _open(name: bytes, directory: int) -> int:
     try:
-        return os.open(name, _FLAGS | _Atime.flag, dir_fd=directory)
-    except PermissionError:
-        if not _Atime.flag:
+        return os.open(name, _FLAGS | os.O_NOATIME, dir_fd=directory)
+    except PermissionError as err:
+        if err.errno != errno.EPERM:
             raise
         # O_NOATIME is for the owner alone: whoever may read may still read.
-        descriptor = os.open(name, _FLAGS, dir_fd=directory)
-        _Atime.flag = 0
-        return descriptor
+        return os.open(name, _FLAGS, dir_fd=directory)
 
 
 def _may_be_no_file(err: OSError) -> bool:

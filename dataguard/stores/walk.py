@@ -132,16 +132,16 @@ class _Lister:
             # a sibling could fall in between must it be known now whether the directory is empty.
             tail = following.name[len(child.name) : len(child.name) + 1]
             if child.is_directory and following.name.startswith(child.name) and tail < b"/":
-                child.sorted_as_empty = self._is_empty(child.path)
+                self._look_inside(child)
         if any(child.sorted_as_empty is False for child in found):
             found.sort(key=_with_slash)
         return found
 
-    def _is_empty(self, directory: bytes) -> bool | None:
+    def _look_inside(self, child: _Child) -> None:
         try:
-            return not self._scan(directory)
-        except OSError:
-            return None  # the visit will say why
+            child.sorted_as_empty = not self._scan(child.path)
+        except OSError as err:  # its place in the order is not known, so it is not visited
+            child.special = obstacle_of(err)
 
     def _scan(self, directory: bytes) -> list[_Child]:
         prefix = directory + b"/" if directory else b""
@@ -173,4 +173,7 @@ def _special(item: os.DirEntry[str]) -> Obstacle | None:
         return None
     if stat.S_ISFIFO(mode):
         return Obstacle.FIFO
-    return Obstacle.SOCKET if stat.S_ISSOCK(mode) else Obstacle.DEVICE
+    if stat.S_ISSOCK(mode):
+        return Obstacle.SOCKET
+    is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+    return Obstacle.DEVICE if is_device else Obstacle.UNSTABLE
