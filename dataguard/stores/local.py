@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,12 @@ from dataguard.stores.localread import Columns, Unit, read_unit
 from dataguard.stores.walk import Segment, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
     from dataguard.stores.interface import Spread
+    from dataguard.stores.walk import Exclusion
 
 __all__ = ["LocalStore", "exclusion"]
 
@@ -56,7 +58,7 @@ class LocalStore:
     def scan(self, plan: DigestPlan, *, read: bool) -> Iterator[Scanned]:
         """Yield every entry below the place."""
         self._check_directory()
-        return self._observe(walk(self.place, self._excluded), plan, read=read)
+        return self._observe(self._walked(), plan, read=read)
 
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths afresh."""
@@ -83,6 +85,12 @@ class LocalStore:
         large = self._spread(read_unit, _set_aside(unit, columns))
         return _merged([piece, *(_scanned(one, found, plan) for one, found in large)])
 
+    def _walked(self) -> Iterator[Segment | Unreadable]:
+        try:
+            yield from walk(self.place, self._excluded)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot list {self.place}: {err.strerror}") from err
+
     def _check_directory(self) -> None:
         try:
             with os.scandir(self.place):
@@ -97,26 +105,37 @@ class LocalStore:
             raise StoreUnreachableError(f"cannot list {self.place}: {err.strerror}") from err
 
 
-def exclusion(patterns: tuple[str, ...]) -> Callable[[bytes, bool], bool]:
-    """Return the test `(path, is_directory) -> excluded` for gitignore patterns.
+def exclusion(patterns: tuple[str, ...]) -> Exclusion | None:
+    """Return the test for gitignore patterns; None where there are none.
 
     Raises:
         UsageError: a pattern is not valid.
     """
     if not patterns:
-        return lambda _path, _is_directory: False
+        return None
     import pathspec  # noqa: PLC0415  only where patterns are given
 
     try:
-        spec = pathspec.GitIgnoreSpec.from_lines(patterns)
+        spec = pathspec.GitIgnoreSpec.from_lines(_pattern(pattern) for pattern in patterns)
     except ValueError as err:
         raise UsageError(f"invalid pattern: {err}", hint="see gitignore(5)") from err
 
     def excluded(path: bytes, is_directory: bool) -> bool:
-        text = os.fsdecode(path)
+        text = _one_line(os.fsdecode(path))
         return spec.match_file(text + "/" if is_directory else text)
 
     return excluded
+
+
+def _pattern(pattern: str) -> str:
+    """Return a pattern that pathspec understands as git does."""
+    # git's `a/**` is what lies in `a`; pathspec takes `a` itself out too, and so what `!` keeps.
+    return _one_line(re.sub(r"/\*\*(/?)$", r"/**/*\1", pattern))
+
+
+def _one_line(text: str) -> str:
+    """Put a character that no path holds for newlines: to pathspec they end the text."""
+    return text.replace("\n", "\udc0a")
 
 
 def _units(items: Iterable[Segment | Unreadable], empty: Unit) -> Iterator[Unit]:

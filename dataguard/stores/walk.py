@@ -5,19 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
-from itertools import pairwise
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.descent import Descent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-__all__ = ["Segment", "obstacle_of", "walk"]
+__all__ = ["Exclusion", "Segment", "obstacle_of", "walk"]
+
+Exclusion = Callable[[bytes, bool], bool]
+"""Whether a path, which is a directory or not, is left out with everything below it."""
 
 _NAMES_PER_SEGMENT = 512
+_ENCODING = sys.getfilesystemencoding()
 
 
 class Segment(NamedTuple):
@@ -27,7 +33,7 @@ class Segment(NamedTuple):
     names: tuple[bytes, ...]
 
 
-def walk(root: str, excluded: Callable[[bytes, bool], bool]) -> Iterator[Segment | Unreadable]:
+def walk(root: str, excluded: Exclusion | None = None) -> Iterator[Segment | Unreadable]:
     """Yield everything below `root` that `excluded(path, is_directory)` does not take out.
 
     Iterative, follows no link, opens nothing but directories. What cannot be listed and what is
@@ -39,39 +45,18 @@ def walk(root: str, excluded: Callable[[bytes, bool], bool]) -> Iterator[Segment
     """
     with Descent(root) as descent:
         lister = _Lister(descent, excluded)
-        stack = [_Frame(b"", lister.children(b""))]
+        stack = [_Frame(b"", lister.list(b""))]
         while stack:
             frame = stack[-1]
-            child = frame.next()
+            child = frame.next_break()
             if child is None:
-                yield from frame.flush()
+                yield from frame.run(len(frame.listing.plain))
                 stack.pop()
             elif child.special is not None:
-                yield from frame.flush()
-                yield Unreadable(child.path, child.special, "")
-            elif not child.is_directory:
-                yield from frame.add(child.name)
+                yield from frame.run(child.position)
+                yield Unreadable(frame.path(child.name), child.special, "")
             else:
                 yield from _enter(child, frame, stack, lister)
-
-
-def _enter(
-    child: _Child, frame: _Frame, stack: list[_Frame], lister: _Lister
-) -> Iterator[Segment | Unreadable]:
-    try:
-        children = lister.children(child.path)
-    except OSError as err:
-        yield from frame.flush()
-        yield Unreadable(child.path, obstacle_of(err), os.strerror(err.errno or 0))
-        return
-    if child.sorted_as_empty is not None and child.sorted_as_empty != (not children):
-        yield from frame.flush()
-        yield Unreadable(child.path, Obstacle.UNSTABLE, "directory changed while being listed")
-    elif children:
-        yield from frame.flush()
-        stack.append(_Frame(child.path, children))
-    else:
-        yield from frame.add(child.name)
 
 
 def obstacle_of(err: OSError) -> Obstacle:
@@ -83,97 +68,167 @@ def obstacle_of(err: OSError) -> Obstacle:
     return Obstacle.IO_ERROR
 
 
+def _enter(
+    child: _Break, frame: _Frame, stack: list[_Frame], lister: _Lister
+) -> Iterator[Segment | Unreadable]:
+    path = frame.path(child.name)
+    try:
+        listing = lister.list(path)
+    except OSError as err:
+        yield from frame.run(child.position)
+        yield Unreadable(path, obstacle_of(err), os.strerror(err.errno or 0))
+        return
+    if child.sorted_as_empty is not None and child.sorted_as_empty != listing.is_empty:
+        yield from frame.run(child.position)
+        yield Unreadable(path, Obstacle.UNSTABLE, "directory changed while being listed")
+    elif listing.is_empty:
+        yield from frame.run(child.position, also=child.name)
+    else:
+        yield from frame.run(child.position)
+        stack.append(_Frame(path, listing))
+
+
 @dataclass(slots=True)
-class _Child:
+class _Break:
+    """A directory or special file, which interrupts the run of plain names.
+
+    `position` counts the plain names before it. `sorted_as_empty` is None where the order does
+    not depend on whether the directory is empty.
+    """
+
     name: bytes
-    path: bytes
-    is_directory: bool
-    special: Obstacle | None
+    position: int = 0
+    special: Obstacle | None = None
     sorted_as_empty: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """One directory in path order: plain names, and what stands between them."""
+
+    plain: list[bytes]
+    breaks: list[_Break]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.plain or self.breaks)
 
 
 @dataclass(slots=True)
 class _Frame:
-    """A directory on the way: its children still to come and names not yielded yet."""
+    """A directory on the way: how far its plain names and its breaks have been taken."""
 
     directory: bytes
-    children: list[_Child]
-    names: list[bytes] = field(default_factory=list)
-    position: int = 0
+    listing: _Listing
+    taken: int = 0
+    broken: int = 0
 
-    def next(self) -> _Child | None:
-        if self.position == len(self.children):
+    def path(self, name: bytes) -> bytes:
+        return self.directory + b"/" + name if self.directory else name
+
+    def next_break(self) -> _Break | None:
+        if self.broken == len(self.listing.breaks):
             return None
-        self.position += 1
-        return self.children[self.position - 1]
+        self.broken += 1
+        return self.listing.breaks[self.broken - 1]
 
-    def add(self, name: bytes) -> Iterator[Segment]:
-        self.names.append(name)
-        if len(self.names) == _NAMES_PER_SEGMENT:
-            yield from self.flush()
-
-    def flush(self) -> Iterator[Segment]:
-        if self.names:
-            yield Segment(self.directory, tuple(self.names))
-            self.names.clear()
+    def run(self, stop: int, also: bytes | None = None) -> Iterator[Segment]:
+        """Yield the plain names up to a position, and an empty directory that follows them."""
+        names = self.listing.plain[self.taken : stop]
+        self.taken = stop
+        if also is not None:
+            names.append(also)
+        for start in range(0, len(names), _NAMES_PER_SEGMENT):
+            yield Segment(self.directory, tuple(names[start : start + _NAMES_PER_SEGMENT]))
 
 
 class _Lister:
     """Lists one directory in path order."""
 
-    def __init__(self, descent: Descent, excluded: Callable[[bytes, bool], bool]) -> None:
+    def __init__(self, descent: Descent, excluded: Exclusion | None) -> None:
         self._descent = descent
         self._excluded = excluded
 
-    def children(self, directory: bytes) -> list[_Child]:
-        found = sorted(self._scan(directory), key=lambda child: child.name)
-        for child, following in pairwise(found):
-            # Bytewise order over full paths puts `a-b` between an empty `a` and `a/x`: only where
-            # a sibling could fall in between must it be known now whether the directory is empty.
-            tail = following.name[len(child.name) : len(child.name) + 1]
-            if child.is_directory and following.name.startswith(child.name) and tail < b"/":
-                self._look_inside(child)
-        if any(child.sorted_as_empty is False for child in found):
-            found.sort(key=_with_slash)
-        return found
+    def list(self, directory: bytes) -> _Listing:
+        """Return what is in a directory.
 
-    def _look_inside(self, child: _Child) -> None:
-        try:
-            child.sorted_as_empty = not self._scan(child.path)
-        except OSError as err:  # its place in the order is not known, so it is not visited
-            child.special = obstacle_of(err)
+        Raises:
+            OSError: it cannot be listed.
+        """
+        listing = self._scan(directory)
+        listing.plain.sort()
+        if listing.breaks:
+            self._place(directory, listing)
+        return listing
 
-    def _scan(self, directory: bytes) -> list[_Child]:
+    def _place(self, directory: bytes, listing: _Listing) -> None:
+        """Sort the breaks and find their places among the plain names.
+
+        Bytewise order over full paths puts `a-b` between an empty `a` and `a/x`: only where a
+        sibling could fall in between must it be known now whether a directory is empty.
+        """
+        plain, breaks = listing.plain, listing.breaks
+        names = sorted([one.name for one in breaks])
         prefix = directory + b"/" if directory else b""
-        children = []
-        with os.scandir(self._descent.open(directory)) as listing:
-            for item in listing:
-                name = os.fsencode(item.name)
-                is_directory = item.is_dir(follow_symlinks=False)
-                if self._excluded(prefix + name, is_directory):
-                    continue
-                special = None
-                if not (is_directory or item.is_file(follow_symlinks=False) or item.is_symlink()):
-                    special = _special(item)
-                children.append(_Child(name, prefix + name, is_directory, special))
-        return children
+        for one in breaks:
+            if one.special is None and any(_follows(one.name, s) for s in (names, plain)):
+                one.sorted_as_empty = self._is_empty(prefix + one.name)
+        breaks.sort(key=_key)
+        for one in breaks:
+            one.position = bisect_left(plain, _key(one))
+
+    def _is_empty(self, directory: bytes) -> bool | None:
+        try:
+            return self._scan(directory).is_empty
+        except OSError:
+            return None  # the visit will say why
+
+    def _scan(self, directory: bytes) -> _Listing:
+        plain: list[bytes] = []
+        breaks: list[_Break] = []
+        with os.scandir(self._descent.open(directory)) as items:
+            for item in self._kept(directory, items):
+                name = item.name.encode(_ENCODING, "surrogateescape")
+                if item.is_file(follow_symlinks=False) or item.is_symlink():
+                    plain.append(name)
+                elif item.is_dir(follow_symlinks=False):
+                    breaks.append(_Break(name))
+                else:
+                    breaks.append(_Break(name, special=_special(item)))
+        return _Listing(plain, breaks)
+
+    def _kept(
+        self, directory: bytes, items: Iterator[os.DirEntry[str]]
+    ) -> Iterator[os.DirEntry[str]]:
+        excluded = self._excluded
+        if excluded is None:
+            return items
+        prefix = directory + b"/" if directory else b""
+        return (
+            item
+            for item in items
+            if not excluded(prefix + os.fsencode(item.name), item.is_dir(follow_symlinks=False))
+        )
 
 
-def _with_slash(child: _Child) -> bytes:
-    return child.name if child.sorted_as_empty is not False else child.name + b"/"
+def _follows(name: bytes, ordered: list[bytes]) -> bool:
+    """Whether one of these names sorts between an empty directory `name` and `name/`."""
+    at = bisect_right(ordered, name)
+    return at < len(ordered) and name < ordered[at] < name + b"/"
 
 
-def _special(item: os.DirEntry[str]) -> Obstacle | None:
+def _key(one: _Break) -> bytes:
+    return one.name + b"/" if one.sorted_as_empty is False else one.name
+
+
+def _special(item: os.DirEntry[str]) -> Obstacle:
     """Return what a listed thing is that is neither file, directory nor symlink."""
     try:
         mode = item.stat(follow_symlinks=False).st_mode
     except OSError as err:
         return obstacle_of(err)
-    if stat.S_ISREG(mode):
-        return None
     if stat.S_ISFIFO(mode):
         return Obstacle.FIFO
     if stat.S_ISSOCK(mode):
         return Obstacle.SOCKET
-    is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-    return Obstacle.DEVICE if is_device else Obstacle.UNSTABLE
+    return Obstacle.DEVICE if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else Obstacle.UNSTABLE
