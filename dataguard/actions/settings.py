@@ -21,6 +21,7 @@ from dataguard.core.policy_text import read_policy
 from dataguard.core.tighten import tighten
 from dataguard.errors import ConfigurationError, PolicyError
 from dataguard.model.digest import IDENTITY_ALGORITHMS
+from dataguard.model.home import embedded_catalog
 from dataguard.model.policy import CatalogRules, Policy
 from dataguard.model.settings import (
     LoadedPolicy,
@@ -29,7 +30,6 @@ from dataguard.model.settings import (
     PolicySource,
     Setting,
     Settings,
-    embedded_catalog,
 )
 
 if TYPE_CHECKING:

@@ -184,3 +184,4 @@ class UnmountResult:
     backend: Backend
     status: MountStatus
     left: str | None = None
+    dry_run: bool = False

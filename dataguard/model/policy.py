@@ -18,6 +18,7 @@ from pydantic import (
 from dataguard.model.audit import AuditLevel
 from dataguard.model.digest import Strength
 from dataguard.model.finding import Code, Severity
+from dataguard.model.home import embedded_catalog
 from dataguard.model.mount import Guarantee
 from dataguard.model.policy_values import (
     CatalogHome,
@@ -31,7 +32,6 @@ from dataguard.model.policy_values import (
     as_conjunction,
     as_list,
 )
-from dataguard.model.settings import embedded_catalog
 
 __all__ = [
     "AreaRules",

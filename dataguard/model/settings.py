@@ -16,7 +16,6 @@ __all__ = [
     "PolicySource",
     "Setting",
     "Settings",
-    "embedded_catalog",
 ]
 
 
@@ -104,8 +103,3 @@ class LoadedPolicy:
 
     policy: Policy
     layers: tuple[PolicyLayer, ...]
-
-
-def embedded_catalog(home: str) -> str:
-    """URL of the SQLite catalog in a home."""
-    return f"sqlite:///{home}/catalog.db"

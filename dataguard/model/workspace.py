@@ -67,6 +67,7 @@ class InitResult:
 
     record: WorkspaceRecord
     created: bool
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
