@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Version
     from dataguard.model.digest import DigestPlan
     from dataguard.model.entry import Unreadable
+    from dataguard.stores.draft import Draft
     from dataguard.stores.interface import Store
-    from dataguard.stores.manifests import Draft
 
 __all__ = ["Intake", "Source", "take_in"]
 

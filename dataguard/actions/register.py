@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from dataguard.core.permissions import WriterCount
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
+    from dataguard.stores.draft import Draft, Published
     from dataguard.stores.interface import Store
-    from dataguard.stores.manifests import Draft, Published
 
 __all__ = ["Request", "register"]
 
@@ -72,7 +72,7 @@ def register(ctx: Context, request: Request) -> RegisterResult:
     """
     check_dataset_name(request.name)
     _check_request(request)
-    place = source_place(ctx, request.location)
+    place = source_place(request.location, home=ctx.settings.home.value)
     task = _prepare(ctx, request, place)
     ctx.progress.start(f"registering {request.name}")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from dataguard.core.expectation import (
     Expectation,
@@ -13,6 +14,8 @@ from dataguard.core.expectation import (
 from dataguard.errors import NotFoundError, UsageError
 
 __all__ = ["load_expectation"]
+
+_DVC_DIRECTORY = re.compile(r"[0-9a-f]{32}\.dir")
 
 
 def load_expectation(path: str) -> Expectation:
@@ -44,7 +47,7 @@ def _dvc_object(path: str) -> str:
         raise UsageError("PyYAML is not installed", hint="pip install 'dataguard[dvc]'") from err
     try:
         outputs = yaml.safe_load(_read(path))["outs"]
-        digest = next(out["md5"] for out in outputs if out["md5"].endswith(".dir"))
+        digest = next(out["md5"] for out in outputs if _DVC_DIRECTORY.fullmatch(out["md5"]))
     except (yaml.YAMLError, KeyError, TypeError, StopIteration) as err:
         raise UsageError(f"{path} tracks no directory") from err
     directory = os.path.dirname(os.path.abspath(path))

@@ -25,7 +25,7 @@ from dataguard.stores.walk import Segment, obstacle_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Columns", "Unit", "read_unit"]
+__all__ = ["Columns", "Hash", "Unit", "new_hash", "read_unit"]
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WHOLE = 1 << 20
@@ -86,14 +86,16 @@ class _How:
     Files of at least `large` bytes are handed back. A change time at or after `horizon` is racy.
     """
 
-    hashes: tuple[Callable[[], _Hash], ...]
+    hashes: tuple[Callable[[], Hash], ...]
     zeros: tuple[bytes, ...]
     read: bool
     large: int | None
     horizon: int | None
 
 
-class _Hash(Protocol):
+class Hash(Protocol):
+    """A digest in the making."""
+
     def update(self, data: memoryview, /) -> object:
         """Take more bytes."""
 
@@ -113,7 +115,7 @@ def read_unit(unit: Unit) -> Columns:
     """
     found = Columns(digests=tuple([] for _ in unit.algorithms))
     how = _How(
-        hashes=tuple(_new_hash(algorithm) for algorithm in unit.algorithms),
+        hashes=tuple(new_hash(algorithm) for algorithm in unit.algorithms),
         zeros=tuple(bytes(algorithm.digest_bytes) for algorithm in unit.algorithms),
         read=unit.read,
         large=_LARGE if unit.hand_back else None,
@@ -253,7 +255,7 @@ class _Reader:
             column.append(digest)
 
 
-def _hash_in_pieces(descriptor: int, size: int, hashes: tuple[_Hash, ...]) -> tuple[bytes, ...]:
+def _hash_in_pieces(descriptor: int, size: int, hashes: tuple[Hash, ...]) -> tuple[bytes, ...]:
     buffer = bytearray(_WHOLE)
     view = memoryview(buffer)
     total = 0
@@ -266,7 +268,6 @@ def _hash_in_pieces(descriptor: int, size: int, hashes: tuple[_Hash, ...]) -> tu
     if total != size:
         raise _UnstableError(f"it holds {total} bytes, not {size}")
     return tuple([one.digest() for one in hashes])
-
 
 
 def _open(name: bytes, directory: int) -> int:
@@ -283,13 +284,18 @@ def _may_be_no_file(err: OSError) -> bool:
     return err.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 
-def _digest_of(new: Callable[[], _Hash], data: bytes) -> bytes:
+def _digest_of(new: Callable[[], Hash], data: bytes) -> bytes:
     one = new()
     one.update(memoryview(data))
     return one.digest()
 
 
-def _new_hash(algorithm: Algorithm) -> Callable[[], _Hash]:
+def new_hash(algorithm: Algorithm) -> Callable[[], Hash]:
+    """Return what begins a digest of this algorithm.
+
+    Raises:
+        UsageError: it needs a library that is not installed.
+    """
     if algorithm is Algorithm.XXH3_128:
         return xxhash.xxh3_128
     if algorithm is Algorithm.BLAKE3:
@@ -299,7 +305,7 @@ def _new_hash(algorithm: Algorithm) -> Callable[[], _Hash]:
             raise UsageError(
                 "blake3 is not installed", hint="pip install 'dataguard[blake3]'"
             ) from err
-        return cast("Callable[[], _Hash]", blake3)
+        return cast("Callable[[], Hash]", blake3)
     return lambda: hashlib.new(algorithm.value, usedforsecurity=False)
 
 

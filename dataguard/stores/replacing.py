@@ -15,8 +15,8 @@ _NEW_FILE = 0o666  # narrowed by the umask, as for any file a user creates
 def replace_text(path: str, text: str) -> bool:
     """Give a file this content, durable on return; False where it has it already.
 
-    A symlink stays one and the file behind it is replaced; the permissions stay. Writers of one
-    file must take turns.
+    A symlink stays one and the file behind it is replaced; the permissions stay, and where the
+    caller is root the owner too. Writers of one file must take turns.
 
     Raises:
         DataguardError: the file cannot be written.
@@ -59,7 +59,7 @@ def _written(path: str, content: bytes) -> str:
     try:
         with open(descriptor, "wb") as stream:
             with suppress(FileNotFoundError):
-                os.fchmod(descriptor, os.stat(path).st_mode & 0o7777)
+                _take_after(os.stat(path), descriptor)
             stream.write(content)
             stream.flush()
             os.fsync(descriptor)
@@ -67,6 +67,13 @@ def _written(path: str, content: bytes) -> str:
         os.unlink(temporary)
         raise
     return temporary
+
+
+def _take_after(old: os.stat_result, descriptor: int) -> None:
+    """Give a new file the owner and the permissions of the old one."""
+    with suppress(PermissionError):  # only root can; a user's own file is the user's again
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, old.st_mode & 0o7777)
 
 
 def _sync_directory(directory: str) -> None:

@@ -104,10 +104,14 @@ class RunDirectory:
         """Put a copy of the output manifest beside the record.
 
         Raises:
-            StoreUnreachableError: it cannot be written.
+            StoreUnreachableError: it cannot be read or written.
         """
-        with open(source, "rb") as manifest:
-            self._replace(_MANIFEST, manifest.read())
+        try:
+            with open(source, "rb") as manifest:
+                data = manifest.read()
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot read {source}: {err.strerror}") from err
+        self._replace(_MANIFEST, data)
 
     def _replace(self, name: str, data: bytes) -> None:
         temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
