@@ -13,6 +13,7 @@ from dataguard.catalog import checking, maintenance
 from dataguard.catalog.repository import Catalog
 from dataguard.catalog.upgrade import upgrade as upgrade_schema
 from dataguard.errors import CatalogDamagedError, ConflictError, StoreUnreachableError
+from dataguard.model.administration import Backup, CatalogCheck, CatalogProblem, Rebuild, Upgrade
 from dataguard.model.digest import RootDigest
 from dataguard.stores.manifests import ManifestStore
 
@@ -26,12 +27,7 @@ if TYPE_CHECKING:
     from dataguard.model.ports import Clock
 
 __all__ = [
-    "Backup",
-    "CatalogCheck",
-    "CatalogProblem",
     "Place",
-    "Rebuild",
-    "Upgrade",
     "backup",
     "check",
     "copy",
@@ -52,55 +48,6 @@ class Place:
     def events(self) -> str:
         """The directory of the event log."""
         return os.path.join(self.home, "events")
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogProblem:
-    """One thing that is wrong: `aspect` says with what."""
-
-    aspect: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogCheck:
-    """Result of `catalog check`.
-
-    `orphans` are published files that no record names, left by a crash between publishing and
-    recording; `abandoned` are drafts whose writer is gone. `removed` tells whether they were.
-    """
-
-    sound: bool
-    events: int
-    versions: int
-    problems: tuple[CatalogProblem, ...]
-    orphans: tuple[str, ...]
-    abandoned: tuple[str, ...]
-    removed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuild:
-    """Result of `catalog rebuild`; `kept` is where the old database is now."""
-
-    events: int
-    kept: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """Result of `catalog backup` and `copy`: where it is, with how many manifests and sheets."""
-
-    target: str
-    files: int
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """Result of `catalog upgrade`: schema revisions."""
-
-    before: str
-    after: str
 
 
 def check(place: Place, *, apply: bool = False) -> CatalogCheck:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.catalog.repository import Catalog
 from dataguard.errors import DataguardError
+from dataguard.model.administration import Ability, Diagnosis
 from dataguard.mounts import bind
 from dataguard.stores.filesystem import describe
 from dataguard.stores.manifests import ManifestStore
@@ -16,29 +16,9 @@ from dataguard.stores.manifests import ManifestStore
 if TYPE_CHECKING:
     from dataguard.model.actor import Actor
     from dataguard.model.ports import Clock
-    from dataguard.model.settings import LoadedPolicy, Setting, Settings
+    from dataguard.model.settings import LoadedPolicy, Settings
 
-__all__ = ["Ability", "Diagnosis", "doctor"]
-
-
-@dataclass(frozen=True, slots=True)
-class Ability:
-    """One thing this host can do or not: `state` is `ok`, `missing` or `failed`."""
-
-    name: str
-    state: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """Result of `doctor`; `healthy` is False where something failed."""
-
-    healthy: bool
-    settings: tuple[Setting, ...]
-    policy: str
-    policies: tuple[str, ...]
-    abilities: tuple[Ability, ...]
+__all__ = ["doctor"]
 
 
 def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor) -> Diagnosis:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.core.exemptions import exemption_for
+from dataguard.errors import NotFoundError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle
 from dataguard.model.finding import Code, Finding, FindingState, Severity
@@ -27,6 +30,8 @@ __all__ = [
     "show",
     "unstable_findings",
 ]
+
+_ID = re.compile(r"F-[0-9a-f]{16}")
 
 _CONTENT_CODES = tuple(code for code in Code if code.name.startswith("DG10"))
 
@@ -79,17 +84,27 @@ def show(ctx: Context, finding_id: str) -> FindingList:
     Raises:
         NotFoundError: there is none with this id.
     """
-    return FindingList((ctx.catalog.finding(finding_id),))
+    return FindingList((ctx.catalog.finding(_checked(finding_id)),))
 
 
-def acknowledge(ctx: Context, finding_id: str, reason: str) -> FindingList:
-    """Mark a finding as known; it stays open until it is gone or resolved."""
-    return _set_state(ctx, finding_id, FindingState.ACKNOWLEDGED, reason)
+def acknowledge(
+    ctx: Context, finding_id: str, reason: str, *, dry_run: bool = False
+) -> FindingList:
+    """Mark a finding as known; it stays open until it is gone or resolved.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    return _set_state(ctx, finding_id, FindingState.ACKNOWLEDGED, reason, dry_run=dry_run)
 
 
-def resolve(ctx: Context, finding_id: str, reason: str) -> FindingList:
-    """Close a finding; it opens again when it is seen again."""
-    return _set_state(ctx, finding_id, FindingState.RESOLVED, reason)
+def resolve(ctx: Context, finding_id: str, reason: str, *, dry_run: bool = False) -> FindingList:
+    """Close a finding; it opens again when it is seen again.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    return _set_state(ctx, finding_id, FindingState.RESOLVED, reason, dry_run=dry_run)
 
 
 def _finding(
@@ -117,6 +132,21 @@ def _finding(
     )
 
 
-def _set_state(ctx: Context, finding_id: str, state: FindingState, reason: str) -> FindingList:
+def _set_state(
+    ctx: Context, finding_id: str, state: FindingState, reason: str, *, dry_run: bool
+) -> FindingList:
+    if not reason.strip():
+        raise UsageError("a reason is needed", hint="--reason 'known since May'")
+    finding_id = _checked(finding_id)
+    if dry_run:
+        return FindingList((replace(ctx.catalog.finding(finding_id), state=state),))
     with ctx.catalog.transaction() as tx:
         return FindingList((tx.set_finding_state(finding_id, state, reason),))
+
+
+def _checked(finding_id: str) -> str:
+    if _ID.fullmatch(finding_id) is None:
+        raise NotFoundError(
+            f"no finding `{finding_id}`", hint="`dataguard findings list` shows all"
+        )
+    return finding_id

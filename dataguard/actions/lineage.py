@@ -33,9 +33,15 @@ def lineage(ctx: Context, what: str) -> LineageResult:
     if os.path.lexists(what) or what.startswith(("/", "./", "../")):
         return _of_file(ctx, os.path.abspath(what))
     try:
-        return LineageResult(what, "run", (ctx.catalog.run(what),))
+        return LineageResult(what, "run", (_run(ctx, what),))
     except NotFoundError:
         return _of_version(ctx, what)
+
+
+def _run(ctx: Context, run_id: str) -> Run:
+    if not run_id.isascii():  # no run id, and perhaps no text that the catalog can look up
+        raise NotFoundError(f"no run `{run_id}`")
+    return ctx.catalog.run(run_id)
 
 
 def _of_version(ctx: Context, text: str) -> LineageResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.model.reference import check_dataset_name
 from dataguard.model.results import LogRow, VersionLog
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def log(ctx: Context, dataset: str) -> VersionLog:
 
     Raises:
         NotFoundError: there is no such dataset.
+        UsageError: the name is none.
     """
-    ctx.catalog.dataset(dataset)
+    ctx.catalog.dataset(check_dataset_name(dataset))
     rows = [
         _row(event) for event in ctx.catalog.events() if event.payload.get("dataset") == dataset
     ]

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["open_store", "source_place"]
 
 
-def source_place(ctx: Context, written: str) -> str:
+def source_place(written: str, *, home: str) -> str:
     """Return the absolute path, without links, of a source to register.
 
     Raises:
         NotFoundError: there is no such directory.
         UsageError: it is an object store, a file, or it and the home lie in one another.
     """
+    if not written:
+        raise UsageError("the location is empty", hint="dataguard register NAME DIRECTORY")
     if "://" in written:
         raise UsageError(
             f"cannot register {written}: this release registers local trees only",
@@ -33,7 +35,7 @@ def source_place(ctx: Context, written: str) -> str:
         raise NotFoundError(f"no directory {place}")
     if not os.path.isdir(place):
         raise UsageError(f"{place} is no directory", hint="register the directory that holds it")
-    home = os.path.realpath(ctx.settings.home.value)
+    home = os.path.realpath(home)
     if is_inside(home, place) or is_inside(place, home):
         raise UsageError(
             f"the source {place} and dataguard's home {home} lie in one another",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, UsageError
@@ -35,7 +36,7 @@ def withdraw(
             f"{version.reference} is in use: {_words(result)}",
             hint="unmount it there, or add --force",
         )
-    return result if dry_run else _recorded(ctx, result)
+    return replace(result, dry_run=True) if dry_run else _recorded(ctx, result)
 
 
 def quarantine(
@@ -48,7 +49,7 @@ def quarantine(
     """
     version = _resolved(ctx, reference, reason)
     result = _planned(ctx, version, VersionState.QUARANTINED, reason)
-    return result if dry_run else _recorded(ctx, result)
+    return replace(result, dry_run=True) if dry_run else _recorded(ctx, result)
 
 
 def release(ctx: Context, reference: str, reason: str, *, dry_run: bool = False) -> StandingResult:
@@ -69,7 +70,7 @@ def release(ctx: Context, reference: str, reason: str, *, dry_run: bool = False)
             hint=f"dataguard audit {version.reference} --level full",
         )
     result = _planned(ctx, version, VersionState.ACTIVE, reason)
-    return result if dry_run else _recorded(ctx, result)
+    return replace(result, dry_run=True) if dry_run else _recorded(ctx, result)
 
 
 def _resolved(ctx: Context, reference: str, reason: str) -> Version:

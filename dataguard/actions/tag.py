@@ -35,4 +35,6 @@ def tag(ctx: Context, reference: str, name: str, *, dry_run: bool = False) -> Ta
         with ctx.catalog.transaction() as tx:
             tx.move_tag(version.dataset, name, version.number)
     previous = before[0] if before else None
-    return TagResult(version.dataset, name, version.number, str(version.root), previous)
+    return TagResult(
+        version.dataset, name, version.number, str(version.root), previous, dry_run=dry_run
+    )

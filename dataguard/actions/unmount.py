@@ -93,6 +93,7 @@ def _one(ctx: Context, record: MountRecord, *, dry_run: bool) -> UnmountResult:
         backend=record.backend,
         status=now,
         left=left,
+        dry_run=dry_run,
     )
 
 

@@ -47,7 +47,7 @@ def init(ctx: Context, directory: str, outputs: str, *, dry_run: bool = False) -
             else:
                 workspaces.write_outputs(directory, outputs)
             _put(ctx, record)
-    return InitResult(record, created=not existed)
+    return InitResult(record, created=not existed, dry_run=dry_run)
 
 
 def show(ctx: Context, directory: str) -> WorkspaceView:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from dataguard.catalog.reading import fetch
 from dataguard.catalog.schema import check_schema
 from dataguard.catalog.tables import LOCATION, PROJECTION, RUN, VERSION
 from dataguard.core.chain import START, Head, find_break
-from dataguard.errors import CatalogDamagedError
+from dataguard.errors import CatalogDamagedError, DataguardError
 from dataguard.model.dataset import Location, Version
 from dataguard.model.run import Run
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Table
 
 __all__ = ["Aspect", "CatalogReport", "Problem", "SheetUse", "check"]
+
+_LOCK_WAIT_S = 30.0
 
 
 class Aspect(StrEnum):
@@ -78,6 +82,8 @@ class CatalogReport:
 def check(url: str, *, events: str) -> CatalogReport:
     """Check everything, on a copy in memory of one moment; others may go on writing.
 
+    An interrupted export of the event log is finished first: it is no damage.
+
     Raises:
         CatalogDamagedError: the database cannot even be opened, or is newer.
         ConfigurationError: the URL makes no sense, or leads to a network file system.
@@ -90,12 +96,22 @@ def check(url: str, *, events: str) -> CatalogReport:
     tail, ahead = _tail(log)  # read before the copy: what is in the log was committed before
     try:
         copy = database.snapshot()
+        _finish_export(log, database)
     finally:
         database.close()
     try:
         return _report(copy, log, tail, ahead)
     finally:
         copy.close()
+
+
+def _finish_export(log: EventLog, database: Database) -> None:
+    """Complete the log, as every start does: a writer may be, or have died, before its export.
+
+    Where that is not possible the comparison says what is missing.
+    """
+    with suppress(DataguardError), log.locked(wait_s=_LOCK_WAIT_S):
+        log.export(partial(read_events, database))
 
 
 def _tail(log: EventLog) -> tuple[Head, tuple[Problem, ...]]:

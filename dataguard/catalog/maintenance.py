@@ -55,7 +55,7 @@ def rebuild(url: str, *, events: str, now: datetime) -> Rebuilt:
     with ExitStack() as stack:
         stack.enter_context(log.locked(wait_s=_LOCK_WAIT_S))
         stack.callback(_remove, fresh)
-        if os.path.exists(path):
+        if _has_content(path):
             # Without this a writer could commit to the old file after its events were exported.
             _hold(stack, url, log)
         count = _replayed(log, fresh)
@@ -135,7 +135,7 @@ def _replayed(log: EventLog, fresh: str) -> int:
 def _exchange(path: str, fresh: str, kept: str) -> str | None:
     """Put the fresh database in place; there is no moment without a database."""
     with _converting("replace", path):
-        is_there = os.path.exists(path)
+        is_there = _has_content(path)
         if is_there:
             os.link(path, kept)
         for suffix in ("-journal", "-wal", "-shm"):
@@ -145,6 +145,11 @@ def _exchange(path: str, fresh: str, kept: str) -> str | None:
         os.replace(fresh, path)
         sync_folder(os.path.dirname(path))
     return kept if is_there else None
+
+
+def _has_content(path: str) -> bool:
+    """Whether there is a database; SQLite leaves an empty file where one was only looked for."""
+    return os.path.exists(path) and os.path.getsize(path) > 0
 
 
 def _export_all(path: str, log: EventLog) -> None:

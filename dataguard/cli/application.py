@@ -1,7 +1,10 @@
 """The application: every command in the order in which help shows it."""
 
+from typing import Annotated
+
 import typer
 
+from dataguard import __version__
 from dataguard.cli import (
     audit,
     catalog,
@@ -35,6 +38,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dataguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    del version
+
 
 for module in (register, list, show, log, diff, tag, withdraw, quarantine, release):
     module.add(app)

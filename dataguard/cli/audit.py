@@ -24,6 +24,7 @@ def add(app: typer.Typer) -> None:
             "dataguard audit faces@3 --level quick",
             "dataguard audit --max-age 30d --format jsonl",
         ),
+        table=True,
         exit_codes=(0, 1, 2, 3, 4, 10, 12, 13, 130, 143),
     )(audit)
 
@@ -38,6 +39,7 @@ def audit(
         str,
         typer.Option(
             "--level",
+            metavar="LEVEL",
             help="full: read every byte. quick: the baseline's metadata, and suspects.",
         ),
     ] = "full",
@@ -48,9 +50,11 @@ def audit(
     report: Annotated[
         str | None, typer.Option("--report", metavar="FILE", help="Also write JSON to a file.")
     ] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="auto, serial or local.")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial or local.")
+    ] = None,
     workers: Annotated[
-        str | None, typer.Option("--workers", help="auto, or a number of processes.")
+        str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
     ] = None,
     dry_run: DryRun = False,
 ) -> int:
@@ -63,6 +67,7 @@ def audit(
 
     if level not in tuple(AuditLevel):
         raise UsageError(f"no audit level `{level}`", hint="quick or full")
+    invocation.check_report(report)
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
     result = action.audit(

@@ -39,6 +39,7 @@ def init(invocation: Invocation) -> int:
     group="catalog",
     examples=("dataguard catalog check", "dataguard catalog check --apply"),
     exit_codes=(0, 2, 10, 11, 12, 13),
+    meanings={13: "something is damaged, or newer"},
 )
 def check(
     invocation: Invocation,
@@ -79,11 +80,14 @@ def rebuild(invocation: Invocation, yes: Yes = False) -> int:
     "events",
     group="catalog",
     examples=("dataguard catalog events --format jsonl", "dataguard catalog events --after 100"),
+    table=True,
     exit_codes=(0, 2, 12, 13),
 )
 def events(
     invocation: Invocation,
-    after: Annotated[int, typer.Option("--after", help="Only events after this number.")] = 0,
+    after: Annotated[
+        int, typer.Option("--after", metavar="N", help="Only events after this number.")
+    ] = 0,
 ) -> int:
     """Show the event log: every change, who made it, chained by hashes."""
     from dataguard.actions import catalog as action

@@ -1,15 +1,16 @@
 """Turns a function into a command: shared options, examples and exit codes in its help."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import Color, Format
+from dataguard.errors import UsageError
 
-__all__ = ["command", "exit_code_words"]
+__all__ = ["command"]
 
 _SHARED: tuple[tuple[str, Any, Any], ...] = (
     (
@@ -20,7 +21,10 @@ _SHARED: tuple[tuple[str, Any, Any], ...] = (
     ("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Write errors only.")], False),
     (
         "verbose",
-        Annotated[int, typer.Option("--verbose", "-v", count=True, help="Write more.")],
+        Annotated[
+            int,
+            typer.Option("--verbose", "-v", count=True, show_default=False, help="Write more."),
+        ],
         0,
     ),
     (
@@ -51,6 +55,7 @@ _SHARED: tuple[tuple[str, Any, Any], ...] = (
     ),
 )
 
+_ALWAYS = (0, 1, 130, 143)
 _EXIT_CODES = {
     0: "all checked and fine",
     1: "dataguard failed",
@@ -69,25 +74,24 @@ _EXIT_CODES = {
 }
 
 
-def exit_code_words(code: int) -> str:
-    """Return what an exit code means."""
-    return _EXIT_CODES[code]
-
-
 def command(
     app: typer.Typer,
     name: str,
     *,
     examples: tuple[str, ...],
     exit_codes: tuple[int, ...],
+    meanings: Mapping[int, str] | None = None,
     group: str = "",
+    table: bool = False,
     pass_through: bool = False,
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Add a function `(invocation, **options) -> exit code` to an app.
 
-    Its docstring becomes the help, followed by the examples and exit codes. `group` is the noun
-    that stands before the command's name. With `pass_through` everything after the first argument
-    belongs to that argument.
+    Its docstring becomes the help, followed by the examples and exit codes; `meanings` says what
+    a code means here where the usual words are not enough. Every command can also fail, be
+    interrupted and be terminated. `group` is the noun that stands before the command's name.
+    `table` tells that its result is a list, which can be CSV. With `pass_through` everything
+    after the first argument belongs to that argument.
     """
 
     def decorate(function: Callable[..., int]) -> Callable[..., int]:
@@ -96,6 +100,7 @@ def command(
 
         def run(**values: Any) -> None:
             options = {key: values.pop(key) for key, _, _ in _SHARED}
+            _check_format(options["output_format"], table=table)
             with Invocation(f"{group} {name}".strip(), **options) as invocation:
                 code = function(invocation, **values)
             raise typer.Exit(code)
@@ -113,7 +118,9 @@ def command(
         settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
         app.command(
             name,
-            help=_help(function.__doc__ or "", examples, exit_codes),
+            help=_help(
+                function.__doc__ or "", examples, {**_words(exit_codes), **(meanings or {})}
+            ),
             context_settings=settings if pass_through else {},
         )(run)
         return function
@@ -121,8 +128,18 @@ def command(
     return decorate
 
 
-def _help(text: str, examples: tuple[str, ...], exit_codes: tuple[int, ...]) -> str:
+def _check_format(wanted: Format, *, table: bool) -> None:
+    """Refuse a format that the result cannot have, before anything is done."""
+    if wanted is Format.CSV and not table:
+        raise UsageError("this command has no CSV output", hint="use --format json")
+
+
+def _words(exit_codes: tuple[int, ...]) -> dict[int, str]:
+    return {code: _EXIT_CODES[code] for code in sorted({*exit_codes, *_ALWAYS})}
+
+
+def _help(text: str, examples: tuple[str, ...], exit_codes: Mapping[int, str]) -> str:
     lines = "\n".join(f"  {example}" for example in examples)
-    codes = "\n".join(f"  {code:<4} {_EXIT_CODES[code]}" for code in exit_codes)
+    codes = "\n".join(f"  {code:<4} {words}" for code, words in exit_codes.items())
     body = inspect.cleandoc(text)
     return f"{body}\n\n\b\nExamples:\n{lines}\n\n\b\nExit codes:\n{codes}"

@@ -17,6 +17,7 @@ def add(app: typer.Typer) -> None:
         app,
         "diff",
         examples=("dataguard diff faces@2 faces@3", "dataguard diff faces@2 faces --format csv"),
+        table=True,
         exit_codes=(0, 2, 10, 12, 13),
     )(diff)
 

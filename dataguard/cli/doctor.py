@@ -16,6 +16,7 @@ def add(app: typer.Typer) -> None:
         "doctor",
         examples=("dataguard doctor", "dataguard doctor --format json"),
         exit_codes=(0, 1, 2),
+        meanings={0: "nothing failed", 1: "something failed"},
     )(doctor)
 
 

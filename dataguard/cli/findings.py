@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import Reason
+from dataguard.cli.options import DryRun, Reason
 from dataguard.errors import UsageError
 from dataguard.model.finding import Code, FindingState
 from dataguard.model.reference import Reference
@@ -28,6 +28,7 @@ _Id = Annotated[str, typer.Argument(metavar="ID", help="The finding's id: F-..."
     "list",
     group="findings",
     examples=("dataguard findings list", "dataguard findings list faces --code DG101"),
+    table=True,
     exit_codes=(0, 2, 12, 13),
 )
 def list_findings(
@@ -35,7 +36,9 @@ def list_findings(
     name: Annotated[
         str | None, typer.Argument(metavar="[REF]", help="A dataset or version; default: all.")
     ] = None,
-    code: Annotated[str | None, typer.Option("--code", help="Only this code: DG101.")] = None,
+    code: Annotated[
+        str | None, typer.Option("--code", metavar="CODE", help="Only this code: DG101.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", "-a", help="Also acknowledged and resolved ones.")
     ] = False,
@@ -64,6 +67,7 @@ def list_findings(
     "show",
     group="findings",
     examples=("dataguard findings show F-0123456789abcdef -v",),
+    table=True,
     exit_codes=(0, 2, 10, 12, 13),
 )
 def show(invocation: Invocation, finding_id: _Id) -> int:
@@ -80,13 +84,14 @@ def show(invocation: Invocation, finding_id: _Id) -> int:
     "ack",
     group="findings",
     examples=("dataguard findings ack F-0123456789abcdef --reason known",),
+    table=True,
     exit_codes=(0, 2, 10, 12, 13),
 )
-def ack(invocation: Invocation, finding_id: _Id, reason: Reason) -> int:
+def ack(invocation: Invocation, finding_id: _Id, reason: Reason, dry_run: DryRun = False) -> int:
     """Mark a finding as known; it is not listed as open any more."""
     from dataguard.actions import findings as action
 
-    invocation.show(action.acknowledge(invocation.context(), finding_id, reason))
+    invocation.show(action.acknowledge(invocation.context(), finding_id, reason, dry_run=dry_run))
     return 0
 
 
@@ -95,13 +100,16 @@ def ack(invocation: Invocation, finding_id: _Id, reason: Reason) -> int:
     "resolve",
     group="findings",
     examples=("dataguard findings resolve F-0123456789abcdef --reason fixed",),
+    table=True,
     exit_codes=(0, 2, 10, 12, 13),
 )
-def resolve(invocation: Invocation, finding_id: _Id, reason: Reason) -> int:
+def resolve(
+    invocation: Invocation, finding_id: _Id, reason: Reason, dry_run: DryRun = False
+) -> int:
     """Close a finding; it opens again when it is seen again."""
     from dataguard.actions import findings as action
 
-    invocation.show(action.resolve(invocation.context(), finding_id, reason))
+    invocation.show(action.resolve(invocation.context(), finding_id, reason, dry_run=dry_run))
     return 0
 
 

@@ -23,6 +23,7 @@ def add(app: typer.Typer) -> None:
             "dataguard gate --input faces@3 --output /scratch/me/out --format json",
         ),
         exit_codes=(0, 2, 3, 10, 12, 13),
+        meanings={0: "allowed", 3: "refused"},
     )(gate)
 
 

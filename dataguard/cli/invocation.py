@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from dataguard.cli import streams
 from dataguard.cli.options import Color, Format
 from dataguard.errors import UsageError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from dataguard.model.ports import Progress
     from dataguard.model.settings import LoadedPolicy, Settings
 
-__all__ = ["Invocation"]
+__all__ = ["Invocation", "utc_now"]
 
 
 class Invocation:
@@ -101,8 +102,21 @@ class Invocation:
             return
         out = sys.stdout if stream is None else stream
         color = self._colored(out)
-        out.write(render(self.command, result, str(self.format), color=color, verbose=self.verbose))
-        out.flush()
+        text = render(self.command, result, str(self.format), color=color, verbose=self.verbose)
+        streams.write(text, out)
+
+    def check_report(self, path: str | None) -> None:
+        """Make sure that a report can be written, before a long job and not after it.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        if path is None:
+            return
+        directory = os.path.dirname(os.path.abspath(path))
+        there = path if os.path.exists(path) else directory
+        if os.path.isdir(path) or not os.access(there, os.W_OK):
+            raise UsageError(f"cannot write the report {path}", hint=f"ls -ld {directory}")
 
     def write_report(self, result: Any, path: str) -> None:
         """Write a result as JSON to a file.

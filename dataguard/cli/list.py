@@ -16,6 +16,7 @@ def add(app: typer.Typer) -> None:
         app,
         "list",
         examples=("dataguard list", "dataguard list 'vision/*' --format json"),
+        table=True,
         exit_codes=(0, 2, 12, 13),
     )(list_datasets)
 

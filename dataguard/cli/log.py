@@ -16,6 +16,7 @@ def add(app: typer.Typer) -> None:
         app,
         "log",
         examples=("dataguard log faces", "dataguard log faces --format jsonl"),
+        table=True,
         exit_codes=(0, 2, 10, 12, 13),
     )(log)
 

@@ -1,5 +1,6 @@
 """The entry point: signals, errors and exit codes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,13 +11,15 @@ from types import FrameType
 
 import typer
 
+from dataguard.cli import streams
 from dataguard.cli.application import app
 from dataguard.errors import DataguardError, InterruptError
 
 __all__ = ["main"]
 
 _USAGE = 2
-_BROKEN_PIPE = 141
+_INTERRUPTED = 130
+_HELP = "Usage:"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,44 +29,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
+    streams.prepare()
+    return streams.finish(_run(words))
+
+
+def _run(words: list[str]) -> int:
     try:
         return int(app(words, standalone_mode=False, prog_name="dataguard") or 0)
     except DataguardError as err:
-        _complain(words, err.code, err.exit_code, err.message, err.hint)
-        return err.exit_code
+        return _complain(words, err.code, err.exit_code, err.message, err.hint)
     except typer.TyperException as err:
-        _complain(words, "usage", _USAGE, _plain(err.format_message()), _help_hint(err))
-        return _USAGE
+        return _complain_of_words(words, err)
     except (KeyboardInterrupt, typer.Abort):
-        _complain(words, "interrupted", 130, "interrupted", None)
-        return 130
+        return _complain(words, "interrupted", _INTERRUPTED, "interrupted", None)
     except BrokenPipeError:
         # The reader of our output has gone; what was to be recorded is recorded.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        streams.give_up(sys.stdout)
+        return streams.BROKEN_PIPE
     except Exception as err:  # the entry point: nothing else may leave a trace
         if "DATAGUARD_TRACEBACK" in os.environ:
             raise
         hint = "this is a defect of dataguard; DATAGUARD_TRACEBACK=1 shows where"
-        _complain(words, "internal", 1, f"{type(err).__name__}: {err}", hint)
-        return 1
+        return _complain(words, "internal", 1, f"{type(err).__name__}: {err}", hint)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
     raise InterruptError(number)
 
 
-def _complain(words: list[str], code: str, exit_code: int, message: str, hint: str | None) -> None:
-    if _wants_json(words):
-        schema = "dataguard.error/1"
-        fields = {"code": code, "exit_code": exit_code, "message": message, "hint": hint}
-        sys.stderr.write(json.dumps({"schema": schema, **fields}) + "\n")
-        return
+def _complain_of_words(words: list[str], err: typer.TyperException) -> int:
+    """Write what the parser says; of a group without a command it says the group's help."""
+    message = err.format_message()
+    is_help = message.startswith(_HELP)
+    if is_help and not _wants_json(words):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(message + "\n")
+        return _USAGE
+    said = "missing command" if is_help else _plain(message)
+    return _complain(words, "usage", _USAGE, said, _help_hint(err))
+
+
+def _complain(words: list[str], code: str, exit_code: int, message: str, hint: str | None) -> int:
+    """Write an error to stderr and return its exit code."""
+    fields = {"code": code, "exit_code": exit_code, "message": message, "hint": hint}
+    with contextlib.suppress(OSError):  # nobody is left to tell
+        if _wants_json(words):
+            sys.stderr.write(json.dumps({"schema": "dataguard.error/1", **fields}) + "\n")
+        else:
+            sys.stderr.write(_lines(message, hint))
+        sys.stderr.flush()
+    return exit_code
+
+
+def _lines(message: str, hint: str | None) -> str:
     from dataguard.core.paths import escape
 
-    sys.stderr.write(f"error: {escape(message)}\n")
-    if hint:
-        sys.stderr.write(f"hint: {escape(hint)}\n")
+    return f"error: {escape(message)}\n" + (f"hint: {escape(hint)}\n" if hint else "")
 
 
 def _wants_json(words: list[str]) -> bool:
@@ -75,7 +96,7 @@ def _wants_json(words: list[str]) -> bool:
 
 def _plain(message: str) -> str:
     """Bring a message of the parser into the house's form."""
-    text = message.strip().rstrip(".")
+    text = message.strip().rstrip(".").replace("Value error, ", "")
     return text[:1].lower() + text[1:]
 
 

@@ -36,7 +36,9 @@ def mount(
     name: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Its name in data/.")
     ] = None,
-    backend: Annotated[str, typer.Option("--backend", help="auto, bind or symlink.")] = "auto",
+    backend: Annotated[
+        str, typer.Option("--backend", metavar="NAME", help="auto, bind, symlink or declared.")
+    ] = "auto",
     best_effort: Annotated[
         bool,
         typer.Option("--best-effort", help="Take a weaker backend rather than none."),

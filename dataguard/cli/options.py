@@ -37,7 +37,9 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Show what would be done; change nothing.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; recorded with the change.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with the change.")
+]
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="NAME, NAME@3, NAME@TAG or NAME@dg1:HEX.")
 ]

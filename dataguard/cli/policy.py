@@ -53,6 +53,7 @@ def show(invocation: Invocation) -> int:
     group="policy",
     examples=("dataguard policy explain /scratch/me/out", "dataguard policy explain DG105"),
     exit_codes=(0, 2, 3, 12, 13),
+    meanings={3: "outputs may not go there"},
 )
 def explain(
     invocation: Invocation,

@@ -34,10 +34,14 @@ def register(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The dataset: vision/faces.")],
     location: Annotated[str, typer.Argument(metavar="LOCATION", help="Its directory.")],
     digest: Annotated[
-        str | None, typer.Option("--digest", help="Main digest: xxh3-128, blake3 or sha256.")
+        str | None,
+        typer.Option(
+            "--digest", metavar="ALGORITHM", help="Main digest: xxh3-128, blake3 or sha256."
+        ),
     ] = None,
     also: Annotated[
-        list[str] | None, typer.Option("--also", help="An additional digest; repeatable.")
+        list[str] | None,
+        typer.Option("--also", metavar="ALGORITHM", help="An additional digest; repeatable."),
     ] = None,
     expect: Annotated[
         str | None,
@@ -51,8 +55,12 @@ def register(
         list[str] | None,
         typer.Option("--exclude", metavar="PATTERN", help="A gitignore pattern; repeatable."),
     ] = None,
-    note: Annotated[str | None, typer.Option("--note", help="A note on the version.")] = None,
-    owner: Annotated[str | None, typer.Option("--owner", help="Who answers for it.")] = None,
+    note: Annotated[
+        str | None, typer.Option("--note", metavar="TEXT", help="A note on the version.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it.")
+    ] = None,
     meta: Annotated[
         list[str] | None,
         typer.Option("--meta", metavar="KEY=VALUE", help="A fact to keep with it; repeatable."),
@@ -67,14 +75,17 @@ def register(
         bool, typer.Option("--supersede", help="The content was replaced on purpose.")
     ] = False,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Why; for --append and --supersede.")
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why; for --append and --supersede."),
     ] = None,
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
-    engine: Annotated[str | None, typer.Option("--engine", help="auto, serial or local.")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial or local.")
+    ] = None,
     workers: Annotated[
-        str | None, typer.Option("--workers", help="auto, or a number of processes.")
+        str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
     ] = None,
     dry_run: DryRun = False,
 ) -> int:
@@ -85,6 +96,7 @@ def register(
     version is refused with the differences, unless --append or --supersede says that it is meant.
     """
     from dataguard.actions import register as action
+    from dataguard.actions.places import source_place
 
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
@@ -106,6 +118,8 @@ def register(
         rehash=rehash,
         dry_run=dry_run,
     )
+    # Before the home is made: it may have been asked for inside the source.
+    source_place(location, home=invocation.settings().home.value)
     result = action.register(invocation.context(), request)
     invocation.show(result)
     if result.unreadable:

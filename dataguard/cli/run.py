@@ -27,6 +27,11 @@ def add(app: typer.Typer) -> None:
             "dataguard run --input faces@3 -- make all",
         ),
         exit_codes=(0, 2, 3, 4, 10, 11, 12, 13, 125, 126, 127, 130, 143),
+        meanings={
+            0: "the job ended with 0 and its inputs verify; otherwise its own exit code",
+            3: "an input changed during the run: the outputs are tainted",
+            4: "an input or output could not be checked",
+        },
         pass_through=True,
     )(run)
 
@@ -42,7 +47,9 @@ def run(
     output: Annotated[
         str | None, typer.Option("--output", metavar="PLACE", help="Another outputs place.")
     ] = None,
-    run_id: Annotated[str | None, typer.Option("--run-id", help="The run's id.")] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", metavar="ID", help="The run's id.")
+    ] = None,
     report: Annotated[
         str | None,
         typer.Option("--report", metavar="FILE", help="Write the JSON report there."),
@@ -57,6 +64,7 @@ def run(
     """
     from dataguard.actions import run as action
 
+    invocation.check_report(report)
     found = find_workspace(workspace)
     ctx = invocation.context(None if found is None else found.directory)
     request = action.Request(

@@ -18,6 +18,7 @@ def add(app: typer.Typer) -> None:
         app,
         "unmount",
         examples=("dataguard unmount faces", "dataguard unmount --all -w ~/project"),
+        table=True,
         exit_codes=(0, 2, 10, 11, 12, 13),
     )(unmount)
 

@@ -32,7 +32,10 @@ def init(
     invocation: Invocation,
     directory: _Directory,
     outputs: Annotated[
-        str, typer.Option("--outputs", metavar="PLACE", help="Where runs put their outputs.")
+        str,
+        typer.Option(
+            "--outputs", metavar="PLACE", help="Where runs put their outputs; relative: to DIR."
+        ),
     ],
     dry_run: DryRun = False,
 ) -> int:
@@ -71,6 +74,7 @@ def show(
     "list",
     group="workspace",
     examples=("dataguard workspace list",),
+    table=True,
     exit_codes=(0, 2, 12, 13),
 )
 def list_workspaces(invocation: Invocation) -> int:
@@ -86,6 +90,7 @@ def list_workspaces(invocation: Invocation) -> int:
     "remove",
     group="workspace",
     examples=("dataguard workspace remove ~/project --yes",),
+    table=True,
     exit_codes=(0, 2, 10, 11, 12, 13),
 )
 def remove(

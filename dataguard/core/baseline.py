@@ -14,13 +14,14 @@ def is_usable(recorded: FileSystem | None, now: FileSystem | None) -> bool:
     """Whether stat fields recorded on one file system may be compared on another.
 
     A shared file system gives every host the server's inodes and times. A local one is the same
-    when host and device are, or host and file system id: device numbers of loop devices and
-    volumes change when they are attached again.
+    when host and file system id are: device numbers of loop devices and volumes change when they
+    are attached again, and another file system may get the number of the old one. The device
+    decides where the file system has no id.
     """
     if recorded is None or now is None or recorded.kind != now.kind:
         return False
     if recorded.shared:
         return now.shared
-    same_device = recorded.device == now.device
-    same_id = recorded.fsid == now.fsid and recorded.fsid != 0
-    return recorded.host == now.host and (same_device or same_id)
+    has_id = recorded.fsid != 0 and now.fsid != 0
+    same = recorded.fsid == now.fsid if has_id else recorded.device == now.device
+    return recorded.host == now.host and same

@@ -108,11 +108,17 @@ class _Pool:
         return self._threads.submit(self._call, task, unit)
 
     def _call(self, task: Callable[[Unit], Result], unit: Unit) -> Result:
+        fine, value = self._answer((task.__module__, task.__name__, unit))
+        if not fine:
+            raise cast("BaseException", value)
+        return cast("Result", value)
+
+    def _answer(self, request: tuple[str, str, object]) -> tuple[bool, object]:
         worker = self._idle.get()
         try:
             for _ in range(_TRIES):
                 try:
-                    return cast("Result", worker.call(task.__module__, task.__name__, unit))
+                    return worker.call(request)
                 except (EOFError, BrokenPipeError):
                     worker.end()
                     worker = _Worker()
@@ -138,19 +144,16 @@ class _Worker:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self._process.pid
 
-    def call(self, module: str, name: str, unit: object) -> object:
-        """Have the worker do one task.
+    def call(self, request: tuple[str, str, object]) -> tuple[bool, object]:
+        """Have the worker do one task: module, name and unit.
 
         Raises:
             EOFError, BrokenPipeError: the worker died.
         """
         if self._process.stdin is None or self._process.stdout is None:
             raise EOFError
-        write_frame(self._process.stdin, (module, name, unit))
-        fine, value = cast("tuple[bool, object]", read_frame(self._process.stdout))
-        if not fine:
-            raise cast("BaseException", value)
-        return value
+        write_frame(self._process.stdin, request)
+        return cast("tuple[bool, object]", read_frame(self._process.stdout))
 
     def end(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

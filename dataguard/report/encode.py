@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from dataguard.core.chain import Event, event_line
 from dataguard.core.paths import json_fields
 from dataguard.model.dataset import Location, LocationState
 from dataguard.model.digest import RootDigest
@@ -17,6 +19,8 @@ from dataguard.model.entry import Unreadable
 from dataguard.model.finding import Code, Finding
 from dataguard.model.gate import GateResult
 from dataguard.model.mount import GUARANTEE_SENTENCES, MountReport, MountResult, Probe
+from dataguard.model.policy import Rules
+from dataguard.model.policy_report import PolicyCheck
 from dataguard.model.results import VersionDetails
 
 if TYPE_CHECKING:
@@ -26,28 +30,44 @@ __all__ = ["encode", "encode_result"]
 
 Json = dict[str, Any]
 
+_LISTS = {
+    "catalog events": "events",
+    "unmount": "unmounted",
+    "workspace list": "workspaces",
+    "workspace remove": "unmounted",
+}
+"""Names of results that are lists alone, by command."""
+
 
 def encode_result(command: str, value: object) -> Json:
     """Return the JSON object of a command's result, with its schema."""
     words = re.sub(r"[^a-z]+", "-", command)
     shown = encode(value)
-    fields = {"results": shown} if isinstance(shown, list) else shown
+    fields = {_LISTS.get(command, "results"): shown} if isinstance(shown, list) else shown
     return {"schema": f"dataguard.{words}/1", **fields}
 
 
 @singledispatch
 def encode(value: Any) -> Any:
-    """Return a value as JSON: dataclasses by field, times as RFC 3339, paths as text.
+    r"""Return a value as JSON: dataclasses by field, times as RFC 3339, paths as text.
 
-    A path that is not UTF-8 has `<name>_b64` beside it.
+    A path or text that is not UTF-8 is shown with `\xNN` and has `<name>_b64` beside it.
     """
     if is_dataclass(value) and not isinstance(value, type):
         return _by_field(value)
     if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
+        members = (_member(str(key), item) for key, item in value.items())
+        return {name: item for member in members for name, item in member.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [encode(item) for item in value]
     return value
+
+
+@encode.register
+def _(value: str) -> str:
+    # Also enums of text. Lone surrogates, which stand for undecodable bytes, are no valid JSON.
+    text = str(value)
+    return text if text.isascii() else json_fields(_raw(text))["path"]
 
 
 @encode.register
@@ -68,6 +88,22 @@ def _(value: bytes) -> str:
 @encode.register
 def _(value: RootDigest) -> str:
     return str(value)
+
+
+@encode.register
+def _(value: Event) -> Json:
+    # As the log has it, byte for byte: somebody may want to compute the hash again.
+    return cast("Json", json.loads(event_line(value)))
+
+
+@encode.register
+def _(value: Rules) -> Json:
+    return value.model_dump(mode="json")
+
+
+@encode.register
+def _(value: PolicyCheck) -> Json:
+    return {"valid": value.valid, **_by_field(value)}
 
 
 @encode.register
@@ -149,7 +185,7 @@ def _version(version: Version, locations: list[Location]) -> Json:
         "root": str(version.root),
         "files": version.files,
         "bytes": version.bytes,
-        "location": locations[0].place if locations else None,
+        **_member("location", locations[0].place if locations else None),
         "state": str(version.state),
         "state_reason": version.state_reason,
         "entries": version.entries,
@@ -166,9 +202,18 @@ def _version(version: Version, locations: list[Location]) -> Json:
 def _by_field(value: Any) -> Json:
     found: Json = {}
     for field in fields(value):
-        item = getattr(value, field.name)
-        if isinstance(item, bytes):
-            found |= json_fields(item, field.name)
-        else:
-            found[field.name] = encode(item)
+        found |= _member(field.name, getattr(value, field.name))
     return found
+
+
+def _member(name: str, value: Any) -> Json:
+    """Return a value under its name, with `<name>_b64` where it is text that is not UTF-8."""
+    if isinstance(value, bytes):
+        return json_fields(value, name)
+    if isinstance(value, str) and not value.isascii():
+        return json_fields(_raw(value), name)
+    return {name: encode(value)}
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

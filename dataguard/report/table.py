@@ -26,6 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = ["rows_of", "to_csv"]
 
+_FINDING = (
+    *("id", "code", "severity", "dataset", "version", "path", "path_b64", "message", "remedy"),
+    *("first_seen", "last_seen", "count", "state", "evidence"),
+)
+_COLUMNS: dict[type, tuple[str, ...]] = {
+    AuditResult: _FINDING,
+    FindingList: _FINDING,
+    DatasetList: ("dataset", "version", "root", "files", "bytes", "location", "state"),
+    VersionLog: ("seq", "time", "user", "host", "what", "version", "detail"),
+    DiffResult: (
+        *("difference", "path", "path_b64", "kind", "size"),
+        *("previous_path", "previous_path_b64", "previous_kind", "previous_size"),
+    ),
+}
+"""Columns that a table always has, in this order, so that empty ones have a header too."""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -83,7 +99,8 @@ def to_csv(result: object) -> str:
     rows = rows_of(result)
     if rows is None:
         raise UsageError("this command has no CSV output", hint="use --format json")
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    found = (name for row in rows for name in row)
+    names = list(dict.fromkeys((*_COLUMNS.get(type(result), ()), *found)))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(names)

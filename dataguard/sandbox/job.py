@@ -32,20 +32,32 @@ def run_job(command: tuple[str, ...], *, directory: str, environment: Mapping[st
             return NOT_FOUND
         except OSError:
             return CANNOT_EXECUTE
-        waiting.process = process
+        waiting.attend(process)
         code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 class _Waiting:
-    """The job that signals are passed on to, once there is one."""
+    """The job that signals are passed on to; those that come before it wait for it."""
 
-    process: subprocess.Popen[bytes] | None = None
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def attend(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        while self._early:
+            self._send(process, self._early.pop(0))
 
     def pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(number)
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._send(self._process, number)
+
+    def _send(self, process: subprocess.Popen[bytes], number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from dataguard.core.columns import regroup
 from dataguard.core.identity import RootBuilder
-from dataguard.errors import DataguardError
+from dataguard.errors import DataguardError, StoreUnreachableError
 from dataguard.model.schema import (
     LOCATION_SHEET,
     MANIFEST_FORMAT,
@@ -94,7 +94,8 @@ class Draft:
 
         Raises:
             CatalogDamagedError: they are out of order.
-            DataguardError: a digest is missing; the disk is full or fails.
+            DataguardError: a digest is missing.
+            StoreUnreachableError: the disk is full or fails, or may not be written.
         """
         if not entries.num_rows:
             return
@@ -238,7 +239,7 @@ def _disk_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        raise DataguardError(
+        raise StoreUnreachableError(
             f"cannot write {path}: {err.strerror or err}",
             hint="nothing was recorded; make room or mend the disk, then run it again",
         ) from err

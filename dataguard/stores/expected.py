@@ -55,7 +55,9 @@ def _dvc_object(path: str) -> str:
         if directory == os.path.dirname(directory):
             raise NotFoundError(f"no .dvc directory above {path}")
         directory = os.path.dirname(directory)
-    return os.path.join(directory, ".dvc/cache/files/md5", digest[:2], digest[2:])
+    key = os.path.join(digest[:2], digest[2:])
+    old = os.path.join(directory, ".dvc/cache", key)  # before DVC 3.0
+    return old if os.path.exists(old) else os.path.join(directory, ".dvc/cache/files/md5", key)
 
 
 def _read(path: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from dataguard.errors import StoreUnreachableError
+from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.dataset import FileSystem
 
 __all__ = ["describe", "file_system_type"]
@@ -24,10 +24,13 @@ def describe(place: str, host: str) -> FileSystem:
     """Return the file system that holds the directory `place`.
 
     Raises:
+        NotFoundError: there is no such place.
         StoreUnreachableError: the place does not answer.
     """
     try:
         status, statistics = os.stat(place), os.statvfs(place)
+    except (FileNotFoundError, NotADirectoryError) as err:
+        raise NotFoundError(f"no directory {place}") from err
     except OSError as err:
         raise StoreUnreachableError(f"cannot look at {place}: {err.strerror}") from err
     kind = file_system_type(status.st_dev)

@@ -172,16 +172,16 @@ class _Lister:
         prefix = directory + b"/" if directory else b""
         for one in breaks:
             if one.special is None and any(_follows(one.name, s) for s in (names, plain)):
-                one.sorted_as_empty = self._is_empty(prefix + one.name)
+                self._look_inside(one, prefix + one.name)
         breaks.sort(key=_key)
         for one in breaks:
             one.position = bisect_left(plain, _key(one))
 
-    def _is_empty(self, directory: bytes) -> bool | None:
+    def _look_inside(self, one: _Break, path: bytes) -> None:
         try:
-            return self._scan(directory).is_empty
-        except OSError:
-            return None  # the visit will say why
+            one.sorted_as_empty = self._scan(path).is_empty
+        except OSError as err:  # its place in the order stays unknown, so it is not visited
+            one.special = obstacle_of(err)
 
     def _scan(self, directory: bytes) -> _Listing:
         plain: list[bytes] = []

@@ -16,7 +16,7 @@ from dataguard.model.area import Area, Role
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Algorithm
 from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts, Places
-from dataguard.model.policy import Seal
+from dataguard.model.mount import Guarantee
 from dataguard.model.settings import Origin
 from support.gatefacts import ALICE, FACES, an_input, audit, facts, output, version
 
@@ -210,7 +210,7 @@ def test_layers_are_joined_from_host_to_flag(machine):
         Origin.FLAG,
     ]
     assert loaded.policy.audit.max_age == timedelta(days=7)
-    assert loaded.policy.seal.required is Seal.MODE
+    assert loaded.policy.mount.required_guarantee is Guarantee.ENFORCED
 
 
 @pytest.mark.parametrize("origin", [Origin.FLAG, Origin.ENVIRONMENT, Origin.HOME])
@@ -295,7 +295,6 @@ REFUSED = {
     "weak": {"inputs": (an_input(version=version(algorithm=Algorithm.XXH3_128)),)},
     "overdue": {"inputs": (an_input(audits=(audit(timedelta(days=40)),)),)},
     "unclean": {"inputs": (an_input(audits=(audit(timedelta(days=1), clean=False, findings=1),)),)},
-    "unsealed": {"inputs": (an_input(seal=Seal.NONE),)},
     **{
         str(condition): {"inputs": (an_input(mount=condition),)}
         for condition in MountCondition
@@ -341,6 +340,14 @@ def test_host_allows_the_good_job_and_refuses_each_bad_one(tmp_path):
 
     assert gate(job(settings), policy).allowed
     assert not [name for name, bad in REFUSED.items() if gate(job(settings, **bad), policy).allowed]
+
+
+@pytest.mark.parametrize("name", READY_POLICIES)
+def test_ready_policies_allow_the_good_job_while_nothing_can_report_a_seal(machine, name):
+    machine.flags["policy"] = name
+    settings = machine.load()
+
+    assert gate(job(settings, inputs=(an_input(seal=None),)), load_policy(settings).policy).allowed
 
 
 @pytest.mark.parametrize(("name", "origin", "value"), ATTEMPTS)

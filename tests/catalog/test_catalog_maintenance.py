@@ -98,15 +98,18 @@ def test_changed_line_of_the_log_is_found(home, catalog):
     assert f"{name}:3: event 3 was changed" in report.problems[0].message
 
 
-def test_log_that_is_behind_or_ahead_is_found(home, catalog):
+def test_log_that_is_behind_is_completed_as_by_every_start(home, catalog):
     fill(catalog)
     lines = home.lines()
-    name = os.path.join(home.events, "000000000001.jsonl")
-    with open(name, "wb") as log:
+    with open(os.path.join(home.events, "000000000001.jsonl"), "wb") as log:
         log.writelines(lines[:-1])
-    assert aspects(home) == [Aspect.LOG]
-    with open(name, "wb") as log:
-        log.writelines(lines)
+    assert aspects(home) == []
+    assert home.lines() == lines
+
+
+def test_log_that_is_ahead_is_found(home, catalog):
+    fill(catalog)
+    lines = home.lines()
     tamper(home, f"DELETE FROM event WHERE seq = {len(lines)}")
     assert Aspect.LOG in aspects(home)
 
@@ -143,6 +146,17 @@ def test_rebuild_of_a_deleted_database_gives_equal_records(home, catalog):
         assert everything(after) == expected
         register(after, "z", place="/z")
     assert check(home.url, events=home.events).sound
+
+
+def test_rebuild_works_after_a_command_that_found_the_database_gone(home, catalog):
+    fill(catalog)
+    expected = everything(catalog)
+    os.unlink(home.database)
+    with pytest.raises(CatalogDamagedError, match="is gone"):
+        home.open()
+    assert rebuilt(home).kept is None
+    with closing(home.open()) as after:
+        assert everything(after) == expected
 
 
 def test_rebuild_undoes_tampering_and_keeps_the_old_database(home, catalog):

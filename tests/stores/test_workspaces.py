@@ -108,6 +108,15 @@ def test_link_and_permissions_stay(directory):
     assert workspaces.read(directory).datasets["faces"] == "vision/faces@9"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes other people's files")
+def test_file_stays_its_owners_when_root_mounts(directory):
+    workspaces.write_outputs(directory, "/out")
+    os.chown(f"{directory}/dataguard.toml", 65534, 65534)
+    workspaces.write_declaration(directory, "faces", "vision/faces@1")
+    found = os.stat(f"{directory}/dataguard.toml")
+    assert (found.st_uid, found.st_gid) == (65534, 65534)
+
+
 def test_leftover_of_a_crash_gives_way(directory):
     leftover = f"{directory}/.dataguard.lock.new"
     with open(leftover, "wb") as stream:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from support.killpoints import kill_everywhere, why_no_strace
+from support.warmcommands import Shell
 
 pytestmark = pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
 
@@ -63,3 +64,34 @@ def test_death_of_a_child_counts_while_the_parent_ends_well(tmp_path):
         directory=str(tmp_path),
     )
     assert ([0], 1) == (returncodes, points)
+
+
+def test_spread_takes_points_from_the_middle_of_each_share(tmp_path):
+    numbers = []
+    points = kill_everywhere(
+        ["sh", "-c", "for i in 1 2 3 4 5 6 7 8; do echo; done"],
+        prepare=lambda: None,
+        check=lambda point: numbers.append(point.number),
+        syscalls=("write",),
+        spread=2,
+        directory=str(tmp_path),
+    )
+    assert ([3, 7], 2) == (numbers, points)
+
+
+def test_process_that_waits_for_strace_dies_at_the_same_calls(tmp_path):
+    seen = []
+    home = tmp_path / "home"
+    shell = Shell(str(home))
+
+    def prepare():
+        shutil.rmtree(home, ignore_errors=True)
+
+    points = kill_everywhere(
+        lambda: shell.start("catalog", "init", traced=True),
+        prepare=prepare,
+        check=lambda point: seen.append((point.number, point.returncode, home.exists())),
+        syscalls=("mkdir",),
+        limit=1,
+    )
+    assert (1, [(1, -9, False)]) == (points, seen)

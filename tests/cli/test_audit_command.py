@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from support.killpoints import why_no_strace
+from support.loopimages import flip_byte
+
+LEVELS = ("quick", "full")
+
+
+def codes(found):
+    return sorted((finding["code"], finding["path"]) for finding in found["findings"])
+
+
+def change(world):
+    (world.gold / "a").write_bytes(b"other\n")
+
+
+def lose(world):
+    os.unlink(world.gold / "dir" / "b")
+    (world.gold / "dir" / "c").touch()
+
+
+def link_becomes_file(world):
+    os.unlink(world.gold / "link")
+    (world.gold / "link").write_bytes(b"a")
+
+
+def file_becomes_directory(world):
+    os.unlink(world.gold / "a")
+    (world.gold / "a").mkdir()
+    (world.gold / "a" / "below").touch()
+
+
+def retarget(world):
+    os.unlink(world.gold / "link")
+    os.symlink("dir/b", world.gold / "link")
+
+
+DAMAGES = {
+    "changed content": (change, [("DG101", "a")], 3),
+    "another link target": (retarget, [("DG101", "link")], 3),
+    "missing and extra": (lose, [("DG102", "dir/b"), ("DG103", "dir/c")], 3),
+    "link became file": (link_becomes_file, [("DG104", "link")], 3),
+    "mode": (lambda w: os.chmod(w.gold / "a", 0o600), [("DG105", "a")], 0),
+    "owner": (lambda w: os.chown(w.gold / "a", 1, 1), [("DG105", "a")], 0),
+    "times": (lambda w: os.utime(w.gold / "a", ns=(1, 2)), [("DG105", "a")], 0),
+    "hard link": (lambda w: os.link(w.gold / "a", w.top / "x"), [("DG108", "a")], 0),
+    "link out": (
+        lambda w: os.symlink("..", w.gold / "up"),
+        [("DG103", "up"), ("DG109", "up")],
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_each_class_of_damage_is_told(registered, damage, level):
+    make, expected, code = DAMAGES[damage]
+    make(registered)
+    found = registered.ask_json("audit", "faces", "--level", level, code=code)
+    assert expected == codes(found)
+    assert (True, level) == (found["complete"], found["level"])
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_file_that_became_a_directory_is_another_kind(registered, level):
+    file_becomes_directory(registered)
+    found = registered.ask_json("audit", "--level", level, code=3)
+    assert ("DG104", "a") in codes(found)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_same_size_edit_with_its_time_restored_is_found(registered, level):
+    file = registered.gold / "a"
+    before = os.stat(file)
+    file.write_bytes(b"HELLO\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    found = registered.ask_json("audit", "--level", level, code=3)
+    assert [("DG101", "a")] == codes(found)
+
+
+def test_same_size_edit_with_touch_r_is_found_by_a_quick_audit(registered):
+    shutil.copy2(registered.gold / "a", registered.top / "clock")
+    (registered.gold / "a").write_bytes(b"HELLO\n")
+    subprocess.run(["touch", "-r", registered.top / "clock", registered.gold / "a"], check=True)
+    assert [("DG101", "a")] == codes(registered.ask_json("audit", "--level", "quick", code=3))
+
+
+def test_flipped_bit_is_rot_and_found_by_the_full_audit_only(world, loop_ext4):
+    file = os.path.join(loop_ext4.top, "file")
+    with open(file, "wb") as stream:
+        stream.write(b"x" * 10_000)
+    world.ask_json("register", "disk", loop_ext4.top, "--exclude", "lost+found/")
+    flip_byte(loop_ext4, file, 5000)
+    assert [] == codes(world.ask_json("audit", "--level", "quick"))
+    assert [("DG107", "file")] == codes(world.ask_json("audit", code=3))
+
+
+def test_clean_quick_audit_reads_no_content(registered):
+    found = registered.ask_json("audit", "--level", "quick")
+    assert (2, 0, True) == (found["checked_files"], found["checked_bytes"], found["complete"])
+
+
+def test_full_audit_reads_every_byte(registered):
+    found = registered.ask_json("audit")
+    assert (2, 11) == (found["checked_files"], found["checked_bytes"])
+
+
+@pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
+def test_second_host_with_a_copy_of_the_catalog_opens_no_data_file(registered):
+    second = registered.top / "second"
+    registered.ask_json("catalog", "copy", str(second))
+    trace = registered.top / "trace"
+    done = registered.ask_process(
+        *("audit", "--level", "quick", "--engine", "serial"),
+        env={**os.environ, "DATAGUARD_HOME": str(second)},
+        under=("strace", "-f", "-e", "trace=open,openat,openat2", "-o", str(trace)),
+    )
+    assert 0 == done.code, done
+    opened = re.findall(r'"([^"]*)", (O_[A-Z_|]*)', trace.read_text())
+    gold = [name for name, flags in opened if name.endswith("/gold")]
+    data = [name for name, flags in opened if name.split("/")[-1] in ("a", "b", "link")]
+    assert ([], True) == (data, bool(gold))
+
+
+def gaps(found):
+    return [(one["path"], one["reason"]) for one in found["unreadable"]]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_entry_that_cannot_be_checked_makes_the_audit_incomplete(registered, level):
+    os.mkfifo(registered.gold / "pipe")
+    found = registered.ask_json("audit", "--level", level, code=4)
+    assert (False, [], [("pipe", "is a FIFO")]) == (found["complete"], codes(found), gaps(found))
+
+
+def test_fifo_in_the_place_of_a_file_is_a_missing_file_and_a_gap(registered):
+    os.unlink(registered.gold / "a")
+    os.mkfifo(registered.gold / "a")
+    found = registered.ask_json("audit", code=3)
+    assert ([("DG102", "a")], [("a", "is a FIFO")]) == (codes(found), gaps(found))
+
+
+def test_unreadable_file_is_a_gap_and_not_missing_for_an_ordinary_user(registered):
+    os.chmod(registered.gold / "a", 0)
+    os.chmod(registered.gold / "dir", 0)
+    code, found = registered.ask_as_user("audit", "--engine", "serial")
+    expected = [("a", "permission denied"), ("dir", "permission denied")]
+    assert (4, False, expected) == (code, found["complete"], sorted(gaps(found)))
+    assert "DG102" not in [one["code"] for one in found["findings"]]
+
+
+def test_finding_beside_a_gap_is_still_told_and_decides_the_exit_code(registered):
+    os.mkfifo(registered.gold / "pipe")
+    change(registered)
+    found = registered.ask_json("audit", code=3)
+    assert (False, [("DG101", "a")]) == (found["complete"], codes(found))
+
+
+def test_location_that_is_gone_is_a_finding_of_the_whole_version(registered):
+    os.rename(registered.gold, registered.top / "elsewhere")
+    found = registered.ask_json("audit", code=3)
+    assert [("DG102", "")] == codes(found)
+    assert str(registered.gold) in found["findings"][0]["message"]
+
+
+def test_location_that_is_a_file_now_is_a_finding(registered):
+    shutil.rmtree(registered.gold)
+    registered.gold.touch()
+    assert [("DG102", "")] == codes(registered.ask_json("audit", code=3))
+
+
+def listed(world, *words):
+    return world.ask_json("findings", "list", *words)["findings"]
+
+
+def test_findings_are_recorded_counted_and_resolved_when_gone(registered):
+    before = os.stat(registered.gold / "a")
+    change(registered)
+    registered.ask_json("audit", code=3)
+    registered.ask_json("audit", code=3)
+    assert [("DG101", "open", 2)] == [
+        (one["code"], one["state"], one["count"]) for one in listed(registered, "faces@1")
+    ]
+    (registered.gold / "a").write_bytes(b"hello\n")
+    os.utime(registered.gold / "a", ns=(before.st_atime_ns, before.st_mtime_ns))
+    registered.ask_json("audit")
+    assert [] == listed(registered)
+    assert ["resolved"] == [one["state"] for one in listed(registered, "--all")]
+
+
+def test_resolved_finding_opens_again_when_seen_again(registered):
+    change(registered)
+    found = registered.ask_json("audit", code=3)["findings"][0]["id"]
+    registered.ask_json("findings", "resolve", found, "--reason", "restored, I think")
+    registered.ask_json("audit", code=3)
+    assert [(found, "open")] == [(one["id"], one["state"]) for one in listed(registered)]
+
+
+def test_acknowledged_finding_is_not_listed_as_open(registered):
+    change(registered)
+    found = registered.ask_json("audit", code=3)["findings"][0]["id"]
+    registered.ask_json("findings", "ack", found, "--reason", "known")
+    assert ([], [found]) == (listed(registered), [one["id"] for one in listed(registered, "-a")])
+
+
+def test_dry_run_records_no_audit_and_no_finding(registered):
+    change(registered)
+    before = registered.ask_json("catalog", "events")
+    assert [("DG101", "a")] == codes(registered.ask_json("audit", "--dry-run", code=3))
+    assert before == registered.ask_json("catalog", "events")
+
+
+def policy(world, text):
+    file = world.top / "policy.toml"
+    file.write_text(f'format = "policy/1"\nname = "ours"\n{text}')
+    return ("--policy", str(file))
+
+
+def test_severity_comes_from_the_policy(registered):
+    os.chmod(registered.gold / "a", 0o600)
+    words = policy(registered, '[severity]\nDG105 = "error"\n')
+    found = registered.ask_json("audit", *words, code=3)
+    assert ["error"] == [one["severity"] for one in found["findings"]]
+
+
+@pytest.mark.parametrize(("days", "code"), [(1, 0), (-1, 3)])
+def test_exemption_bears_a_finding_until_it_expires(registered, days, code):
+    change(registered)
+    day = (datetime.now(UTC) + timedelta(days=days)).date()
+    words = policy(
+        registered,
+        f'[[exemption]]\ncodes = ["DG101"]\ndataset = "faces"\npath = "a"\n'
+        f'reason = "being corrected"\nexpires = {day}\n',
+    )
+    found = registered.ask_json("audit", *words, code=code)
+    assert [("DG101", "a")] == codes(found)
+    exempted = "being corrected" in json.dumps(found["findings"][0]["evidence"])
+    assert (code == 0) == exempted
+
+
+def test_max_age_leaves_out_what_was_audited_since(registered):
+    assert [] == registered.ask_json("audit", "--max-age", "1h")["versions"]
+    time.sleep(1)
+    assert 1 == len(registered.ask_json("audit", "--max-age", "1s")["versions"])
+
+
+def test_report_holds_the_same_object(registered):
+    change(registered)
+    file = registered.top / "report.json"
+    found = registered.ask_json("audit", "--report", str(file), code=3)
+    assert found == json.loads(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("nosuch",), 10),
+        (("faces@9",), 10),
+        (("faces@nosuch",), 10),
+        (("faces@",), 2),
+        (("faces", "--level", "5"), 2),
+        (("faces", "--max-age", "soon"), 2),
+        (("faces", "--report", "/nowhere/report.json"), 2),
+    ],
+)
+def test_request_that_makes_no_sense_is_refused(registered, words, code):
+    assert code == registered.fails("audit", *words)["exit_code"]
+
+
+def test_audit_without_datasets_is_fine(world):
+    found = world.ask_json("audit")
+    assert (True, []) == (found["complete"], found["versions"])

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from asking import tree_state
+
+
+@pytest.fixture
+def two(registered):
+    """faces@1 and faces@2, which adds one file, changes one and renames one."""
+    os.rename(registered.gold / "dir" / "b", registered.gold / "dir" / "c")
+    (registered.gold / "a").write_bytes(b"other\n")
+    (registered.gold / "new").write_bytes(b"new\n")
+    registered.register("--supersede", "--reason", "corrected")
+    return registered
+
+
+def test_list_shows_the_newest_active_version_of_each_dataset(two):
+    two.ask_json("register", "vision/other", str(two.home.parent / "gold" / "dir"))
+    rows = two.ask_json("list")["datasets"]
+    assert [("faces", 2), ("vision/other", 1)] == [(r["dataset"], r["version"]) for r in rows]
+    rows = two.ask_json("list", "vision/*")["datasets"]
+    assert ["vision/other"] == [row["dataset"] for row in rows]
+    rows = two.ask_json("list", "--all", "faces")["datasets"]
+    assert [1, 2] == sorted(row["version"] for row in rows)
+
+
+def test_list_as_jsonl_is_one_row_a_line(two):
+    rows = two.ask("list", "--format", "jsonl").rows
+    assert [("faces", 2)] == [(row["dataset"], row["version"]) for row in rows]
+
+
+def test_empty_list_as_csv_has_a_header(world):
+    header = "dataset,version,root,files,bytes,location,state\n"
+    assert header == world.ask("list", "--format", "csv").out.replace("\r", "")
+
+
+def test_references_mean_the_same_version(two):
+    two.ask_json("tag", "faces@2", "prod")
+    root = two.ask_json("show", "faces@2")["root"]
+    references = ("faces", "faces@2", "faces@prod", f"faces@{root[:12]}", f"faces@{root}")
+    assert {2} == {two.ask_json("show", reference)["version"] for reference in references}
+
+
+@pytest.mark.parametrize(
+    ("reference", "code"),
+    [
+        ("nosuch", 10),
+        ("faces@9", 10),
+        ("faces@nosuch", 10),
+        ("faces@dg1:00000000", 10),
+        ("faces@dg1:00", 2),
+        ("faces@", 2),
+        ("@1", 2),
+        ("", 2),
+        (b"\xff", 2),
+        ("faces@1@2", 2),
+    ],
+)
+@pytest.mark.parametrize("command", ["show", "diff", "lineage", "audit"])
+def test_reference_that_means_nothing_is_refused(registered, command, reference, code):
+    words = (reference, "faces") if command == "diff" else (reference,)
+    error = registered.fails(command, *words)
+    assert error["exit_code"] in ((code, 10) if command == "lineage" else (code,))
+
+
+def test_diff_tells_added_removed_changed_and_renamed(two):
+    found = two.ask_json("diff", "faces@1", "faces@2")
+    paths = {n: [one["path"] for one in found[n]] for n in ("added", "removed", "changed")}
+    assert {"added": ["new"], "removed": [], "changed": ["a"]} == paths
+    assert [("dir/c", "dir/b")] == [(r["path"], r["previous_path"]) for r in found["renamed"]]
+    back = two.ask_json("diff", "faces@2", "faces@1")
+    assert ["new"] == [one["path"] for one in back["removed"]]
+
+
+def test_tag_moves_and_the_log_keeps_where_it_was(two):
+    assert None is two.ask_json("tag", "faces@1", "prod")["previous"]
+    moved = two.ask_json("tag", "faces@2", "prod")
+    assert (2, 1) == (moved["version"], moved["previous"])
+    rows = two.ask_json("log", "faces")["rows"]
+    assert [1, 2] == [row["version"] for row in rows if row["what"] == "tag moved"]
+
+
+@pytest.mark.parametrize("name", ["1", "dg1:ab", "", "a b", "a/b", "caf\u00e9", "-x"])
+def test_tag_that_is_none_is_refused(registered, name):
+    assert 2 == registered.fails("tag", "faces@1", name)["exit_code"]
+
+
+def test_log_tells_who_did_what(two):
+    rows = two.ask_json("log", "faces")["rows"]
+    assert ["registered", "registered"] == [r["what"] for r in rows if r["what"] == "registered"]
+    assert {"root"} == {row["user"] for row in rows}
+    assert 10 == two.fails("log", "nosuch")["exit_code"]
+
+
+def test_withdrawn_version_is_not_the_newest_any_more(two):
+    two.ask_json("audit")
+    found = two.ask_json("withdraw", "faces@2", "--reason", "licence")
+    assert ("withdrawn", "active") == (found["state"], found["previous_state"])
+    shown = two.ask_json("show", "faces@2")
+    assert ("withdrawn", "licence") == (shown["state"], shown["state_reason"])
+    assert 11 == two.fails("tag", "faces@2", "prod")["exit_code"]
+
+
+def test_quarantine_is_lifted_after_a_clean_full_audit_only(registered):
+    registered.ask_json("quarantine", "faces@1", "--reason", "labels")
+    assert 11 == registered.fails("release", "faces@1", "--reason", "fine")["exit_code"]
+    registered.ask_json("audit", "faces@1", "--level", "quick")
+    assert 11 == registered.fails("release", "faces@1", "--reason", "fine")["exit_code"]
+    registered.ask_json("audit", "faces@1")
+    assert "active" == registered.ask_json("release", "faces@1", "--reason", "fine")["state"]
+    assert 11 == registered.fails("release", "faces@1", "--reason", "again")["exit_code"]
+
+
+@pytest.mark.parametrize("command", ["withdraw", "quarantine", "release"])
+@pytest.mark.parametrize("reason", ["", "   "])
+def test_change_of_standing_needs_a_reason(registered, command, reason):
+    assert 2 == registered.fails(command, "faces@1", "--reason", reason)["exit_code"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tag", "faces@1", "prod"),
+        ("withdraw", "faces@1", "--reason", "r"),
+        ("quarantine", "faces@1", "--reason", "r"),
+    ],
+)
+def test_dry_run_says_what_would_be_and_changes_nothing(registered, words):
+    before = tree_state(registered.home)
+    text = registered.ask(*words, "--dry-run")
+    assert (0, True) == (text.code, "would be" in text.out)
+    assert registered.ask_json(*words, "-n")["dry_run"]
+    assert before == tree_state(registered.home)

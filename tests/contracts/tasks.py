@@ -1,0 +1,90 @@
+"""Tasks that tests give to engines: workers import this module and nothing of pytest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+__all__ = [
+    "die_once",
+    "double",
+    "fail",
+    "kill_itself",
+    "module_file",
+    "print_and_double",
+    "process",
+    "raise_end_of_file",
+    "slow_double",
+    "slow_process",
+    "want_keyword",
+]
+
+
+class KeywordError(Exception):
+    """An error with more than its message."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def double(unit: int) -> int:
+    return unit * 2
+
+
+def slow_double(unit: int) -> int:
+    time.sleep(0.01 * (unit % 3))
+    return unit * 2
+
+
+def fail(unit: int) -> int:
+    if unit == 3:
+        raise ValueError(f"unit {unit} cannot be done")
+    return unit
+
+
+def want_keyword(unit: str) -> None:
+    raise KeywordError(unit, hint="try again")
+
+
+def raise_end_of_file(unit: int) -> int:
+    raise EOFError(f"the file of unit {unit} ends early")
+
+
+def process(_unit: object) -> int:
+    return os.getpid()
+
+
+def slow_process(_unit: object) -> int:
+    time.sleep(0.005)
+    return os.getpid()
+
+
+def kill_itself(unit: int) -> int:
+    if unit == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return unit
+
+
+def die_once(unit: str) -> str:
+    """Die at the first try; a file at the path `unit` tells that it happened."""
+    marker = Path(unit)
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return unit
+
+
+def print_and_double(unit: int) -> int:
+    print("a stray print", unit, flush=True)
+    os.write(1, b"and one past Python\n")
+    return unit * 2
+
+
+def module_file(name: str) -> str:
+    """Return where a module was imported from."""
+    import importlib
+
+    return str(importlib.import_module(name).__file__)
