@@ -6,9 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Timings never decide a test: a busy machine must not fail a law.
+settings.register_profile("dataguard", deadline=None)
+settings.load_profile("dataguard")
 
 pytest_plugins = ["support.loopimages"]
 

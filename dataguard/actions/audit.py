@@ -209,15 +209,16 @@ def _expected(ctx: Context, version: Version, sheet: str | None) -> Iterable[pa.
 
 
 def _additions(ctx: Context, version: Version, location: Location) -> Membership:
-    """Return what later versions added at the same place (`register --append`)."""
-    later = [
+    """Return what was added at the same place since (`register --append`)."""
+    here = (
         found.version
         for found in ctx.catalog.locations_at(location.place)
-        if found.dataset == version.dataset and found.version > version.number
-    ]
-    if not later:
+        if found.dataset == version.dataset
+    )
+    last = next(here, version.number)
+    if last == version.number:
         return Membership(())
-    newest = ctx.catalog.version(version.dataset, max(later))
+    newest = ctx.catalog.version(version.dataset, last)
     return Membership(ctx.manifests.read(newest.root, newest.algorithm))
 
 

@@ -71,12 +71,8 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
     _check_request(request, inputs)
     decision = check_gate(ctx, inputs, (place,))
-    if not decision.allowed:
-        return _refused(inputs, ()), decision
-    before = _verified(ctx, inputs, "verifying inputs")
-    if not before.is_clean:
-        return _refused(inputs, before.findings, before), decision
-    return _run(ctx, request, inputs, place, before), decision
+    result = _run(ctx, request, inputs, place) if decision.allowed else _refused(inputs, ())
+    return replace(result, checks=decision.checks), decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +92,10 @@ def _run(
     request: Request,
     inputs: tuple[JobInput, ...],
     place: str,
-    before: Verification,
 ) -> RunResult:
+    before = _verified(ctx, inputs, "verifying inputs")
+    if not before.is_clean:
+        return _refused(inputs, before.findings, before)
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
         private = make_private_directory(run_id)

@@ -116,10 +116,13 @@ class Reader:
         return self._all(Location, query.order_by(c.place, c.dataset, c.version))
 
     def locations_at(self, place: str) -> tuple[Location, ...]:
-        """Return the active locations at exactly this place, highest version first."""
+        """Return the active locations at exactly this place, by dataset, the last arrival first.
+
+        That is the highest version, unless the content of an earlier one came back.
+        """
         c = tables.LOCATION.c
         query = _where(tables.LOCATION, state=LocationState.ACTIVE, place=place)
-        return self._all(Location, query.order_by(c.version.desc(), c.dataset))
+        return self._all(Location, query.order_by(c.dataset, c.created.desc(), c.version.desc()))
 
     def tags(self, dataset: str) -> tuple[Tag, ...]:
         """Return a dataset's tags by name."""

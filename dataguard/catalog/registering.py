@@ -94,8 +94,8 @@ def _rivals(
     """
     there = [one for one in locations if one.place == wanted.place and _is_active(one)]
     rivals = tuple(one for one in there if one.version != version.number)
-    newest = max((one.version for one in there), default=version.number)
-    if newest != version.number and not (wanted.append or wanted.supersede):
+    newest = max(there, key=lambda one: (one.created, one.version)).version if there else None
+    if newest not in {version.number, None} and not (wanted.append or wanted.supersede):
         raise ConflictError(
             f"`{wanted.place}` already holds {wanted.dataset}@{newest} with other content",
             hint="another registration was faster; `dataguard register` again, with `--append` or "
@@ -107,11 +107,12 @@ def _rivals(
 def _location(
     wanted: Registration, version: Version, locations: Sequence[Location], now: datetime
 ) -> Location:
+    # Content that comes back after it was superseded there is the newest at the place again.
     created = next(
         (
             one.created
             for one in locations
-            if one.place == wanted.place and one.version == version.number
+            if one.place == wanted.place and one.version == version.number and _is_active(one)
         ),
         now,
     )

@@ -42,10 +42,6 @@ def _run(words: list[str]) -> int:
         return _complain_of_words(words, err)
     except (KeyboardInterrupt, typer.Abort):
         return _complain(words, "interrupted", _INTERRUPTED, "interrupted", None)
-    except BrokenPipeError:
-        # The reader of our output has gone; what was to be recorded is recorded.
-        streams.give_up(sys.stdout)
-        return streams.BROKEN_PIPE
     except Exception as err:  # the entry point: nothing else may leave a trace
         if "DATAGUARD_TRACEBACK" in os.environ:
             raise

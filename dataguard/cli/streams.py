@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TextIO
 
+import typer
+
 from dataguard.errors import DataguardError
 
 __all__ = ["BROKEN_PIPE", "finish", "give_up", "prepare", "write"]
@@ -39,14 +41,15 @@ def write(text: str, stream: TextIO) -> None:
     """Write and flush.
 
     Raises:
-        BrokenPipeError: nobody reads any more.
+        Exit: nobody reads any more; what was to be recorded is recorded.
         DataguardError: it cannot be written.
     """
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as err:
+        give_up(stream)
+        raise typer.Exit(BROKEN_PIPE) from err
     except OSError as err:
         give_up(stream)
         raise DataguardError(

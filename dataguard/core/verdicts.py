@@ -23,6 +23,7 @@ __all__ = ["Difference", "hazards", "judge", "merge_kind_changes", "suspects"]
 _SIGNATURE = ("size", "mtime_ns", "ctime_ns", "inode", "mode")
 _TIMES = ("size", "mtime_ns", "ctime_ns", "inode")
 _KIND_WORDS = {"f": "file", "l": "symlink", "d": "empty directory"}
+_WITH_ARTICLE = {"f": "a file", "l": "a symlink", "d": "an empty directory"}
 _HELD_MAX = 10_000
 
 
@@ -156,8 +157,8 @@ def _changed(window: Window, *, baseline: bool) -> list[Difference]:
     right_kind = window.right.column("kind").take(number_column(window.right_rows))
     other_kind = numbers(pc.not_equal(left_kind, right_kind))
     for i in np.flatnonzero(other_kind):
-        words = [_KIND_WORDS[kinds[i].as_py()] for kinds in (left_kind, right_kind)]
-        message = f"it was a {words[0]} and is a {words[1]}"
+        words = [_WITH_ARTICLE[kinds[i].as_py()] for kinds in (left_kind, right_kind)]
+        message = f"it was {words[0]} and is {words[1]}"
         found.append(Difference(Code.DG104, _path_of(window, int(i)), message))
     expected = window.left.column("digest").take(number_column(window.left_rows))
     observed = window.right.column("digest").take(number_column(window.right_rows))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Tag, Version
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
+    from dataguard.model.gate import Check
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run, RunInput, RunOutput
 
@@ -246,7 +247,7 @@ class FindingList:
 class RunResult:
     """Result of `run`; `exit_code` is the job's own, None where it was not started.
 
-    `diverted` lists writes that were led away from gold.
+    `checks` are those of the gate. `diverted` lists writes that were led away from gold.
     """
 
     run: str | None
@@ -260,6 +261,7 @@ class RunResult:
     findings: tuple[Finding, ...]
     unreadable: tuple[Unreadable, ...]
     enforced: bool
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,3 +145,12 @@ def test_two_registrations_in_one_transaction_see_each_other(catalog):
     with catalog.transaction() as t:
         t.register(registration("a"))
         assert t.register(registration("b", place="/b"))[0].number == 2
+
+
+def test_content_that_comes_back_by_append_is_the_last_arrival_at_its_place(catalog):
+    register(catalog, "a+b")
+    register(catalog, "a", supersede=True, reason="b was wrong")
+    version, created = register(catalog, "a+b", append=True, reason="b is right again")
+    assert (version.number, created) == (1, False)
+    assert [one.version for one in catalog.locations_at("/gold/faces")] == [1, 2]
+    assert register(catalog, "a+b") == (version, False)

@@ -16,6 +16,7 @@ from support.mountcleanup import as_user
 
 __all__ = ["Answer", "World", "tree_state"]
 
+ORDINARY = 12345
 COMMAND = (sys.executable, "-m", "dataguard")
 
 
@@ -103,17 +104,26 @@ class World:
 
         Ask something as root before: what is imported late must be imported by then.
         """
+        subprocess.run(["chown", "-R", str(ORDINARY), self.home], check=True)
+        code, out, _ = self._ask_in_child(*words, "--format", "json")
+        return code, json.loads(out)
+
+    def ask_as_stranger(self, *words):
+        """Run one command as an ordinary user who owns nothing; exit code and stderr."""
+        code, _, err = self._ask_in_child(*words)
+        return code, err
+
+    def _ask_in_child(self, *words):
         for above in (self.top, *self.top.parents):
             if os.stat(above).st_mode & 0o005 != 0o005:
                 os.chmod(above, 0o755)  # pytest made it private
-        subprocess.run(["chown", "-R", "12345", self.home], check=True)
 
         def act():
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                return json.dumps([main([*words, "--format", "json"]), out.getvalue()])
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                return json.dumps([main([*words]), out.getvalue(), err.getvalue()])
 
-        code, out = json.loads(as_user(act))
-        return code, json.loads(out)
+        return json.loads(as_user(act, uid=ORDINARY))
 
     def register(self, *words, name="faces", code=0):
         """Register the gold tree."""

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.entrybatches import batch_of, batches_of, file
 from dataguard.core.align import align, match, rows_through
 from dataguard.core.columns import raw_paths
 from dataguard.errors import CatalogDamagedError
+from support.entrybatches import batch_of, batches_of, file
 
 NAMES = st.binary(min_size=1, max_size=2).filter(lambda name: b"\0" not in name)
 STREAMS = st.dictionaries(NAMES, st.integers(0, 3), max_size=25)

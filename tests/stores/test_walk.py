@@ -85,7 +85,7 @@ def grow(top: bytes, tree: dict[bytes, str]) -> None:
 @given(TREES)
 @settings(deadline=None)
 def test_order_is_that_of_whole_paths(tree):
-    top = os.fsencode(tempfile.mkdtemp(dir="/dev/shm"))
+    top = os.fsencode(tempfile.mkdtemp())
     try:
         grow(top, tree)
         assert model(top) == seen(top)
@@ -99,7 +99,7 @@ def test_excluded_names_are_gone_with_all_below_and_order_stays(tree, names):
     def excluded(path: bytes, _is_directory: bool) -> bool:
         return path.rpartition(b"/")[2] in names
 
-    top = os.fsencode(tempfile.mkdtemp(dir="/dev/shm"))
+    top = os.fsencode(tempfile.mkdtemp())
     try:
         grow(top, tree)
         assert model(top, excluded) == seen(top, excluded)
@@ -241,7 +241,7 @@ def as_nobody(action) -> str:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_directories_that_may_not_be_listed_are_reported_in_their_place():
-    top = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    top = Path(tempfile.mkdtemp())
     try:
         top.chmod(0o755)
         for name in ("a", "closed", "closed-", "z"):
@@ -339,4 +339,4 @@ def test_wide_directory_is_quick(tmp_path):
     os.close(at)
     started = time.monotonic()
     assert names == len(seen(str(tmp_path)))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
