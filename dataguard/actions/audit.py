@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.stores.interface import Store
 
-__all__ = ["Comparison", "audit", "compare", "targets"]
+__all__ = ["Comparison", "audit", "compare", "record_comparison", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def audit(
                 continue
             comparison = compare(ctx, version, location, level=level)
             if not dry_run:
-                _record(ctx, comparison)
+                record_comparison(ctx, comparison)
             done.append(comparison)
     finally:
         ctx.progress.finish()
@@ -250,17 +250,18 @@ def _is_fresh(
 ) -> bool:
     levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
     return any(
-        record.complete
-        and record.level in levels
-        and record.location == location.place
-        and ctx.clock() - record.finished < max_age
-        for record in ctx.catalog.audits(version.dataset, version.number)
+        audited.complete
+        and audited.level in levels
+        and audited.location == location.place
+        and ctx.clock() - audited.finished < max_age
+        for audited in ctx.catalog.audits(version.dataset, version.number)
     )
 
 
-def _record(ctx: Context, done: Comparison) -> None:
+def record_comparison(ctx: Context, done: Comparison) -> None:
+    """Record a comparison as an audit, with its findings; resolve what was not seen again."""
     version = done.version
-    record = AuditRecord(
+    audited = AuditRecord(
         dataset=version.dataset,
         version=version.number,
         location=done.location.place,
@@ -278,7 +279,7 @@ def _record(ctx: Context, done: Comparison) -> None:
     with ctx.catalog.transaction() as tx:
         if done.findings:
             tx.record_findings(done.findings)
-        tx.record_audit(record)
+        tx.record_audit(audited)
         if done.is_complete:
             seen = {finding.id for finding in done.findings}
             codes = content_codes(done.level)

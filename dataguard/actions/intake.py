@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.actions.observation import Observation, Reading, observe
 from dataguard.core.align import align
+from dataguard.core.columns import number_column, numbers
 from dataguard.core.expectation import judge_expectation
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
@@ -108,11 +108,13 @@ def _with_known_digests(seen: Observation) -> pa.RecordBatch:
     observed = window.right.column("digest")
     if not observed.null_count:
         return window.right
-    rows = np.full(window.right.num_rows, -1, dtype=np.int64)
-    rows[window.right_rows] = window.left_rows
-    known = window.left.column("digest").take(pa.array(rows, mask=rows < 0))
+    # Rows of the observed digests first, then those of the manifest's.
+    rows = np.arange(window.right.num_rows)
+    unread = numbers(observed.is_null())[window.right_rows]
+    rows[window.right_rows[unread]] = window.left_rows[unread] + len(observed)
+    both = pa.concat_arrays([observed, window.left.column("digest").cast(observed.type)])
     position = window.right.schema.get_field_index("digest")
-    return window.right.set_column(position, "digest", pc.coalesce(observed, known))
+    return window.right.set_column(position, "digest", both.take(number_column(rows)))
 
 
 def _checked(

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.audit import record_comparison
 from dataguard.actions.gate import check_gate, outputs_place
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.outputs import Outputs, collect_outputs
@@ -95,6 +96,9 @@ def _run(
 ) -> RunResult:
     before = _verified(ctx, inputs, "verifying inputs")
     if not before.is_clean:
+        # The next gate must know without looking.
+        for comparison in before.comparisons:
+            record_comparison(ctx, comparison)
         return _refused(inputs, before.findings, before)
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:

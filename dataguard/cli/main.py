@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     With `--format json` or `jsonl` an error is one JSON object, in text a line and a hint.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # so a shell starts background jobs
+            signal.signal(number, _interrupt)
     streams.prepare()
     return streams.finish(_run(words))
 
@@ -49,7 +51,7 @@ def _run(words: list[str]) -> int:
         return _complain(words, "internal", 1, f"{type(err).__name__}: {err}", hint)
 
 
-def _terminate(number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise InterruptError(number)
 
 

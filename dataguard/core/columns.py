@@ -54,7 +54,8 @@ def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
 def binary_column(values: Sequence[bytes]) -> pa.Array:
     """Return values of any length as a binary column."""
     lengths = np.fromiter(map(len, values), np.int32, len(values))
-    offsets = np.zeros(len(values) + 1, np.int32)
+    offsets = np.empty(len(values) + 1, np.int32)
+    offsets[0] = 0
     np.cumsum(lengths, out=offsets[1:])
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
     return pa.Array.from_buffers(pa.binary(), len(values), buffers)

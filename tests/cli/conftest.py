@@ -23,10 +23,11 @@ def world(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("DATAGUARD_HOME", str(world.home))
     monkeypatch.setenv("HOME", str(top))
     monkeypatch.chdir(top)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with swept(top):
         yield world
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from asking import tree_state
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.fixture
+def long_work(registered):
+    """A tree that takes some seconds to read: 4 GB of nothing, in many files."""
+    for number in range(400):
+        with open(registered.gold / f"file{number:03}", "wb") as file:
+            file.truncate(30_000_000)
+    return registered
+
+
+def group(leader):
+    """Processes of a process group that still run, with their parents' names for the message."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[2]) == leader and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def started(world, *words):
+    """A command that works, in a process group of its own; nothing of it stays."""
+    process = world.start(*words)
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def drafts(world):
+    return [*world.home.rglob(".partial*")]
+
+
+@pytest.mark.parametrize("engine", ["serial", "local"])
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_interrupted_registration_leaves_nothing_and_can_be_repeated(
+    long_work, number, code, engine
+):
+    before = tree_state(long_work.home)
+    words = ("register", "long", str(long_work.gold), "--engine", engine, "--workers", "2")
+    with started(long_work, *words) as process:
+        wait_for(lambda: drafts(long_work))
+        if engine == "local":
+            wait_for(lambda: len(group(process.pid)) > 1)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            os.kill(process.pid, number)
+        out, err = process.communicate(timeout=30)
+        assert (code, b"") == (process.returncode, out), err
+        assert err.startswith(b"error: interrupted")
+        assert b"Traceback" not in err
+        assert [] == group(process.pid)
+    assert [] == drafts(long_work)
+    assert before == tree_state(long_work.home)
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_interrupted_audit_records_nothing(long_work, number, code):
+    long_work.ask_json("register", "long", str(long_work.gold / "dir"))
+    events = long_work.ask_json("catalog", "events")
+    with started(long_work, "audit", "--format", "json") as process:
+        time.sleep(1.2)
+        os.kill(process.pid, number)
+        out, err = process.communicate(timeout=30)
+    if process.returncode == 3:
+        pytest.skip("the audit was done before the signal")
+    assert (code, b"") == (process.returncode, out), err
+    assert b'"code": "interrupted"' in err
+    assert events == long_work.ask_json("catalog", "events")
+
+
+def test_killed_registration_leaves_a_draft_that_check_finds_and_removes(long_work):
+    with started(long_work, "register", "long", str(long_work.gold)) as process:
+        wait_for(lambda: drafts(long_work))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    found = long_work.ask_json("catalog", "check")
+    assert (True, True) == (found["sound"], bool(found["abandoned"]))
+    assert long_work.ask_json("catalog", "check", "--apply")["removed"]
+    assert [] == drafts(long_work)
+
+
+def test_workers_of_a_killed_command_end_by_themselves(long_work):
+    words = ("register", "long", str(long_work.gold), "--engine", "local", "--workers", "2")
+    with started(long_work, *words) as process:
+        wait_for(lambda: len(group(process.pid)) > 2)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: not group(process.pid))
