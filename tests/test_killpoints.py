@@ -257,6 +257,9 @@ def check_catalog(bench: Bench) -> None:
     if done.code == 10:  # killed before there was a catalog
         assert json.loads(done.err)["code"] == "not_found"
         return
+    if not bench.home.exists():
+        assert done.code == 12
+        return
     assert done.code == 0, done
     assert done.report["sound"]
     assert sorted(done.report["abandoned"]) == [str(path) for path in bench.drafts()]
@@ -271,8 +274,19 @@ def check_leftovers(bench: Bench) -> None:
     if found["abandoned"] or found["orphans"]:
         clean = bench.shell.ask("catalog", "check")
         assert (clean["sound"], clean["abandoned"], clean["orphans"]) == (True, [], [])
+    check_runs(bench)
     if bench.work.exists():
         assert not [path for path in bench.work.iterdir() if path.name.startswith(".")]
+
+
+def check_runs(bench: Bench) -> None:
+    """Each run's own record says what the catalog says, and its private directory is gone."""
+    with opened_catalog(bench) as catalog:
+        runs = {run.id: run.state for run in catalog.runs()}
+    for path in bench.work.glob("outputs/runs/*/run.json"):
+        assert json.loads(path.read_bytes())["state"] == runs[path.parent.name]
+    left = [path.name for path in (bench.root / "tmp").iterdir()]
+    assert not [name for name in left if any(f"dataguard-{run}-" in name for run in runs)]
 
 
 def state_of(bench: Bench) -> object:

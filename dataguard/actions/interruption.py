@@ -25,11 +25,16 @@ def mark_interrupted(ctx: Context) -> tuple[Run, ...]:
     """
     marked = []
     for run in ctx.catalog.runs(state=RunState.RUNNING):
-        if is_alive(run.process) is False:
+        if is_alive(run.process) is False and _is_unfinished(ctx, run):
             ended = replace(run, state=RunState.INTERRUPTED, finished=ctx.clock())
             if _mark(ctx, ended):
                 marked.append(ended)
     return tuple(marked)
+
+
+def _is_unfinished(ctx: Context, run: Run) -> bool:
+    """Look again, now that the process can change nothing more: it may have ended well."""
+    return ctx.catalog.run(run.id).state is RunState.RUNNING
 
 
 def _mark(ctx: Context, run: Run) -> bool:

@@ -107,9 +107,11 @@ def _run(
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
             save(ctx, record, directory)
-            return _finish(ctx, job, record, _execute(job))
+            code = _execute(job)
         finally:
+            # Before the last record: nobody looks for what a finished run left.
             remove_private_directory(private, run_id)
+        return _finish(ctx, job, record, code)
 
 
 def _execute(job: _Job) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.model.run import RunState
 from dataguard.report.encode import encode
 
 if TYPE_CHECKING:
@@ -15,7 +16,16 @@ __all__ = ["save"]
 
 
 def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
-    """Record how far a run got: in the catalog, then in its directory."""
+    """Record how far a run got, in the catalog and in its directory.
+
+    The catalog is the first to know that a run is on its way and the last to know that it is over:
+    after a crash in between, the next command finds it there and ends it in both.
+    """
+    is_over = record.state is not RunState.RUNNING
+    fields = {"schema": "dataguard.run-record/1", **encode(record)}
+    if is_over:
+        directory.write_record(fields)
     with ctx.catalog.transaction() as tx:
         tx.put_run(record)
-    directory.write_record({"schema": "dataguard.run-record/1", **encode(record)})
+    if not is_over:
+        directory.write_record(fields)

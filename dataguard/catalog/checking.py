@@ -16,10 +16,10 @@ from dataguard.catalog.database import Database
 from dataguard.catalog.eventlog import EventLog
 from dataguard.catalog.projection import read_events, replay
 from dataguard.catalog.reading import fetch
-from dataguard.catalog.schema import check_schema
+from dataguard.catalog.schema import check_schema, is_empty
 from dataguard.catalog.tables import LOCATION, PROJECTION, RUN, VERSION
 from dataguard.core.chain import START, Head, find_break
-from dataguard.errors import CatalogDamagedError, DataguardError
+from dataguard.errors import CatalogDamagedError, DataguardError, NotFoundError
 from dataguard.model.dataset import Location, Version
 from dataguard.model.run import Run
 
@@ -85,10 +85,10 @@ def check(url: str, *, events: str) -> CatalogReport:
     An interrupted export of the event log is finished first: it is no damage.
 
     Raises:
-        CatalogDamagedError: the database cannot even be opened, or is newer.
+        CatalogDamagedError: the database cannot even be opened, is newer, or was emptied.
         ConfigurationError: the URL makes no sense, or leads to a network file system.
         ConflictError: the database has an older schema, or stayed locked for too long.
-        NotFoundError: there is none.
+        NotFoundError: there is none, or its making was interrupted.
         StoreUnreachableError: database or log cannot be read.
     """
     log = EventLog(events)
@@ -123,6 +123,8 @@ def _tail(log: EventLog) -> tuple[Head, tuple[Problem, ...]]:
 
 def _report(copy: Database, log: EventLog, tail: Head, known: tuple[Problem, ...]) -> CatalogReport:
     with copy.reading() as connection:
+        if is_empty(connection):
+            raise _without_catalog(log, tail)
         check_schema(connection)
     faults = tuple(Problem(Aspect.DATABASE, text) for text in copy.faults())
     end, broken = _chain(copy)
@@ -134,6 +136,18 @@ def _report(copy: Database, log: EventLog, tail: Head, known: tuple[Problem, ...
         *(() if broken else _projection(copy)),
     )
     return CatalogReport(end.seq, versions, sheets, outputs, problems)
+
+
+def _without_catalog(log: EventLog, tail: Head) -> DataguardError:
+    """Return what an empty database means: a start that died at once, or a loss."""
+    if tail == START:
+        return NotFoundError(
+            "the catalog's database is empty", hint="`dataguard catalog init` makes a catalog"
+        )
+    return CatalogDamagedError(
+        f"the catalog's database is empty, but its event log `{log.directory}` is there",
+        hint="`dataguard catalog rebuild` makes the database from the event log",
+    )
 
 
 def _chain(copy: Database) -> tuple[Head, tuple[Problem, ...]]:

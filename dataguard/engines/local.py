@@ -141,7 +141,10 @@ class _Worker:
             "-c",
             "from dataguard.engines.worker import serve; serve()",
         ]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # A process group of its own: Ctrl-C is for the parent, which ends its workers in order.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+        )
         self.pid = self._process.pid
 
     def call(self, request: tuple[str, str, object]) -> tuple[bool, object]:

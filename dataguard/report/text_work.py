@@ -37,8 +37,8 @@ _GOOD_STATES = ("live", "declared", "link")
 def _(result: InitResult, paint: Paint, verbose: int) -> Iterator[str]:
     del verbose
     verb = "would make" if result.dry_run else "made"
-    verb = verb if result.created else "is there already:"
-    yield paint("good", f"workspace {verb} {place(result.record.directory)}")
+    words = f"{verb} the workspace" if result.created else "this is a workspace already:"
+    yield paint("good", f"{words} {place(result.record.directory)}")
     yield f"  outputs   {place(result.record.outputs)}"
 
 

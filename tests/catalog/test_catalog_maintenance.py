@@ -114,6 +114,15 @@ def test_log_that_is_ahead_is_found(home, catalog):
     assert Aspect.LOG in aspects(home)
 
 
+def test_empty_database_is_no_catalog_unless_its_log_says_otherwise(home, catalog):
+    fill(catalog)
+    os.truncate(home.database, 0)
+    with pytest.raises(CatalogDamagedError, match="event log"):
+        check(home.url, events=home.events)
+    with pytest.raises(NotFoundError):
+        check(home.url, events=home.events + ".none")
+
+
 def test_check_holds_while_others_write(home, catalog):
     register(catalog)
     stop = threading.Event()

@@ -21,13 +21,13 @@ def long_work(registered):
     return registered
 
 
-def group(leader):
-    """Processes of a process group that still run, with their parents' names for the message."""
+def session(leader):
+    """Processes of a session that still run: the command, and its workers wherever they are."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[2]) == leader and fields[0] != "Z":
+            if int(fields[3]) == leader and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
 
@@ -47,7 +47,8 @@ def started(world, *words):
         yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            for pid in session(process.pid):
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -65,7 +66,7 @@ def test_interrupted_registration_leaves_nothing_and_can_be_repeated(
     with started(long_work, *words) as process:
         wait_for(lambda: drafts(long_work))
         if engine == "local":
-            wait_for(lambda: len(group(process.pid)) > 1)
+            wait_for(lambda: len(session(process.pid)) > 1)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does
         else:
@@ -74,7 +75,7 @@ def test_interrupted_registration_leaves_nothing_and_can_be_repeated(
         assert (code, b"") == (process.returncode, out), err
         assert err.startswith(b"error: interrupted")
         assert b"Traceback" not in err
-        assert [] == group(process.pid)
+        assert [] == session(process.pid)
     assert [] == drafts(long_work)
     assert before == tree_state(long_work.home)
 
@@ -108,7 +109,7 @@ def test_killed_registration_leaves_a_draft_that_check_finds_and_removes(long_wo
 def test_workers_of_a_killed_command_end_by_themselves(long_work):
     words = ("register", "long", str(long_work.gold), "--engine", "local", "--workers", "2")
     with started(long_work, *words) as process:
-        wait_for(lambda: len(group(process.pid)) > 2)
+        wait_for(lambda: len(session(process.pid)) > 2)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        wait_for(lambda: not group(process.pid))
+        wait_for(lambda: not session(process.pid))
