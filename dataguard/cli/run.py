@@ -11,6 +11,7 @@ from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import Format, WorkspaceOption
 from dataguard.cli.workspaces_here import find_workspace
 from dataguard.core.outcome import UNCHECKED, VIOLATED, exit_code
+from dataguard.errors import UsageError
 
 __all__ = ["add"]
 
@@ -64,6 +65,8 @@ def run(
     """
     from dataguard.actions import run as action
 
+    if output == "":
+        raise UsageError("the outputs place is empty", hint="--output /scratch/out")
     invocation.check_report(report)
     found = find_workspace(workspace)
     ctx = invocation.context(None if found is None else found.directory)

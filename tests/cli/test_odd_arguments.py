@@ -35,7 +35,7 @@ PLACES = [
     ("unmount", "{}", "-w", "ws"),
     ("gate", "--input", "{}"),
     ("gate", "--input", "faces@1", "--output", "{}"),
-    ("run", "--input", "faces@1", "--run-id", "{}", "--", "true"),
+    ("run", "--input", "faces@1", "--output", "out", "--run-id", "{}", "--", "true"),
     ("run", "--input", "faces@1", "--output", "{}", "--", "true"),
     ("run", "--input", "faces@1", "--output", "out", "--report", "{}", "--", "true"),
     ("run", "--input", "faces@1", "--output", "out", "--", "printf", "%s", "{}"),

@@ -311,8 +311,8 @@ def test_running_job_can_be_read_about(registered, ws):
         end(process)
 
 
-@pytest.mark.parametrize("words", [(), ("-w", "ws")])
-def test_run_without_a_command_is_a_usage_error(registered, ws, words):
+@pytest.mark.parametrize("words", [(), ("-w", "ws"), ("--output", "", "--", "true")])
+def test_run_without_a_command_or_with_an_empty_place_is_a_usage_error(registered, ws, words):
     assert ws.is_dir()
     assert 2 == registered.fails("run", *words)["exit_code"]
 
