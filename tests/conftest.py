@@ -25,6 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        # The kernel hands out loop devices to whoever asks first: their users take turns.
+        if any(name.startswith("loop_") for name in getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("loop"))
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="full count: scripts/test --long")

@@ -60,6 +60,7 @@ def found(report):
 def on_another_device(image):
     """Mount the same image at the same place from another loop device."""
     run("umount", image.top)
+    run("blockdev", "--flushbufs", image.device)
     device = run("losetup", "--find", "--show", image.image).strip()
     try:
         run("mount", "-t", image.kind, device, image.top)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.stores.interface import Store
 
-__all__ = ["Comparison", "audit", "compare", "record_comparison", "targets"]
+__all__ = ["Comparison", "audit", "compare", "is_only_location", "record_comparison", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,13 +248,18 @@ def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
 def _is_fresh(
     ctx: Context, version: Version, location: Location, level: AuditLevel, max_age: timedelta
 ) -> bool:
+    """Whether a clean audit of the level is young enough, and none since says otherwise."""
+    audits = [
+        audited
+        for audited in ctx.catalog.audits(version.dataset, version.number)
+        if audited.location == location.place
+    ]
+    if not audits or not audits[0].clean:
+        return False
     levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
     return any(
-        audited.complete
-        and audited.level in levels
-        and audited.location == location.place
-        and ctx.clock() - audited.finished < max_age
-        for audited in ctx.catalog.audits(version.dataset, version.number)
+        audited.clean and audited.level in levels and ctx.clock() - audited.finished < max_age
+        for audited in audits
     )
 
 
@@ -280,10 +285,17 @@ def record_comparison(ctx: Context, done: Comparison) -> None:
         if done.findings:
             tx.record_findings(done.findings)
         tx.record_audit(audited)
-        if done.is_complete:
+        # A finding does not say at which location: with several, one that is clean proves nothing.
+        if done.is_complete and is_only_location(ctx, version):
             seen = {finding.id for finding in done.findings}
             codes = content_codes(done.level)
             tx.resolve_absent(version.dataset, version.number, codes, seen, f"{done.level} audit")
+
+
+def is_only_location(ctx: Context, version: Version) -> bool:
+    """Whether a version has no more than one active location."""
+    locations = ctx.catalog.locations(version.dataset, version.number)
+    return sum(location.state is LocationState.ACTIVE for location in locations) < 2  # noqa: PLR2004  one or none
 
 
 def _audited(done: Comparison) -> AuditedVersion:

@@ -59,13 +59,21 @@ def check(place: Place, *, apply: bool = False) -> CatalogCheck:
         NotFoundError: there is no catalog.
         CatalogDamagedError: the database cannot be opened.
     """
-    report = checking.check(place.url, events=place.events)
     manifests = ManifestStore(place.home)
+    if not apply:
+        return _checked(place, manifests, remove=False)
+    # What is published and not recorded yet looks like an orphan: look while nobody publishes.
+    with manifests.alone() as alone:
+        return _checked(place, manifests, remove=alone)
+
+
+def _checked(place: Place, manifests: ManifestStore, *, remove: bool) -> CatalogCheck:
+    report = checking.check(place.url, events=place.events)
     problems = [CatalogProblem(str(p.aspect), p.message) for p in report.problems]
     problems += _damaged_files(report, manifests)
     orphans = tuple(sorted(set(manifests.published()) - _known_files(report, manifests)))
     abandoned = tuple(manifests.abandoned())
-    remove = apply and report.sound
+    remove = remove and report.sound
     if remove:
         for path in (*orphans, *abandoned):
             manifests.remove(path)

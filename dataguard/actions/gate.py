@@ -133,6 +133,8 @@ def output_facts(place: str) -> OutputFacts:
     """Return a place with all the paths it has on this host."""
     absolute = place if "://" in place else os.path.abspath(place)
     try:
-        return OutputFacts(absolute, aliases_of(place))
+        # A run writes to `runs` below the place, which may be a link or lie in gold by itself.
+        below = () if "://" in place else aliases_of(os.path.join(place, "runs"))
+        return OutputFacts(absolute, (*aliases_of(place), *below))
     except (DataguardError, OSError) as err:
         return OutputFacts(absolute, (), str(err))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.resolution import is_here
+from dataguard.actions.resolution import fits, is_here
 from dataguard.core.mountplan import status
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.dataset import LocationState
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.dataset import Location, Version
     from dataguard.model.mount import MountRecord
-    from dataguard.model.workspace import Workspace
+    from dataguard.model.workspace import LockEntry, Workspace
 
 __all__ = ["JobInput", "resolve_inputs"]
 
@@ -72,9 +72,11 @@ def resolve_inputs(
                 hint="dataguard gate --input NAME@1, or -w DIR",
             )
         missing = [name for name in workspace.datasets if name not in locked]
-        pinned = [(e.name, Reference(e.dataset, number=e.version)) for e in locked.values()]
         declared = [(name, Reference.parse(workspace.datasets[name])) for name in missing]
-        return tuple(_input(ctx, name, ref, workspace) for name, ref in [*pinned, *declared])
+        return (
+            *(_locked(ctx, entry, workspace) for entry in locked.values()),
+            *(_input(ctx, name, reference, workspace) for name, reference in declared),
+        )
     return tuple(_asked(ctx, text, workspace) for text in references)
 
 
@@ -83,9 +85,21 @@ def _asked(ctx: Context, text: str, workspace: Workspace | None) -> JobInput:
     reference = Reference.parse(text)
     for entry in lock.values():
         if text in (entry.name, entry.dataset):
-            pinned = Reference(entry.dataset, number=entry.version)
-            return _input(ctx, entry.name, pinned, workspace)
+            return _locked(ctx, entry, workspace)
     return _input(ctx, reference.dataset, reference, workspace)
+
+
+def _locked(ctx: Context, entry: LockEntry, workspace: Workspace | None) -> JobInput:
+    """Return an input as the lock pins it; the catalog must know the same content."""
+    found = _input(ctx, entry.name, Reference(entry.dataset, number=entry.version), workspace)
+    wanted = workspace.datasets.get(entry.name) if workspace is not None else None
+    if found.version is not None and found.version.root != entry.root:
+        error = f"the lock has {entry.root}, the catalog {found.version.root}"
+    elif wanted is not None and not fits(Reference.parse(wanted), entry):
+        error = f"dataguard.toml asks for {wanted}, the lock has @{entry.version}"
+    else:
+        return found
+    return replace(found, version=None, location=None, error=error)
 
 
 def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace | None) -> JobInput:
@@ -105,6 +119,10 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         )
     record = _mount_record(ctx, name, version, workspace)
     condition, detail = _condition(ctx, record, is_locked=_is_locked(name, workspace))
+    if record is not None and condition in (MountCondition.READ_ONLY, MountCondition.SYMLINK):
+        location = _shown(ctx, version, record) or location
+        if condition is MountCondition.READ_ONLY and not _is_shown(location, record):
+            condition, detail = MountCondition.REPLACED, "it shows another directory"
     read_there = condition in (MountCondition.READ_ONLY, MountCondition.SYMLINK)
     return JobInput(
         name=name,
@@ -116,6 +134,23 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         mount=condition,
         detail=detail,
     )
+
+
+def _shown(ctx: Context, version: Version, record: MountRecord) -> Location | None:
+    """Return the active location that a mount was made of: what the job will read."""
+    for location in ctx.catalog.locations(version.dataset, version.number):
+        if location.state is LocationState.ACTIVE and location.place == record.source:
+            return location
+    return None
+
+
+def _is_shown(location: Location, record: MountRecord) -> bool:
+    """Whether the mount shows the directory that is verified."""
+    try:
+        status = os.stat(location.place)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == (record.root_device, record.root_inode)
 
 
 def _is_locked(name: str, workspace: Workspace | None) -> bool:

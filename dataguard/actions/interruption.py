@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.runrecord import save
+from dataguard.actions.runrecord import clear_private, save
 from dataguard.errors import DataguardError, NotFoundError
 from dataguard.model.run import RunState
 from dataguard.sandbox.processes import is_alive
-from dataguard.stores.rundirectory import RunDirectory, remove_private_directory
+from dataguard.stores.rundirectory import RunDirectory
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
@@ -40,6 +40,7 @@ def _is_unfinished(ctx: Context, run: Run) -> bool:
 def _mark(ctx: Context, run: Run) -> bool:
     try:
         with RunDirectory(run.outputs) as directory:
+            _check_same(run, directory)
             save(ctx, run, directory)
     except NotFoundError:
         with ctx.catalog.transaction() as tx:
@@ -47,5 +48,11 @@ def _mark(ctx: Context, run: Run) -> bool:
     except DataguardError:
         return False
     if run.actor.uid == ctx.actor.uid:
-        remove_private_directory(run.metadata.get("tmpdir", ""), run.id)
+        clear_private(run.metadata.get("tmpdir", ""), run.id)
     return True
+
+
+def _check_same(run: Run, directory: RunDirectory) -> None:
+    """Write nothing where another directory is now: a link on the way may lead into gold."""
+    if directory.identity != run.metadata.get("directory"):
+        raise NotFoundError(f"the run directory {run.outputs} was replaced")

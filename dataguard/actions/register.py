@@ -14,7 +14,7 @@ from dataguard.core.baseline import is_usable
 from dataguard.core.outcome import is_violation
 from dataguard.errors import PolicyError, UsageError
 from dataguard.model.audit import AuditLevel, AuditRecord
-from dataguard.model.dataset import Registration
+from dataguard.model.dataset import LocationState, Registration
 from dataguard.model.digest import IDENTITY_ALGORITHMS, Algorithm, DigestPlan, Strength
 from dataguard.model.finding import Code
 from dataguard.model.reference import Reference, check_dataset_name
@@ -76,13 +76,12 @@ def register(ctx: Context, request: Request) -> RegisterResult:
     task = _prepare(ctx, request, place)
     ctx.progress.start(f"registering {request.name}")
     try:
-        with ctx.manifests.draft(task.plan) as draft:
+        with ctx.manifests.in_use(), ctx.manifests.draft(task.plan) as draft:
             intake = take_in(ctx, task.source, draft)
             refusal = _refusal(ctx, task, intake)
             if refusal or intake.unreadable or request.dry_run:
                 return _result(ctx, task, intake, draft, refusal=refusal)
-            published = draft.publish()
-        return _record(ctx, task, intake, published)
+            return _record(ctx, task, intake, draft.publish())
     finally:
         ctx.progress.finish()
 
@@ -122,6 +121,11 @@ def _prepare(ctx: Context, request: Request, place: str) -> _Task:
     also = tuple(a for a in dict.fromkeys(request.also) if a is not main)
     plan = DigestPlan(main, also)
     exclude = request.exclude or (reference.exclude if reference else ())
+    if reference is not None and exclude != reference.exclude and not request.supersede:
+        raise UsageError(
+            f"{reference.reference} excludes {list(reference.exclude)}, not {list(exclude)}",
+            hint="add --supersede --reason ... to change what belongs to the dataset",
+        )
     store = open_store(ctx, place, exclude)
     # Digests of another algorithm say nothing about these: all is read, nothing compared.
     comparable = reference if reference and reference.algorithm is main else None
@@ -212,7 +216,7 @@ def _refusal(ctx: Context, task: _Task, intake: Intake) -> list[Finding]:
 
 def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> RegisterResult:
     """Record a version whose manifest and sheets are durable."""
-    request = task.request
+    request, reference = task.request, task.source.reference
     registration = Registration(
         dataset=request.name,
         root=published.root,
@@ -231,9 +235,11 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         append=request.append,
         supersede=request.supersede,
         reason=request.reason,
+        compared_with=reference.number if reference is not None and task.in_place else None,
     )
     with ctx.catalog.transaction() as tx:
         version, created = tx.register(registration)
+        key = (version.dataset, version.number)
         if published.digest_sheet and version.digest_sheet != published.digest_sheet:
             tx.set_digest_sheet(version.dataset, version.number, published.digest_sheet)
         found = findings_of(ctx, intake.hazards, dataset=version.dataset, version=version.number)
@@ -241,17 +247,12 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
             tx.record_findings(found)
         audit = _first_audit(ctx, task, intake, version, len(found))
         tx.record_audit(audit)
-        tx.resolve_absent(
-            version.dataset,
-            version.number,
-            content_codes(audit.level),
-            {finding.id for finding in found},
-            "registered again",
-        )
-        replaced = task.source.reference
-        if request.supersede and replaced is not None and replaced.number != version.number:
+        if sum(one.state is LocationState.ACTIVE for one in tx.locations(*key)) == 1:
+            seen = {finding.id for finding in found}
+            tx.resolve_absent(*key, content_codes(audit.level), seen, "registered again")
+        if request.supersede and reference is not None and reference.number != version.number:
             codes = content_codes(AuditLevel.FULL)
-            tx.resolve_absent(request.name, replaced.number, codes, set(), "superseded")
+            tx.resolve_absent(request.name, reference.number, codes, set(), "superseded")
     return RegisterResult(
         dataset=version.dataset,
         version=version.number,

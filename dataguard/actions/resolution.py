@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.workspace import Workspace
 
-__all__ = ["is_here", "wanted_entries"]
+__all__ = ["fits", "is_here", "wanted_entries"]
 
 
 def wanted_entries(
@@ -46,7 +46,7 @@ def _declared(ctx: Context, declared: Workspace, name: str) -> LockEntry:
     """Return what a declared mount means: the lock decides, where it still fits the reference."""
     locked = declared.lock.get(name)
     reference = Reference.parse(declared.datasets[name]) if name in declared.datasets else None
-    if locked is not None and (reference is None or _fits(reference, locked)):
+    if locked is not None and (reference is None or fits(reference, locked)):
         return _follow_lock(ctx, locked, preferred=_source_now(ctx, declared, name))
     return _pinned(ctx, declared, Reference.parse(declared.datasets[name]), name)
 
@@ -61,7 +61,8 @@ def _source_now(ctx: Context, declared: Workspace, name: str) -> tuple[str, ...]
     return tuple(record.source for record in records if record.name == name)
 
 
-def _fits(reference: Reference, entry: LockEntry) -> bool:
+def fits(reference: Reference, entry: LockEntry) -> bool:
+    """Whether a lock entry can be what a reference was resolved to."""
     return (
         reference.dataset == entry.dataset
         and reference.number in (None, entry.version)

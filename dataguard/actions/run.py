@@ -13,10 +13,10 @@ from dataguard.actions.audit import record_comparison
 from dataguard.actions.gate import check_gate, outputs_place
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.outputs import Outputs, collect_outputs
-from dataguard.actions.runrecord import save
+from dataguard.actions.runrecord import clear_private, save
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.core.outcome import is_violation
-from dataguard.errors import UsageError
+from dataguard.errors import ConflictError, UsageError
 from dataguard.model.gate import MountCondition
 from dataguard.model.results import RunResult
 from dataguard.model.run import Run, RunInput, RunState
@@ -25,7 +25,6 @@ from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import (
     RunDirectory,
     make_private_directory,
-    remove_private_directory,
 )
 
 if TYPE_CHECKING:
@@ -102,6 +101,7 @@ def _run(
         return _refused(inputs, before.findings, before)
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
+        _check_made(ctx, directory)
         private = make_private_directory(run_id)
         try:
             job = _Job(run_id, request, inputs, before, directory, private)
@@ -110,8 +110,22 @@ def _run(
             code = _execute(job)
         finally:
             # Before the last record: nobody looks for what a finished run left.
-            remove_private_directory(private, run_id)
+            clear_private(private, run_id)
         return _finish(ctx, job, record, code)
+
+
+def _check_made(ctx: Context, directory: RunDirectory) -> None:
+    """Refuse a directory that came to lie in gold after the gate looked.
+
+    Raises:
+        ConflictError: it does; it is removed again.
+    """
+    if not check_gate(ctx, (), (directory.path,)).allowed:
+        directory.remove()
+        raise ConflictError(
+            f"{directory.path} is no place for outputs any more",
+            hint="dataguard policy explain PLACE",
+        )
 
 
 def _execute(job: _Job) -> int:
@@ -133,24 +147,28 @@ def _execute(job: _Job) -> int:
 def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
     after = _verified(ctx, job.inputs, "verifying inputs again")
     changes = changes_between(ctx, job.before, after)
-    outputs = collect_outputs(ctx, job.directory)
-    tainted = any(is_violation(finding) for finding in changes) or not after.is_complete
-    finished = replace(
-        record,
-        state=_state(code, tainted=tainted),
-        inputs=tuple(
-            replace(one, after=after.word(one.dataset, one.version)) for one in record.inputs
-        ),
-        finished=ctx.clock(),
-        exit_code=code,
-        output_root=None if outputs.root is None else str(outputs.root),
-        output_files=len(outputs.files),
-        output_bytes=sum(one.size for one in outputs.files),
-    )
-    if changes:
-        with ctx.catalog.transaction() as tx:
-            tx.record_findings(changes)
-    save(ctx, finished, job.directory)
+    for comparison in after.comparisons:
+        if not comparison.is_clean:
+            record_comparison(ctx, comparison)
+    with ctx.manifests.in_use():
+        outputs = collect_outputs(ctx, job.directory)
+        tainted = any(is_violation(finding) for finding in changes) or not after.is_complete
+        finished = replace(
+            record,
+            state=_state(code, tainted=tainted),
+            inputs=tuple(
+                replace(one, after=after.word(one.dataset, one.version)) for one in record.inputs
+            ),
+            finished=ctx.clock(),
+            exit_code=code,
+            output_root=None if outputs.root is None else str(outputs.root),
+            output_files=len(outputs.files),
+            output_bytes=sum(one.size for one in outputs.files),
+        )
+        if changes:
+            with ctx.catalog.transaction() as tx:
+                tx.record_findings(changes)
+        save(ctx, finished, job.directory)
     return _result(job, finished, changes, after, outputs)
 
 
@@ -214,7 +232,7 @@ def _record(ctx: Context, job: _Job) -> Run:
         started=ctx.clock(),
         code_revision=code_revision(request.directory),
         environment_digest=_environment_digest(request.environment),
-        metadata={"tmpdir": job.private},
+        metadata={"tmpdir": job.private, "directory": job.directory.identity},
     )
 
 

@@ -30,6 +30,11 @@ def withdraw(
         ConflictError: it is mounted or read by a run, and `force` is off.
     """
     version = _resolved(ctx, reference, reason)
+    if version.state is VersionState.QUARANTINED:
+        raise ConflictError(
+            f"{version.reference} is quarantined: {version.state_reason}",
+            hint="a clean full audit and `dataguard release` come first",
+        )
     result = _planned(ctx, version, VersionState.WITHDRAWN, reason)
     if (result.mounts or result.runs) and not force:
         raise ConflictError(

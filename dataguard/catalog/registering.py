@@ -95,6 +95,11 @@ def _rivals(
     there = [one for one in locations if one.place == wanted.place and _is_active(one)]
     rivals = tuple(one for one in there if one.version != version.number)
     newest = max(there, key=lambda one: (one.created, one.version)).version if there else None
+    if newest not in {version.number, None} and wanted.compared_with not in {newest, None}:
+        raise ConflictError(
+            f"`{wanted.place}` holds {wanted.dataset}@{newest} since this registration began",
+            hint="another registration was faster; look at it, then `dataguard register` again",
+        )
     if newest not in {version.number, None} and not (wanted.append or wanted.supersede):
         raise ConflictError(
             f"`{wanted.place}` already holds {wanted.dataset}@{newest} with other content",

@@ -95,14 +95,19 @@ class _Pool:
         self.size = size
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="dataguard-feeder")
-        for _ in range(size):
-            self._idle.put(_Worker())
+        self._closed = False
+        self._workers = {_Worker() for _ in range(size)}
+        for worker in self._workers:
+            self._idle.put(worker)
 
     def close(self) -> None:
-        """End the workers; units that nobody waits for any more are dropped."""
+        """End the workers at once; units that nobody waits for any more are dropped."""
+        self._closed = True
+        for worker in tuple(self._workers):
+            worker.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        for _ in range(self.size):
-            self._idle.get().end()
+        for worker in self._workers:
+            worker.end()
 
     def submit(self, task: Callable[[Unit], Result], unit: Unit) -> Future[Result]:
         return self._threads.submit(self._call, task, unit)
@@ -120,14 +125,22 @@ class _Pool:
                 try:
                     return worker.call(request)
                 except (EOFError, BrokenPipeError):
-                    worker.end()
-                    worker = _Worker()
+                    if self._closed:
+                        raise DataguardError("the work was given up") from None
+                    worker = self._renewed(worker)
             raise DataguardError(
                 f"a unit of work ended {_TRIES} worker processes",
                 hint="look for the out-of-memory killer in the kernel log; try --engine serial",
             )
         finally:
             self._idle.put(worker)
+
+    def _renewed(self, dead: _Worker) -> _Worker:
+        dead.end()
+        worker = _Worker()
+        self._workers.add(worker)
+        self._workers.discard(dead)
+        return worker
 
 
 class _Worker:
@@ -157,6 +170,10 @@ class _Worker:
             raise EOFError
         write_frame(self._process.stdin, request)
         return cast("tuple[bool, object]", read_frame(self._process.stdout))
+
+    def kill(self) -> None:
+        """End the process, whatever it does; a call that waits for it gets an EOFError."""
+        self._process.terminate()
 
     def end(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):

@@ -126,7 +126,8 @@ class Registration:
     """What `register` wants recorded; the manifest and sheets are already published.
 
     `append` keeps an earlier version active at the same place, `supersede` retires it there;
-    either needs `reason`.
+    either needs `reason`. `compared_with` is the version that the content was compared with at the
+    place, None where there was none or nobody cares.
     """
 
     dataset: str
@@ -146,3 +147,4 @@ class Registration:
     append: bool = False
     supersede: bool = False
     reason: str | None = None
+    compared_with: int | None = None

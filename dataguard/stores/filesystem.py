@@ -42,11 +42,11 @@ def describe(place: str, host: str) -> FileSystem:
 def file_system_type(device: int) -> str:
     """Return the type of the mounted file system with this `st_dev`, or `unknown`."""
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+    with open("/proc/self/mountinfo", "rb") as lines:  # a path may hold any other white space
         for line in lines:
-            fields, _, tail = line.partition(" - ")
-            if fields.split()[2] == wanted:
-                return tail.split()[0]
+            fields, _, tail = line.partition(b" - ")
+            if fields.split(b" ")[2] == wanted.encode():
+                return os.fsdecode(tail.split(b" ")[0])
     return "unknown"  # btrfs subvolumes have devices of their own
 
 

@@ -34,6 +34,7 @@ _WHOLE = 1 << 20
 _LARGE = 4 << 20
 """Files from this size on are units of their own, so that one directory keeps all cores busy."""
 
+_SECOND_NS = 1_000_000_000
 _TRIES = 3
 _STAT_COLUMNS = ("size", "mtime_ns", "ctime_ns", "inode", "mode", "uid", "gid", "nlink")
 
@@ -83,7 +84,8 @@ class Columns:
 class _How:
     """How entries of a unit are read.
 
-    Files of at least `large` bytes are handed back. A change time at or after `horizon` is racy.
+    Files of at least `large` bytes are handed back. A change time at or after `horizon` is racy;
+    so is one of whole seconds at or after `coarse_horizon`, whatever the file system promises.
     """
 
     hashes: tuple[Callable[[], Hash], ...]
@@ -91,6 +93,7 @@ class _How:
     read: bool
     large: int | None
     horizon: int | None
+    coarse_horizon: int
 
 
 class Hash(Protocol):
@@ -120,6 +123,7 @@ def read_unit(unit: Unit) -> Columns:
         read=unit.read,
         large=_LARGE if unit.hand_back else None,
         horizon=time.time_ns() - unit.tick_ns if unit.tick_ns else None,
+        coarse_horizon=time.time_ns() - 2 * _SECOND_NS,
     )
     position = 0
     try:
@@ -250,7 +254,10 @@ class _Reader:
         stats["uid"].append(status.st_uid)
         stats["gid"].append(status.st_gid)
         stats["nlink"].append(1 if kind == ord("d") else status.st_nlink)
-        found.racy.append(horizon is not None and status.st_ctime_ns >= horizon)
+        changed = status.st_ctime_ns
+        racy = horizon is not None and changed >= horizon
+        coarse = changed % _SECOND_NS == 0 and changed >= self._how.coarse_horizon
+        found.racy.append(racy or coarse)
         for column, digest in zip(found.digests, digests, strict=True):
             column.append(digest)
 

@@ -53,6 +53,50 @@ class ManifestStore:
                 raise StoreUnreachableError(f"cannot make {directory}: {err.strerror}") from err
         return Draft(self._shelf, plan)
 
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep `alone` out while files are published that no record names yet.
+
+        Raises:
+            StoreUnreachableError: the directory cannot be made or opened.
+        """
+        with self._locked(fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Tell whether nobody is between publishing and recording, and keep it so.
+
+        Raises:
+            StoreUnreachableError: the directory cannot be made or opened.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        directory = self._shelf.manifests
+        try:
+            os.makedirs(directory, exist_ok=True)
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot open {directory}: {err.strerror}") from err
+        try:
+            try:
+                fcntl.flock(descriptor, how)
+            except BlockingIOError:
+                raise
+            except OSError as err:
+                raise StoreUnreachableError(f"cannot lock {directory}: {err.strerror}") from err
+            yield
+        finally:
+            os.close(descriptor)
+
     def manifest_path(self, root: RootDigest) -> str:
         """Return where the manifest of a root is or will be."""
         return self._shelf.manifest_path(root)

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
@@ -30,7 +31,7 @@ _MANIFEST = "outputs.parquet"
 _TEMPORARY = ".dataguard-"
 _PRIVATE = "dataguard-"
 
-OWN_FILES = (f"/{_RECORD}", f"/{_MANIFEST}", f"/{_TEMPORARY}*")
+OWN_FILES = (f"/{_RECORD}", f"/{_TEMPORARY}*")
 """gitignore patterns of what dataguard itself writes into a run's directory."""
 
 
@@ -83,6 +84,23 @@ class RunDirectory:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    def remove(self) -> None:
+        """Remove the directory while it is empty.
+
+        Raises:
+            StoreUnreachableError: it cannot be removed.
+        """
+        try:
+            os.rmdir(self.path)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot remove {self.path}: {err.strerror}") from err
+
+    @property
+    def identity(self) -> str:
+        """Device and inode of the directory."""
+        status = os.fstat(self._descriptor)
+        return f"{status.st_dev}:{status.st_ino}"
+
     def is_in_place(self) -> bool:
         """Whether the path still leads to this directory, and not through a link."""
         try:
@@ -101,7 +119,7 @@ class RunDirectory:
         self._replace(_RECORD, json.dumps(record, indent=2).encode() + b"\n")
 
     def write_manifest(self, source: str) -> None:
-        """Put a copy of the output manifest beside the record.
+        """Put a copy of the output manifest beside the record, unless the job wrote one there.
 
         Raises:
             StoreUnreachableError: it cannot be read or written.
@@ -111,9 +129,13 @@ class RunDirectory:
                 data = manifest.read()
         except OSError as err:
             raise StoreUnreachableError(f"cannot read {source}: {err.strerror}") from err
-        self._replace(_MANIFEST, data)
+        self._write(_MANIFEST, data, replace=False)
 
     def _replace(self, name: str, data: bytes) -> None:
+        self._write(name, data, replace=True)
+
+    def _write(self, name: str, data: bytes, *, replace: bool) -> None:
+        """Write a file in one step; without `replace` one of that name, the job's, stays."""
         temporary = f"{_TEMPORARY}{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         at = self._descriptor
@@ -122,7 +144,12 @@ class RunDirectory:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+            if replace:
+                os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+            else:
+                with suppress(FileExistsError):
+                    os.link(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+                os.unlink(temporary, dir_fd=at)
             os.fsync(at)
         except OSError as err:
             raise StoreUnreachableError(

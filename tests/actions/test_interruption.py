@@ -45,6 +45,7 @@ def run(ctx, directory):
         actor=ctx.actor,
         process=replace(ctx.process, started=ctx.process.started - 1),
         started=ctx.clock(),
+        metadata={"directory": directory.identity},
     )
     save(ctx, record, directory)
     return record
@@ -92,3 +93,15 @@ def test_death_between_the_two_last_records_leaves_no_run_that_seems_to_go_on(
 
 def die(*_arguments):
     raise ZeroDivisionError
+
+
+def test_record_is_not_written_where_another_directory_is_now(ctx, run, tmp_path):
+    os.rename(tmp_path / "outputs" / "runs", tmp_path / "outputs" / "moved")
+    gold = tmp_path / "gold"
+    (gold / "job").mkdir(parents=True)
+    os.symlink(gold, tmp_path / "outputs" / "runs")
+
+    assert [one.id for one in mark_interrupted(ctx)] == [run.id]
+
+    assert os.listdir(gold / "job") == []
+    assert ctx.catalog.run("job").state is RunState.INTERRUPTED

@@ -94,7 +94,7 @@ def test_links_that_the_job_put_there_are_not_written_through(made, tmp_path):
     made.write_record({"state": "complete"})
     made.write_manifest(str(manifest))
     assert "precious" == gold.read_text()
-    assert "rows" == Path(made.path, "outputs.parquet").read_text()
+    assert Path(made.path, "outputs.parquet").is_symlink()  # the job's own file stays
     assert not Path(made.path, "run.json").is_symlink()
 
 
@@ -128,7 +128,7 @@ def test_missing_manifest_is_said(made, tmp_path):
 
 def test_own_files_are_those_at_the_top_alone():
     excluded = exclusion(OWN_FILES)
-    own = [b"run.json", b"outputs.parquet", b".dataguard-0123"]
+    own = [b"run.json", b".dataguard-0123"]
     assert own == [path for path in own if excluded(path, False)]
     kept = [b"d/run.json", b"d/outputs.parquet", b"run.json.bak", b"result", b"d/.dataguard-0"]
     assert [] == [path for path in kept if excluded(path, False)]
@@ -174,3 +174,12 @@ def test_link_in_place_of_the_private_directory_is_not_followed(tmp_path, monkey
     os.symlink(tmp_path / "gold", path)
     remove_private_directory(path, "r-6")
     assert (tmp_path / "gold/f").exists()
+
+
+def test_manifest_does_not_take_the_place_of_a_file_of_the_job(made, tmp_path):
+    Path(made.path, "outputs.parquet").write_text("precious")
+    manifest = tmp_path / "manifest"
+    manifest.write_text("rows")
+    made.write_manifest(str(manifest))
+    assert "precious" == Path(made.path, "outputs.parquet").read_text()
+    assert ["outputs.parquet"] == os.listdir(made.path)
