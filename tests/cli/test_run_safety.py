@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ def work(registered):
 
 
 @needs_mounts
-def test_mount_that_a_job_leaves_in_its_tmpdir_is_not_emptied(work):
+def test_mount_that_a_job_leaves_in_its_tmpdir_is_not_emptied(work, monkeypatch):
+    (work.top / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(work.top / "tmp"))  # where mounts are swept
     job = f"mkdir $TMPDIR/m && mount --bind {work.gold} $TMPDIR/m"
     work.ask_json("run", "--input", "faces@1", "--", "sh", "-c", job)
     assert b"hello\n" == (work.gold / "a").read_bytes()
