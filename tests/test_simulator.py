@@ -287,6 +287,7 @@ class DatasetLife(RuleBasedStateMachine):
             self.arrivals += 1
             version.arrived = self.arrivals
         version.baseline = tree
+        version.open = set()  # what is registered is what it should be
         files = sum(node.kind == "f" for node in tree.values())
         version.audits.append(("full" if result.hashed == files else "quick", True))
         assert (result.version, result.files) == (version.number, files)
@@ -456,6 +457,40 @@ def walk(top: bytes, below: bytes) -> Iterator[tuple[bytes, Node]]:
             yield from walk(top, path)
         else:
             yield path, replace(node, kind="d")
+
+
+def test_superseding_closes_the_findings_of_every_version_that_goes():
+    life = DatasetLife()
+    life.begin()
+    try:
+        life.write(b"a", b"one")
+        life.register()
+        life.write(b"b", b"one")
+        life.append()
+        life.write(b"a", b"two")
+        life.audit(AuditLevel.FULL)
+        life.supersede()
+        life.open_findings_are_those_of_the_last_audit()
+    finally:
+        life.teardown()
+
+
+def test_content_that_comes_back_by_append_is_what_the_place_holds():
+    life = DatasetLife()
+    life.begin()
+    try:
+        life.write(b"a", b"one")
+        life.write(b"b", b"one")
+        life.register()
+        os.unlink(life.at(b"b"))
+        life.supersede()
+        life.write(b"b", b"one")
+        life.append()
+        life.audit(AuditLevel.FULL)
+        life.register()
+        life.records_agree_with_the_model()
+    finally:
+        life.teardown()
 
 
 def simulate(examples: int, steps: int) -> None:

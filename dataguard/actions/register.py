@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.catalog.writing import Transaction
     from dataguard.core.expectation import Expectation
     from dataguard.core.permissions import WriterCount
     from dataguard.model.dataset import Location, Version
@@ -238,6 +239,7 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         compared_with=reference.number if reference is not None and task.in_place else None,
     )
     with ctx.catalog.transaction() as tx:
+        before = _at_a_place(tx, request.name)
         version, created = tx.register(registration)
         key = (version.dataset, version.number)
         if published.digest_sheet and version.digest_sheet != published.digest_sheet:
@@ -250,9 +252,9 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         if sum(one.state is LocationState.ACTIVE for one in tx.locations(*key)) == 1:
             seen = {finding.id for finding in found}
             tx.resolve_absent(*key, content_codes(audit.level), seen, "registered again")
-        if request.supersede and reference is not None and reference.number != version.number:
+        for number in before - _at_a_place(tx, request.name):
             codes = content_codes(AuditLevel.FULL)
-            tx.resolve_absent(request.name, reference.number, codes, set(), "superseded")
+            tx.resolve_absent(request.name, number, codes, set(), "superseded")
     return RegisterResult(
         dataset=version.dataset,
         version=version.number,
@@ -271,6 +273,12 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         unlisted=intake.unlisted,
         note=version.note,
     )
+
+
+def _at_a_place(tx: Transaction, dataset: str) -> set[int]:
+    """Return the versions that some place is to hold; no audit looks at the others."""
+    found = tx.locations(dataset)
+    return {one.version for one in found if one.state is LocationState.ACTIVE}
 
 
 def _first_audit(
