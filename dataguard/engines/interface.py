@@ -23,12 +23,20 @@ class Engine(Protocol):
 
     name: str
 
+    def start(self) -> None:
+        """Make ready, so that what follows until the first `map` runs beside it; may do nothing."""
+
     def map(
-        self, task: Callable[[Unit], Result], units: Iterable[Unit]
+        self,
+        task: Callable[[Unit], Result],
+        units: Iterable[Unit],
+        more: Callable[[Unit, Result], Iterable[Unit]] | None = None,
     ) -> Iterator[tuple[Unit, Result]]:
         """Yield each unit with `task(unit)`.
 
-        `task` is a function of a module, units and results can be pickled.
+        `task` is a function of a module, units and results can be pickled. `more(unit, result)`
+        names units that a result left over: they are given out at once, and come right after it.
+        It may be called by any thread; what it names is not asked for more.
         """
 
     def close(self) -> None:

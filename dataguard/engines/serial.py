@@ -18,12 +18,21 @@ class SerialEngine:
 
     name = "serial"
 
+    def start(self) -> None:
+        """Do nothing: there is no other process."""
+
     def map(
-        self, task: Callable[[Unit], Result], units: Iterable[Unit]
+        self,
+        task: Callable[[Unit], Result],
+        units: Iterable[Unit],
+        more: Callable[[Unit, Result], Iterable[Unit]] | None = None,
     ) -> Iterator[tuple[Unit, Result]]:
-        """Yield each unit with `task(unit)`."""
+        """Yield each unit with `task(unit)`, and what it left over."""
         for unit in units:
-            yield unit, task(unit)
+            result = task(unit)
+            yield unit, result
+            for left in more(unit, result) if more is not None else ():
+                yield left, task(left)
 
     def close(self) -> None:
         """Do nothing: there is no other process."""

@@ -11,57 +11,66 @@ import os
 import pickle
 import signal
 import struct
-import sys
-from typing import IO, cast
 
-__all__ = ["read_frame", "serve", "write_frame"]
+__all__ = ["frame", "read_frame", "serve"]
 
 _LENGTH = struct.Struct("<Q")
 
 
-def write_frame(stream: IO[bytes], value: object) -> None:
-    """Write one value and flush it."""
+def frame(value: object) -> bytes:
+    """Return the frame of a value."""
     data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(_LENGTH.pack(len(data)))
-    stream.write(data)
-    stream.flush()
+    return _LENGTH.pack(len(data)) + data
 
 
-def read_frame(stream: IO[bytes]) -> object:
+def read_frame(descriptor: int) -> object:
     """Read one value.
 
     Raises:
         EOFError: the other side is gone.
     """
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    (length,) = _LENGTH.unpack(head)
-    data = stream.read(length)
-    if len(data) < length:
-        raise EOFError
-    return pickle.loads(data)  # noqa: S301  the other side is our own parent or child
+    (length,) = _LENGTH.unpack(_read(descriptor, _LENGTH.size))
+    return pickle.loads(_read(descriptor, length))  # noqa: S301  our own parent or child
 
 
 def serve() -> None:
     """Answer tasks until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers in order
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    requests, answers = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
     os.dup2(2, 1)  # a stray print in a task must not reach the pipe
     while True:
         try:
-            request = read_frame(requests)
-        except EOFError:
-            return
-        try:
-            write_frame(answers, _answer(request))
-        except BrokenPipeError:
+            answer = frame(_answer(read_frame(requests)))
+            _write(answers, answer)
+        except (EOFError, BrokenPipeError):
             return
 
 
 def _answer(request: object) -> tuple[bool, object]:
-    module, name, unit = cast("tuple[str, str, object]", request)
+    module, name, unit = request  # type: ignore[misc]  # what the parent sends
     try:
         return True, getattr(importlib.import_module(module), name)(unit)
     except Exception as error:  # noqa: BLE001  the worker border: the parent raises it again
         return False, error
+
+
+def _read(descriptor: int, length: int) -> bytes | bytearray:
+    data = os.read(descriptor, length)
+    if len(data) == length:
+        return data
+    whole = bytearray(data)
+    while data and len(whole) < length:
+        data = os.read(descriptor, length - len(whole))
+        whole += data
+    if len(whole) < length:
+        raise EOFError
+    return whole
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

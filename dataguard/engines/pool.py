@@ -1,0 +1,252 @@
+"""Worker processes and the threads that feed them; a worker that dies loses nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+from collections import deque
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from dataguard.engines.worker import frame, read_frame
+from dataguard.errors import DataguardError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Job", "Pool"]
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+_TRIES = 3
+_HELD = 2
+"""Units a worker has: the one it works on and the next."""
+
+_PIPE_BYTES = 1 << 18
+"""Room asked for in the pipes to and from a worker."""
+
+
+class Job(Generic[Result]):
+    """One unit given to a pool."""
+
+    def __init__(
+        self, task: Callable[[Unit], Result], unit: Unit, done: Callable[[Result], None] | None
+    ) -> None:
+        self.request = frame((task.__module__, task.__name__, unit))
+        self.tries = 0
+        self._done = done
+        self._future: Future[Result] = Future()
+
+    def result(self) -> Result:
+        """Wait for the result; raises what the task raised."""
+        return self._future.result()
+
+    def cancel(self) -> None:
+        """Forget the unit if no worker has it yet."""
+        self._future.cancel()
+
+    def begin(self) -> bool:
+        """Tell whether the unit is still wanted."""
+        return self._future.set_running_or_notify_cancel()
+
+    def finish(self, answer: tuple[bool, object]) -> None:
+        """Take what the worker said: `(True, result)` or `(False, error)`."""
+        fine, value = answer
+        if not fine:
+            self.fail(cast("BaseException", value))
+            return
+        result = cast("Result", value)
+        if self._done is not None:
+            self._done(result)
+        self._future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Let whoever waits get an error."""
+        self._future.set_exception(error)
+
+
+class Pool:
+    """Worker processes, each fed by a thread of its own."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
+        self._feeders = [_Feeder(self._jobs) for _ in range(size)]
+        for feeder in self._feeders:
+            feeder.start()
+
+    def submit(
+        self,
+        task: Callable[[Unit], Result],
+        unit: Unit,
+        done: Callable[[Result], None] | None = None,
+    ) -> Job[Result]:
+        """Queue a unit; `done` is called with its result before anybody else gets it."""
+        job = Job(task, unit, done)
+        self._jobs.put(cast("Job[object]", job))
+        return job
+
+    def close(self) -> None:
+        """End the workers at once; units that nobody waits for any more are dropped."""
+        for feeder in self._feeders:
+            feeder.give_up()
+        for _ in self._feeders:
+            self._jobs.put(None)
+        for feeder in self._feeders:
+            feeder.join()
+
+
+class _Feeder(Thread):
+    """Keeps one worker busy: writes the next units to it and reads its answers."""
+
+    def __init__(self, jobs: SimpleQueue[Job[object] | None]) -> None:
+        super().__init__(name="dataguard-feeder", daemon=True)
+        self._jobs = jobs
+        self._held: deque[Job[object]] = deque()
+        self._worker = _Worker()
+        self._given_up = False
+        self._closed = False
+
+    def give_up(self) -> None:
+        """End the worker, whatever it does."""
+        self._given_up = True
+        self._worker.terminate()
+
+    def run(self) -> None:
+        """Feed until the pool is closed."""
+        try:
+            while not self._closed or self._held:
+                self._fill()
+                if self._held:
+                    self._take_answer()
+        finally:
+            self._worker.end()
+
+    def _fill(self) -> None:
+        """Give the worker units until it has enough; waits only where it has none."""
+        while not self._closed and len(self._held) < _HELD and self._has_room():
+            try:
+                job = self._jobs.get(block=not self._held)
+            except Empty:
+                return
+            if job is None:
+                self._closed = True
+            elif job.begin():
+                self._held.append(job)
+                self._write(job)
+
+    def _has_room(self) -> bool:
+        return not self._held or self._waits_in_pipe(self._held[0])
+
+    def _waits_in_pipe(self, job: Job[object]) -> bool:
+        """Whether two of its size fit the pipe.
+
+        Writing more could wait for the worker while that waits for its answer to be read.
+        """
+        return len(job.request) <= self._worker.room // 2
+
+    def _write(self, job: Job[object]) -> None:
+        if job is not self._held[0] and not self._waits_in_pipe(job):
+            return  # written when the one before it is done
+        # A worker that is gone is noticed when its answer is read.
+        with contextlib.suppress(BrokenPipeError):
+            self._worker.write(job.request)
+
+    def _take_answer(self) -> None:
+        try:
+            answer = self._worker.read()
+        except EOFError:
+            self._renew()
+            return
+        self._held.popleft().finish(answer)
+        if self._held and not self._waits_in_pipe(self._held[0]):
+            self._write(self._held[0])
+
+    def _renew(self) -> None:
+        """Put a new worker in the dead one's place and give it what that had."""
+        self._worker.end()
+        suspect = self._held[0]
+        suspect.tries += 1
+        if self._given_up:
+            while self._held:
+                self._held.popleft().fail(DataguardError("the work was given up"))
+            return
+        if suspect.tries == _TRIES:
+            self._held.popleft().fail(
+                DataguardError(
+                    f"a unit of work ended {_TRIES} worker processes",
+                    hint="look for the out-of-memory killer in the kernel log; "
+                    "try --engine serial",
+                )
+            )
+        self._worker = _Worker()
+        if self._given_up:  # the pool was closed while the new one started
+            self._worker.terminate()
+        held, self._held = self._held, deque()
+        for job in held:
+            self._held.append(job)
+            self._write(job)
+
+
+class _Worker:
+    """One process and the pipes to it."""
+
+    def __init__(self) -> None:
+        # -P: a file in the working directory must not stand in for a module.
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            "from dataguard.engines.worker import serve; serve()",
+        ]
+        # A process group of its own: Ctrl-C is for the parent, which ends its workers in order.
+        self._process = subprocess.Popen(
+            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+        )
+        for stream in self._streams():
+            with contextlib.suppress(OSError):  # beyond the user's share of pipe memory
+                fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self.room = fcntl.fcntl(self._streams()[0], fcntl.F_GETPIPE_SZ)
+
+    def write(self, request: bytes) -> None:
+        """Send a request.
+
+        Raises:
+            BrokenPipeError: the worker is gone.
+        """
+        stream, _ = self._streams()
+        rest = memoryview(request)
+        while rest:
+            rest = rest[os.write(stream, rest) :]
+
+    def read(self) -> tuple[bool, object]:
+        """Wait for the next answer.
+
+        Raises:
+            EOFError: the worker is gone.
+        """
+        _, stream = self._streams()
+        return cast("tuple[bool, object]", read_frame(stream))
+
+    def terminate(self) -> None:
+        """End the process, whatever it does; a thread that waits for it gets an EOFError."""
+        self._process.terminate()
+
+    def end(self) -> None:
+        """End the process and let go of it."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def _streams(self) -> tuple[int, int]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise EOFError
+        return self._process.stdin.fileno(), self._process.stdout.fileno()
