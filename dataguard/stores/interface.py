@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from dataguard.model.span import WHOLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
     from dataguard.model.entry import Unreadable
+    from dataguard.model.span import Span
 
 __all__ = ["Scanned", "Spread", "Store"]
 
@@ -48,13 +51,17 @@ class Store(Protocol):
 
     Laws every store keeps (see `tests/contracts/store.py`): entries come once, in bytewise path
     order; what cannot be read comes as `Unreadable`, never as an exception or in silence; nothing
-    at the place changes; memory does not grow with the number of entries.
+    at the place changes; memory does not grow with the number of entries. Scans of spans that
+    follow one another give, one after another, the entries of the whole scan.
     """
 
     place: str
 
-    def scan(self, plan: DigestPlan, *, read: bool) -> Iterator[Scanned]:
-        """Yield every entry; file contents are digested only where `read`.
+    def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield every entry in a span of paths; file contents are digested only where `read`.
+
+        What holds unknown paths (a directory that cannot be listed) comes as `Unreadable` with
+        every span in which one of them may lie.
 
         Raises:
             NotFoundError: the place does not exist.

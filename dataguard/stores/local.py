@@ -22,6 +22,7 @@ from dataguard.core.columns import (
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
 from dataguard.model.schema import LOCATION_SHEET, observed_schema
+from dataguard.model.span import WHOLE
 from dataguard.stores.filesystem import describe
 from dataguard.stores.interface import Scanned
 from dataguard.stores.localread import Columns, Unit, read_unit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
+    from dataguard.model.span import Span
     from dataguard.stores.interface import Spread
     from dataguard.stores.walk import Exclusion
 
@@ -55,10 +57,10 @@ class LocalStore:
         """Return the file system that holds the place."""
         return describe(self.place, self._host)
 
-    def scan(self, plan: DigestPlan, *, read: bool) -> Iterator[Scanned]:
-        """Yield every entry below the place."""
+    def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield every entry below the place in a span of paths."""
         self._check_directory()
-        return self._observe(self._walked(), plan, read=read)
+        return self._observe(self._walked(span), plan, read=read)
 
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths afresh."""
@@ -85,9 +87,9 @@ class LocalStore:
         large = self._spread(read_unit, _set_aside(unit, columns))
         return _merged([piece, *(_scanned(one, found, plan) for one, found in large)])
 
-    def _walked(self) -> Iterator[Segment | Unreadable]:
+    def _walked(self, span: Span) -> Iterator[Segment | Unreadable]:
         try:
-            yield from walk(self.place, self._excluded)
+            yield from walk(self.place, self._excluded, span)
         except OSError as err:
             raise StoreUnreachableError(f"cannot list {self.place}: {err.strerror}") from err
 

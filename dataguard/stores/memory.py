@@ -12,6 +12,7 @@ from dataguard.core.columns import raw_paths, text_paths
 from dataguard.errors import NotFoundError
 from dataguard.model.entry import Kind, Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
+from dataguard.model.span import WHOLE
 from dataguard.stores.interface import Scanned
 from dataguard.stores.localread import new_hash
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import Algorithm, DigestPlan
+    from dataguard.model.span import Span
 
 __all__ = ["MemoryStore", "Stored"]
 
@@ -58,11 +60,11 @@ class MemoryStore:
         """Return None: no baseline is usable here."""
         return None
 
-    def scan(self, plan: DigestPlan, *, read: bool) -> Iterator[Scanned]:
-        """Yield every entry of the tree."""
+    def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield every entry of the tree in a span of paths."""
         if self._tree is None:
             raise NotFoundError(f"no tree {self.place}")
-        return self._pieces(sorted(self._tree), plan, read=read)
+        return self._pieces(sorted(filter(span.contains, self._tree)), plan, read=read)
 
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths afresh."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.span import WHOLE, Span
 from dataguard.stores.descent import Descent
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Exclusion = Callable[[bytes, bool], bool]
 
 _NAMES_PER_SEGMENT = 512
 _ENCODING = sys.getfilesystemencoding()
+_NOTHING = Span(b"", b"")
 
 
 class Segment(NamedTuple):
@@ -33,19 +35,24 @@ class Segment(NamedTuple):
     names: tuple[bytes, ...]
 
 
-def walk(root: str, excluded: Exclusion | None = None) -> Iterator[Segment | Unreadable]:
-    """Yield everything below `root` that `excluded(path, is_directory)` does not take out.
+def walk(
+    root: str, excluded: Exclusion | None = None, span: Span = WHOLE
+) -> Iterator[Segment | Unreadable]:
+    """Yield all in a span below `root` that `excluded(path, is_directory)` does not take out.
 
     Iterative, follows no link, opens nothing but directories. What cannot be listed and what is
     neither file, directory nor symlink comes as `Unreadable` at its place in the order. A
     directory with nothing left in it is an entry of its own.
+
+    No directory is listed that lies outside the span with all its content. One that cannot be
+    listed comes with every span that may hold its path or something below it.
 
     Raises:
         OSError: the root itself cannot be listed.
     """
     with Descent(root) as descent:
         lister = _Lister(descent, excluded)
-        stack = [_Frame(b"", lister.list(b""))]
+        stack = [_Frame(b"", lister.list(b"", span), span)]
         while stack:
             frame = stack[-1]
             child = frame.next_break()
@@ -72,8 +79,9 @@ def _enter(
     child: _Break, frame: _Frame, stack: list[_Frame], lister: _Lister
 ) -> Iterator[Segment | Unreadable]:
     path = frame.path(child.name)
+    span = frame.span.below(child.name) if frame.span.may_hold(child.name) else _NOTHING
     try:
-        listing = lister.list(path)
+        listing = lister.list(path, span)
     except OSError as err:
         yield from frame.run(child.position)
         yield Unreadable(path, obstacle_of(err), os.strerror(err.errno or 0))
@@ -81,11 +89,11 @@ def _enter(
     if child.sorted_as_empty is not None and child.sorted_as_empty != listing.is_empty:
         yield from frame.run(child.position)
         yield Unreadable(path, Obstacle.UNSTABLE, "directory changed while being listed")
-    elif listing.is_empty:
-        yield from frame.run(child.position, also=child.name)
-    else:
+    elif not listing.is_empty:
         yield from frame.run(child.position)
-        stack.append(_Frame(path, listing))
+        stack.append(_Frame(path, listing, span))
+    elif frame.span.contains(child.name):
+        yield from frame.run(child.position, also=child.name)
 
 
 @dataclass(slots=True)
@@ -104,14 +112,14 @@ class _Break:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """One directory in path order: plain names, and what stands between them."""
+    """One directory in path order: plain names, and what stands between them.
+
+    Both only as far as they lie in the span; `is_empty` is about the whole directory.
+    """
 
     plain: list[bytes]
     breaks: list[_Break]
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.plain or self.breaks)
+    is_empty: bool
 
 
 @dataclass(slots=True)
@@ -120,6 +128,7 @@ class _Frame:
 
     directory: bytes
     listing: _Listing
+    span: Span  # of the names in it
     taken: int = 0
     broken: int = 0
 
@@ -149,13 +158,15 @@ class _Lister:
         self._descent = descent
         self._excluded = excluded
 
-    def list(self, directory: bytes) -> _Listing:
-        """Return what is in a directory.
+    def list(self, directory: bytes, span: Span) -> _Listing:
+        """Return what is in a directory and in a span of paths relative to it.
 
         Raises:
             OSError: it cannot be listed.
         """
         listing = self._scan(directory)
+        if span != WHOLE:
+            listing = _pruned(listing, span)
         listing.plain.sort()
         if listing.breaks:
             self._place(directory, listing)
@@ -195,7 +206,7 @@ class _Lister:
                     breaks.append(_Break(name))
                 else:
                     breaks.append(_Break(name, special=_special(item)))
-        return _Listing(plain, breaks)
+        return _Listing(plain, breaks, is_empty=not (plain or breaks))
 
     def _kept(
         self, directory: bytes, items: Iterator[os.DirEntry[str]]
@@ -209,6 +220,17 @@ class _Lister:
             for item in items
             if not excluded(prefix + os.fsencode(item.name), item.is_dir(follow_symlinks=False))
         )
+
+
+def _pruned(listing: _Listing, span: Span) -> _Listing:
+    """Leave what lies in the span, and directories below which something may."""
+    plain = [name for name in listing.plain if span.contains(name)]
+    breaks = [one for one in listing.breaks if span.contains(one.name) or _may_hold(one, span)]
+    return _Listing(plain, breaks, listing.is_empty)
+
+
+def _may_hold(one: _Break, span: Span) -> bool:
+    return one.special is None and span.may_hold(one.name)
 
 
 def _follows(name: bytes, ordered: list[bytes]) -> bool:

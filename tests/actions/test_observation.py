@@ -15,6 +15,7 @@ from dataguard.engines.serial import SerialEngine
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Kind, Obstacle
 from dataguard.model.ports import NoProgress
+from dataguard.model.span import WHOLE
 from dataguard.stores.local import LocalStore
 from dataguard.stores.manifests import ManifestStore
 from dataguard.stores.memory import MemoryStore, Stored
@@ -311,8 +312,8 @@ def test_windows_come_while_the_scan_goes_on():
     pieces = []
 
     class Counted(MemoryStore):
-        def scan(self, plan, *, read):
-            for piece in super().scan(plan, read=read):
+        def scan(self, plan, *, read, span=WHOLE):
+            for piece in super().scan(plan, read=read, span=span):
                 pieces.append(piece)
                 yield piece
 

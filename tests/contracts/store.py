@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 import xxhash
 from blake3 import blake3
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from corpora.evil_names import EVIL_NAMES
 from dataguard.core.columns import raw_paths
@@ -16,6 +18,7 @@ from dataguard.errors import NotFoundError
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
+from dataguard.model.span import Span
 
 if TYPE_CHECKING:
     from dataguard.stores.interface import Scanned, Store
@@ -83,6 +86,33 @@ TREE: Tree = {
     b"loop": Link(b"loop"),
     b"to b": Link(b"b"),
 }
+
+
+BORDERS: Tree = {
+    b"a": None,
+    b"a!": b"1",
+    b"a-/b": b"3",
+    b"a-b": None,
+    b"a0": b"4",
+    b"b-/x": b"5",
+    b"b/-": None,
+    b"b/a/\xff/c": b"6",
+    b"b/a0": Link(b"a"),
+    b"b0": None,
+    b"c/a": Obstacle.FIFO,
+    b"c/a-": b"7",
+    b"c0": Obstacle.FIFO,
+    b"\xfe\xff/\n": b"8",
+}
+CUTS = st.sampled_from(sorted(BORDERS)) | st.text("abc-/0\xff", max_size=6).map(
+    lambda text: text.encode("latin-1")
+)
+
+
+def spans_between(cuts: list[bytes]) -> list[Span]:
+    """Return the spans that follow one another, cut after these paths."""
+    ends = sorted({cut for cut in cuts if cut})
+    return [Span(*ends_of) for ends_of in zip([b"", *ends], [*ends, None], strict=True)]
 
 
 class StoreContract:
@@ -201,6 +231,34 @@ class StoreContract:
         rows = [piece.entries.num_rows for piece in store.scan(PLAN, read=True)]
         assert 3000 == sum(rows)
         assert max(rows) <= 1024
+
+    def test_scans_of_spans_that_follow_one_another_give_the_whole_scan(self, made):
+        store = made(BORDERS)
+        whole = collect(store.scan(PLAN, read=True))
+
+        @given(st.lists(CUTS, max_size=5))
+        @settings(deadline=None)
+        def law(cuts):
+            scans = [store.scan(PLAN, read=True, span=span) for span in spans_between(cuts)]
+            parts = [piece for scan in scans for piece in scan]
+            assert whole == collect(parts)
+
+        law()
+
+    def test_a_scan_stays_inside_its_span(self, made):
+        store = made(BORDERS)
+
+        @given(CUTS, CUTS)
+        @settings(deadline=None)
+        def law(one, other):
+            span = Span(min(one, other), max(one, other))
+            rows = collect(store.scan(PLAN, read=False, span=span))
+            inside = sorted(filter(span.contains, BORDERS))
+            fifos = [path for path in inside if BORDERS[path] is Obstacle.FIFO]
+            assert [path for path in inside if path not in fifos] == rows.paths
+            assert fifos == [item.path for item in rows.unreadable]
+
+        law()
 
     def test_an_empty_place_has_no_entries(self, made):
         rows = collect(made({}).scan(PLAN, read=True))

@@ -193,7 +193,7 @@ def test_place_that_goes_away_during_the_scan_is_an_error_with_words(tmp_path):
 
 
 def test_root_that_fails_while_it_is_listed_is_an_error_with_words(tmp_path, monkeypatch):
-    def broken(_root, _excluded):
+    def broken(_root, _excluded, _span):
         yield Segment(b"", (b"a",))
         raise OSError(5, "Input/output error")
 

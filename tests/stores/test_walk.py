@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from corpora.evil_names import EVIL_NAMES
 from corpora.odd_trees import add_deep_file, add_fifo, make_odd_tree
 from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.span import WHOLE, Span
 from dataguard.stores import walk as walking
 from dataguard.stores.walk import Segment, walk
 
 NOBODY = 65534
 
 
-def seen(root: str | bytes, excluded=None) -> list[bytes | Unreadable]:
+def seen(root: str | bytes, excluded=None, span=WHOLE) -> list[bytes | Unreadable]:
     """Paths and unreadable things in the order of the walk."""
     found: list[bytes | Unreadable] = []
-    for item in walk(os.fsdecode(root), excluded):
+    for item in walk(os.fsdecode(root), excluded, span):
         if isinstance(item, Segment):
             prefix = item.directory + b"/" if item.directory else b""
             found += [prefix + name for name in item.names]
@@ -105,6 +106,54 @@ def test_excluded_names_are_gone_with_all_below_and_order_stays(tree, names):
         assert model(top, excluded) == seen(top, excluded)
     finally:
         shutil.rmtree(top)
+
+
+@given(TREES, st.lists(PATHS, max_size=4), st.sets(NAMES, max_size=1))
+@settings(deadline=None)
+def test_walks_of_spans_that_follow_one_another_give_the_whole_walk(tree, cuts, names):
+    def excluded(path: bytes, _is_directory: bool) -> bool:
+        return path.rpartition(b"/")[2] in names
+
+    ends = sorted({*cuts, *list(tree)[::3]})
+    spans = [Span(a, b) for a, b in zip([b"", *ends], [*ends, None], strict=True)]
+    top = os.fsencode(tempfile.mkdtemp())
+    try:
+        grow(top, tree)
+        parts = [seen(top, excluded, span) for span in spans]
+        assert seen(top, excluded) == [path for part in parts for path in part]
+        assert all(span.contains(p) for span, part in zip(spans, parts, strict=True) for p in part)
+    finally:
+        shutil.rmtree(top)
+
+
+def test_directories_outside_the_span_are_not_listed(tmp_path, monkeypatch):
+    for path in ("a/b/c", "a-/x", "b/c/d", "b/d/e", "c/d"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    listed = []
+    scan = walking._Lister._scan
+    monkeypatch.setattr(
+        walking._Lister, "_scan", lambda one, path: listed.append(path) or scan(one, path)
+    )
+    assert [b"b/c/d"] == seen(str(tmp_path), span=Span(b"a/b/c", b"b/c/d"))
+    assert [b"", b"a", b"a/b", b"b", b"b/c"] == sorted(set(listed))
+
+
+def test_a_directory_that_cannot_be_listed_comes_with_every_span_it_may_concern(tmp_path):
+    (tmp_path / "a").touch()
+    (tmp_path / "b").mkdir()
+
+    def refused(path: bytes, _is_directory: bool) -> bool:
+        if path.startswith(b"b/"):
+            raise PermissionError(13, "Permission denied")
+        return False
+
+    (tmp_path / "b/x").touch()
+    gap = Unreadable(b"b", Obstacle.DENIED, "Permission denied")
+    assert [gap] == seen(str(tmp_path), refused, Span(b"a", b"b/c"))
+    assert [gap] == seen(str(tmp_path), refused, Span(b"b/c"))
+    assert [b"a"] == seen(str(tmp_path), refused, Span(b"", b"a-"))
+    assert [] == seen(str(tmp_path), refused, Span(b"b0"))
 
 
 def test_empty_directory_comes_before_its_longer_sibling_and_a_full_one_after(tmp_path):
@@ -294,8 +343,8 @@ def test_directory_that_filled_or_emptied_after_it_was_sorted_is_unstable(tmp_pa
         (tmp_path / "b/f").touch()
     real = walking._Lister.list
 
-    def change(self, directory):
-        listing = real(self, directory)
+    def change(self, directory, span):
+        listing = real(self, directory, span)
         if directory == b"":
             (tmp_path / "b/f").touch() if was_empty else (tmp_path / "b/f").unlink()
         return listing

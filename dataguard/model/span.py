@@ -1,0 +1,47 @@
+"""Ranges of paths: which part of a tree somebody looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WHOLE", "Span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The paths after `after` up to and with `through`, in bytewise order; None: to the end.
+
+    Law: spans of which each begins where the one before ends hold every path exactly once.
+    """
+
+    after: bytes = b""
+    through: bytes | None = None
+
+    def contains(self, path: bytes) -> bool:
+        """Whether a path lies in the span."""
+        return self.after < path and (self.through is None or path <= self.through)
+
+    def may_hold(self, directory: bytes) -> bool:
+        """Whether anything below a directory can lie in the span; the root is `b""`."""
+        if not directory:
+            return self.through is None or self.after < self.through
+        # Everything below lies after `directory/` and before `directory0`, for `0` follows `/`.
+        after_start = self.through is None or directory + b"/" < self.through
+        return after_start and self.after < directory + b"0"
+
+    def below(self, directory: bytes) -> Span:
+        """Return the span of the same paths relative to a directory that it may hold.
+
+        Law: `span.below(d).contains(p) == span.contains(d + b"/" + p)`.
+        """
+        prefix = directory + b"/"
+        after, through = b"", None
+        if self.after.startswith(prefix):
+            after = self.after[len(prefix) :]
+        if self.through is not None and self.through.startswith(prefix):
+            through = self.through[len(prefix) :]
+        return Span(after, through)
+
+
+WHOLE = Span()
+"""Every path."""
