@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
+    "array_column",
     "binary_column",
     "fixed_bytes",
     "fixed_column",
     "flag_column",
+    "joined_column",
+    "joined_fixed_column",
     "kind_mask",
+    "letter_column",
     "mask_of",
     "number_column",
     "numbers",
@@ -71,6 +75,34 @@ def fixed_column(values: Sequence[bytes | None], width: int) -> pa.Array:
         values = [zeros if value is None else value for value in values]
     data = pa.py_buffer(b"".join(cast("Sequence[bytes]", values)))
     return pa.Array.from_buffers(pa.binary(width), len(values), [valid, data])
+
+
+def joined_column(data: bytes, lengths: array[int]) -> pa.Array:
+    """Return values of any length, given joined, as a binary column."""
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(np.frombuffer(lengths, np.int32), out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
+
+
+def joined_fixed_column(data: bytes, width: int, known: bytes) -> pa.Array:
+    """Return values of one length, given joined, as a column; null where `known` has a 0."""
+    valid = None
+    if 0 in known:
+        flags = np.frombuffer(known, np.uint8)
+        valid = pa.py_buffer(np.packbits(flags, bitorder="little"))
+    return pa.Array.from_buffers(pa.binary(width), len(known), [valid, pa.py_buffer(data)])
+
+
+def letter_column(letters: bytes) -> pa.Array:
+    """Return ASCII letters as a column of strings."""
+    offsets = pa.py_buffer(np.arange(len(letters) + 1, dtype=np.int32))
+    return pa.StringArray.from_buffers(len(letters), offsets, pa.py_buffer(letters))
+
+
+def array_column(values: array[int], kind: pa.DataType) -> pa.Array:
+    """Return integers of a column's width as that column."""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def number_column(values: np.ndarray | array[int]) -> pa.Array:

@@ -131,7 +131,7 @@ class _InOrder(Generic[Unit, Result]):
 
         def give_out_more(result: Result) -> None:
             # Runs before the job is done, so that whoever has its result sees all of `left`.
-            for one in more(unit, result) if more is not None else ():
-                left.append(_Pending(one, self._pool.submit(self._task, one), []))
+            rest = more(unit, result) if more is not None else ()
+            left.extend(_Pending(one, self._pool.submit(self._task, one), []) for one in rest)
 
         return _Pending(unit, self._pool.submit(self._task, unit, give_out_more), left)

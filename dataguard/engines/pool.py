@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from dataguard.engines.worker import frame, read_frame
@@ -110,12 +110,12 @@ class _Feeder(Thread):
         self._jobs = jobs
         self._held: deque[Job[object]] = deque()
         self._worker = _Worker()
-        self._given_up = False
+        self._given_up = Event()
         self._closed = False
 
     def give_up(self) -> None:
         """End the worker, whatever it does."""
-        self._given_up = True
+        self._given_up.set()
         self._worker.terminate()
 
     def run(self) -> None:
@@ -173,7 +173,7 @@ class _Feeder(Thread):
         self._worker.end()
         suspect = self._held[0]
         suspect.tries += 1
-        if self._given_up:
+        if self._given_up.is_set():
             while self._held:
                 self._held.popleft().fail(DataguardError("the work was given up"))
             return
@@ -181,12 +181,11 @@ class _Feeder(Thread):
             self._held.popleft().fail(
                 DataguardError(
                     f"a unit of work ended {_TRIES} worker processes",
-                    hint="look for the out-of-memory killer in the kernel log; "
-                    "try --engine serial",
+                    hint="look for the out-of-memory killer in the kernel log; try --engine serial",
                 )
             )
         self._worker = _Worker()
-        if self._given_up:  # the pool was closed while the new one started
+        if self._given_up.is_set():  # the pool was closed while the new one started
             self._worker.terminate()
         held, self._held = self._held, deque()
         for job in held:

@@ -11,6 +11,7 @@ import os
 import pickle
 import signal
 import struct
+from typing import cast
 
 __all__ = ["frame", "read_frame", "serve"]
 
@@ -50,7 +51,7 @@ def serve() -> None:
 
 
 def _answer(request: object) -> tuple[bool, object]:
-    module, name, unit = request  # type: ignore[misc]  # what the parent sends
+    module, name, unit = cast("tuple[str, str, object]", request)
     try:
         return True, getattr(importlib.import_module(module), name)(unit)
     except Exception as error:  # noqa: BLE001  the worker border: the parent raises it again

@@ -27,9 +27,13 @@ class Spread(Protocol):
     """How a store has its work done: an engine's `map`."""
 
     def __call__(
-        self, task: Callable[[Unit], Result], units: Iterable[Unit], /
+        self,
+        task: Callable[[Unit], Result],
+        units: Iterable[Unit],
+        more: Callable[[Unit, Result], Iterable[Unit]] | None = None,
+        /,
     ) -> Iterator[tuple[Unit, Result]]:
-        """Yield each unit with `task(unit)`, in order."""
+        """Yield each unit with `task(unit)`, in order, each followed by what it left over."""
 
 
 @dataclass(frozen=True, slots=True)

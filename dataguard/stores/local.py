@@ -7,51 +7,66 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataguard.core.align import rows_through
 from dataguard.core.columns import (
-    binary_column,
-    fixed_column,
+    array_column,
     flag_column,
-    number_column,
+    joined_column,
+    joined_fixed_column,
+    letter_column,
     raw_paths,
     text_paths,
 )
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
-from dataguard.model.schema import LOCATION_SHEET, observed_schema
-from dataguard.model.span import WHOLE
+from dataguard.model.schema import observed_schema
+from dataguard.model.span import WHOLE, Span
 from dataguard.stores.filesystem import describe
 from dataguard.stores.interface import Scanned
-from dataguard.stores.localread import Columns, Unit, read_unit
-from dataguard.stores.walk import Segment, walk
+from dataguard.stores.localread import read_unit
+from dataguard.stores.localunit import Leaf, Segment, Unit
+from dataguard.stores.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
-    from dataguard.model.span import Span
     from dataguard.stores.interface import Spread
+    from dataguard.stores.localunit import Columns
     from dataguard.stores.walk import Exclusion
 
 __all__ = ["LocalStore", "exclusion"]
 
-_NAMES_PER_UNIT = 256
+_NAMES_PER_UNIT = 1024
+_BYTES_PER_NAME = 32
+"""What a name takes in the listing of a directory: ext4 needs 8 bytes beside the name."""
+
+_COUNTS_LINKS = frozenset({"ext2", "ext3", "ext4", "f2fs", "tmpfs", "xfs"})
+"""File systems whose directories have a link for each directory in them."""
 
 
 class LocalStore:
     """A directory tree on this host."""
 
     def __init__(
-        self, place: str, *, host: str, spread: Spread, exclude: tuple[str, ...] = ()
+        self,
+        place: str,
+        *,
+        host: str,
+        spread: Spread,
+        exclude: tuple[str, ...] = (),
+        polite: bool = False,
     ) -> None:
+        """Open nothing yet; `polite` leaves nothing in the page cache that was not there."""
         self.place = place
         self._host = host
         self._spread = spread
         self._excluded = exclusion(exclude)
+        self._polite = polite
 
     def filesystem(self) -> FileSystem:
         """Return the file system that holds the place."""
@@ -72,24 +87,35 @@ class LocalStore:
         return self._observe(_segments(paths), plan, read=True)
 
     def _observe(
-        self, items: Iterable[Segment | Unreadable], plan: DigestPlan, *, read: bool
+        self, items: Iterable[Segment | Leaf | Unreadable], plan: DigestPlan, *, read: bool
     ) -> Iterator[Scanned]:
         tick_ns = self.filesystem().tick_ns
-        units = _units(items, Unit(self.place, (), plan.algorithms, read, tick_ns, hand_back=True))
-        for unit, columns in self._spread(read_unit, units):
+        empty = Unit(
+            self.place, (), plan.algorithms, read, tick_ns, hand_back=True, polite=self._polite
+        )
+        results = self._spread(read_unit, _units(items, empty), _set_aside)
+        for unit, columns in results:
             piece = _scanned(unit, columns, plan)
-            yield self._with_large(piece, unit, columns, plan) if columns.large else piece
+            if columns.large:
+                rest = [next(results) for _ in columns.large]
+                piece = _merged([piece, *(_scanned(one, found, plan) for one, found in rest)])
+            yield from self._with_branches(piece, columns, plan, read=read)
 
-    def _with_large(
-        self, piece: Scanned, unit: Unit, columns: Columns, plan: DigestPlan
-    ) -> Scanned:
-        """Read large files one a unit, so that they are spread and not read one after another."""
-        large = self._spread(read_unit, _set_aside(unit, columns))
-        return _merged([piece, *(_scanned(one, found, plan) for one, found in large)])
+    def _with_branches(
+        self, piece: Scanned, columns: Columns, plan: DigestPlan, *, read: bool
+    ) -> Iterator[Scanned]:
+        """Put in what lies in directories that were no leaves when a worker listed them."""
+        for branch in columns.branches:
+            before, piece = _cut(piece, branch)
+            yield before
+            span = Span(branch + b"/", branch + b"0")  # `0` follows `/`
+            yield from self._observe(self._walked(span, leaves=False), plan, read=read)
+        yield piece
 
-    def _walked(self, span: Span) -> Iterator[Segment | Unreadable]:
+    def _walked(self, span: Span, *, leaves: bool = True) -> Iterator[Segment | Leaf | Unreadable]:
+        leaves = leaves and self.filesystem().kind in _COUNTS_LINKS
         try:
-            yield from walk(self.place, self._excluded, span)
+            yield from walk(self.place, self._excluded, span, leaves=leaves)
         except OSError as err:
             raise StoreUnreachableError(f"cannot list {self.place}: {err.strerror}") from err
 
@@ -140,25 +166,26 @@ def _one_line(text: str) -> str:
     return text.replace("\n", "\udc0a")
 
 
-def _units(items: Iterable[Segment | Unreadable], empty: Unit) -> Iterator[Unit]:
-    segments: list[Segment] = []
+def _units(items: Iterable[Segment | Leaf | Unreadable], empty: Unit) -> Iterator[Unit]:
+    parts: list[Segment | Leaf] = []
     unreadable: list[Unreadable] = []
     held = 0
     for item in items:
         if isinstance(item, Unreadable):
             unreadable.append(item)
         else:
-            segments.append(item)
-            held += len(item.names)
+            parts.append(item)
+            held += _names(item)
         if held >= _NAMES_PER_UNIT:
-            yield _unit(empty, segments, unreadable)
-            segments, unreadable, held = [], [], 0
-    if segments or unreadable:
-        yield _unit(empty, segments, unreadable)
+            yield replace(empty, parts=tuple(parts), unreadable=tuple(unreadable))
+            parts, unreadable, held = [], [], 0
+    if parts or unreadable:
+        yield replace(empty, parts=tuple(parts), unreadable=tuple(unreadable))
 
 
-def _unit(like: Unit, segments: list[Segment], unreadable: list[Unreadable]) -> Unit:
-    return replace(like, segments=tuple(segments), unreadable=tuple(unreadable))
+def _names(part: Segment | Leaf) -> int:
+    """Return how many names a part has, estimated where nobody listed it yet."""
+    return part.listing_bytes // _BYTES_PER_NAME if isinstance(part, Leaf) else len(part.names)
 
 
 def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
@@ -176,49 +203,55 @@ def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
         yield Segment(directory, tuple(names))
 
 
+def _set_aside(unit: Unit, columns: Columns) -> list[Unit]:
+    """Return a unit for each large file that the worker handed back."""
+    return [replace(unit, parts=(one,), hand_back=False, unreadable=()) for one in columns.large]
+
+
 def _scanned(unit: Unit, columns: Columns, plan: DigestPlan) -> Scanned:
-    unreadable = (*unit.unreadable, *columns.unreadable)
-    entries = _batch(_paths(unit, columns), columns, plan)
-    return Scanned(entries, unreadable, columns.files_read, columns.bytes_read)
+    unreadable = sorted((*unit.unreadable, *columns.unreadable), key=lambda item: item.path)
+    entries = _batch(columns, plan)
+    return Scanned(entries, tuple(unreadable), columns.files_read, columns.bytes_read)
 
 
-def _paths(unit: Unit, columns: Columns) -> pa.Array:
-    paths: list[bytes] = []
-    for segment in unit.segments:
-        prefix = segment.directory + b"/" if segment.directory else b""
-        paths.extend([prefix + name for name in segment.names])
-    if len(columns.kept) != len(paths):
-        paths = [paths[position] for position in columns.kept]
-    return binary_column(paths)
-
-
-def _batch(paths: pa.Array, columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
-    count = len(paths)
-    text, raw = text_paths(paths)
-    offsets = pa.py_buffer(np.arange(count + 1, dtype=np.int32))
-    kinds = pa.StringArray.from_buffers(count, offsets, pa.py_buffer(bytes(columns.kinds)))
-    links = pa.nulls(count, pa.binary())
-    if columns.links:
-        links = pa.array([columns.links.get(i) for i in range(count)], pa.binary())
-    stats = {name: number_column(values) for name, values in columns.stats.items()}
-    stats["racy"] = flag_column(columns.racy)
+def _batch(columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
+    schema = observed_schema(plan.main, plan.also)
+    text, raw = text_paths(joined_column(columns.paths, columns.lengths))
+    count = len(text)
+    stats = {
+        name: array_column(values, schema.field(name).type)
+        for name, values in columns.stats.items()
+    }
     digests = [
-        fixed_column(values, algorithm.digest_bytes)
+        joined_fixed_column(values, algorithm.digest_bytes, columns.digested)
         for values, algorithm in zip(columns.digests, plan.algorithms, strict=True)
     ]
-    sheet = [stats[field.name].cast(field.type) for field in LOCATION_SHEET]
-    return pa.RecordBatch.from_arrays(
-        [text, raw, kinds, stats["size"], digests[0], links, *sheet, stats["nlink"], *digests[1:]],
-        schema=observed_schema(plan.main, plan.also),
-    )
+    made = {
+        "path": text,
+        "path_raw": raw,
+        "kind": letter_column(columns.kinds),
+        "digest": digests[0],
+        "link_target": _targets(columns.links, count),
+        "racy": flag_column(columns.racy),
+        **stats,
+        **{
+            str(algorithm): digest for algorithm, digest in zip(plan.also, digests[1:], strict=True)
+        },
+    }
+    return pa.RecordBatch.from_arrays([made[name] for name in schema.names], schema=schema)
 
 
-def _set_aside(unit: Unit, columns: Columns) -> Iterator[Unit]:
-    """Yield a unit for each large file that the worker handed back."""
-    names = [(s.directory, name) for s in unit.segments for name in s.names]
-    for position in columns.large:
-        directory, name = names[position]
-        yield replace(unit, segments=(Segment(directory, (name,)),), hand_back=False, unreadable=())
+def _targets(links: dict[int, bytes], count: int) -> pa.Array:
+    if not links:
+        return pa.nulls(count, pa.binary())
+    return pa.array([links.get(i) for i in range(count)], pa.binary())
+
+
+def _cut(piece: Scanned, path: bytes) -> tuple[Scanned, Scanned]:
+    """Part a piece before a path; what else it says goes with the first part."""
+    position = rows_through(raw_paths(piece.entries), path)
+    first = replace(piece, entries=piece.entries.slice(0, position))
+    return first, Scanned(piece.entries.slice(position), (), 0, 0)
 
 
 def _merged(pieces: list[Scanned]) -> Scanned:

@@ -13,8 +13,8 @@ from dataguard.errors import NotFoundError
 from dataguard.model.entry import Kind, Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE
+from dataguard.stores.hashing import new_hash
 from dataguard.stores.interface import Scanned
-from dataguard.stores.localread import new_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores.descent import Descent
+from dataguard.stores.listing import listed
+from dataguard.stores.localunit import Leaf, Segment
+from dataguard.stores.obstacles import obstacle_of, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Exclusion", "Segment", "obstacle_of", "walk"]
+__all__ = ["Exclusion", "walk"]
 
 Exclusion = Callable[[bytes, bool], bool]
 """Whether a path, which is a directory or not, is left out with everything below it."""
 
 _NAMES_PER_SEGMENT = 512
-_ENCODING = sys.getfilesystemencoding()
 _NOTHING = Span(b"", b"")
 
 
-class Segment(NamedTuple):
-    """Neighbouring non-directories and empty directories of one directory, in path order."""
+_LEAF_LINKS = 2
+"""Links of a directory without directories in it, its name and its `.`, where they are counted."""
 
-    directory: bytes
-    names: tuple[bytes, ...]
+_LEAF_BYTES = 1 << 16
+"""A larger listing is taken apart, so that one directory keeps all cores busy."""
 
 
 def walk(
-    root: str, excluded: Exclusion | None = None, span: Span = WHOLE
-) -> Iterator[Segment | Unreadable]:
+    root: str, excluded: Exclusion | None = None, span: Span = WHOLE, *, leaves: bool = False
+) -> Iterator[Segment | Leaf | Unreadable]:
     """Yield all in a span below `root` that `excluded(path, is_directory)` does not take out.
 
     Iterative, follows no link, opens nothing but directories. What cannot be listed and what is
@@ -47,11 +46,14 @@ def walk(
     No directory is listed that lies outside the span with all its content. One that cannot be
     listed comes with every span that may hold its path or something below it.
 
+    With `leaves` a small directory that lies in the span with all its content, and by its link
+    count holds no directories, is not listed but named: for file systems that count these links.
+
     Raises:
         OSError: the root itself cannot be listed.
     """
     with Descent(root) as descent:
-        lister = _Lister(descent, excluded)
+        lister = _Lister(descent, excluded, leaves=leaves and excluded is None)
         stack = [_Frame(b"", lister.list(b"", span), span)]
         while stack:
             frame = stack[-1]
@@ -66,25 +68,21 @@ def walk(
                 yield from _enter(child, frame, stack, lister)
 
 
-def obstacle_of(err: OSError) -> Obstacle:
-    """Return what an error of the kernel says about a path that was listed a moment ago."""
-    if err.errno in (errno.EACCES, errno.EPERM):
-        return Obstacle.DENIED
-    if err.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-        return Obstacle.VANISHED
-    return Obstacle.IO_ERROR
-
-
 def _enter(
     child: _Break, frame: _Frame, stack: list[_Frame], lister: _Lister
-) -> Iterator[Segment | Unreadable]:
+) -> Iterator[Segment | Leaf | Unreadable]:
     path = frame.path(child.name)
+    leaf = lister.leaf(frame, child)
+    if leaf is not None:
+        yield from frame.run(child.position)
+        yield leaf
+        return
     span = frame.span.below(child.name) if frame.span.may_hold(child.name) else _NOTHING
     try:
         listing = lister.list(path, span)
     except OSError as err:
         yield from frame.run(child.position)
-        yield Unreadable(path, obstacle_of(err), os.strerror(err.errno or 0))
+        yield unreadable(path, err)
         return
     if child.sorted_as_empty is not None and child.sorted_as_empty != listing.is_empty:
         yield from frame.run(child.position)
@@ -154,9 +152,22 @@ class _Frame:
 class _Lister:
     """Lists one directory in path order."""
 
-    def __init__(self, descent: Descent, excluded: Exclusion | None) -> None:
+    def __init__(self, descent: Descent, excluded: Exclusion | None, *, leaves: bool) -> None:
         self._descent = descent
         self._excluded = excluded
+        self._leaves = leaves
+
+    def leaf(self, frame: _Frame, child: _Break) -> Leaf | None:
+        """Return a directory that need not be listed here, else None."""
+        if not self._leaves or child.sorted_as_empty is not None or frame.span != WHOLE:
+            return None
+        try:
+            parent = self._descent.open(frame.directory)
+            status = os.stat(child.name, dir_fd=parent, follow_symlinks=False)
+        except OSError:  # said when it is listed
+            return None
+        small = status.st_nlink == _LEAF_LINKS and status.st_size <= _LEAF_BYTES
+        return Leaf(frame.path(child.name), status.st_size) if small else None
 
     def list(self, directory: bytes, span: Span) -> _Listing:
         """Return what is in a directory and in a span of paths relative to it.
@@ -195,17 +206,10 @@ class _Lister:
             one.special = obstacle_of(err)
 
     def _scan(self, directory: bytes) -> _Listing:
-        plain: list[bytes] = []
-        breaks: list[_Break] = []
         with os.scandir(self._descent.open(directory)) as items:
-            for item in self._kept(directory, items):
-                name = item.name.encode(_ENCODING, "surrogateescape")
-                if item.is_file(follow_symlinks=False) or item.is_symlink():
-                    plain.append(name)
-                elif item.is_dir(follow_symlinks=False):
-                    breaks.append(_Break(name))
-                else:
-                    breaks.append(_Break(name, special=_special(item)))
+            plain, directories, special = listed(self._kept(directory, items))
+        breaks = [_Break(name) for name in directories]
+        breaks += [_Break(name, special=obstacle) for name, obstacle in special]
         return _Listing(plain, breaks, is_empty=not (plain or breaks))
 
     def _kept(
@@ -241,16 +245,3 @@ def _follows(name: bytes, ordered: list[bytes]) -> bool:
 
 def _key(one: _Break) -> bytes:
     return one.name + b"/" if one.sorted_as_empty is False else one.name
-
-
-def _special(item: os.DirEntry[str]) -> Obstacle:
-    """Return what a listed thing is that is neither file, directory nor symlink."""
-    try:
-        mode = item.stat(follow_symlinks=False).st_mode
-    except OSError as err:
-        return obstacle_of(err)
-    if stat.S_ISFIFO(mode):
-        return Obstacle.FIFO
-    if stat.S_ISSOCK(mode):
-        return Obstacle.SOCKET
-    return Obstacle.DEVICE if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else Obstacle.UNSTABLE

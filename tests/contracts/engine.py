@@ -8,7 +8,8 @@ import pytest
 
 from contracts import tasks
 from dataguard.errors import UsageError
-from dataguard.stores.localread import Unit, read_unit
+from dataguard.stores.localread import read_unit
+from dataguard.stores.localunit import Unit
 
 __all__ = ["EngineContract"]
 

@@ -27,7 +27,7 @@ class TestSerialEngine(EngineContract):
 @pytest.fixture
 def workers(monkeypatch):
     """Two workers that can import the tasks of these tests."""
-    monkeypatch.setenv("PYTHONPATH", TESTS)
+    monkeypatch.setenv("PYTHONPATH", f"{Path(TESTS).parent}:{TESTS}")
     engine = LocalEngine(2)
     yield engine
     engine.close()
@@ -142,7 +142,7 @@ def test_modules_of_the_working_directory_are_not_imported(workers, tmp_path, mo
 
 
 def test_workers_end_when_their_parent_is_killed(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", TESTS)
+    monkeypatch.setenv("PYTHONPATH", f"{Path(TESTS).parent}:{TESTS}")
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

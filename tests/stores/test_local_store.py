@@ -12,10 +12,11 @@ from dataguard.engines.local import LocalEngine
 from dataguard.engines.serial import SerialEngine
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Kind, Obstacle
+from dataguard.stores import local as local_store
 from dataguard.stores.filesystem import describe
 from dataguard.stores.local import LocalStore, exclusion
+from dataguard.stores.localunit import Segment
 from dataguard.stores.memory import MemoryStore, Stored
-from dataguard.stores.walk import Segment
 
 STAT_COLUMNS = {
     "mtime_ns": "st_mtime_ns",
@@ -193,7 +194,7 @@ def test_place_that_goes_away_during_the_scan_is_an_error_with_words(tmp_path):
 
 
 def test_root_that_fails_while_it_is_listed_is_an_error_with_words(tmp_path, monkeypatch):
-    def broken(_root, _excluded, _span):
+    def broken(_root, _excluded, _span, **_how):
         yield Segment(b"", (b"a",))
         raise OSError(5, "Input/output error")
 
@@ -216,12 +217,13 @@ def test_paths_read_across_directories_keep_their_order(tmp_path):
     assert {p: digest_of(PLAN.main, c) for p, c in tree.items()} == rows.column("digest")
 
 
-def test_scan_draws_the_walk_as_it_goes(tmp_path):
+def test_scan_draws_the_walk_as_it_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(local_store, "_NAMES_PER_UNIT", 256)
     for directory in range(40):
         make_tree(os.fsencode(tmp_path), {b"%02d/%03d" % (directory, n): b"" for n in range(100)})
     units = []
 
-    def spread(task, items):
+    def spread(task, items, _more=None):
         for item in items:
             units.append(len(units))
             yield item, task(item)

@@ -6,6 +6,7 @@ import resource
 import shutil
 import tempfile
 import threading
+from itertools import accumulate
 from pathlib import Path
 
 import blake3
@@ -18,9 +19,11 @@ from corpora.odd_trees import SPARSE_SIZE, add_fifo, add_sparse_file, growing_fi
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
 from dataguard.model.entry import Obstacle
-from dataguard.stores import localread
-from dataguard.stores.localread import Unit, new_hash, read_unit
-from dataguard.stores.walk import Segment
+from dataguard.stores.gathered import Gathered, Horizon
+from dataguard.stores.hashing import new_hash
+from dataguard.stores.localread import read_unit
+from dataguard.stores.localunit import Segment, Unit
+from dataguard.stores.slowread import LARGE as SET_ASIDE
 
 MAIN = (Algorithm.XXH3_128,)
 NOBODY = 65534
@@ -42,6 +45,18 @@ def naive(algorithm: Algorithm, data: bytes) -> bytes:
             return hashlib.new(algorithm.value, data).digest()
 
 
+def digests(found, width=16) -> list[bytes]:
+    joined = found.digests[0]
+    return [joined[start : start + width] for start in range(0, len(joined), width)]
+
+
+def paths(found) -> list[bytes]:
+    ends = list(accumulate(found.lengths))
+    return [
+        found.paths[end - length : end] for end, length in zip(ends, found.lengths, strict=True)
+    ]
+
+
 def obstacles(found) -> dict[bytes, Obstacle]:
     return {item.path: item.obstacle for item in found.unreadable}
 
@@ -51,7 +66,7 @@ def test_one_read_gives_every_digest(tmp_path, size):
     data = os.urandom(size)
     (tmp_path / "f").write_bytes(data)
     found = read(tmp_path, b"f", algorithms=tuple(Algorithm))
-    assert [naive(a, data) for a in Algorithm] == [column[0] for column in found.digests]
+    assert [naive(a, data) for a in Algorithm] == list(found.digests)
     assert (1, size) == (found.files_read, found.bytes_read)
 
 
@@ -88,7 +103,7 @@ def test_short_reads_are_taken_together(tmp_path, monkeypatch, size):
     monkeypatch.setattr(os, "read", lambda fd, count: real_read(fd, min(count, 7)))
     monkeypatch.setattr(os, "readv", lambda fd, b: real_readv(fd, [memoryview(b[0])[:40_000]]))
     found = read(tmp_path, b"f")
-    assert [xxhash.xxh3_128_digest(data)] == found.digests[0]
+    assert [xxhash.xxh3_128_digest(data)] == digests(found)
 
 
 def disturb(monkeypatch, path: Path, change, *, times: int) -> list[int]:
@@ -149,7 +164,7 @@ def test_file_that_always_changes_while_read_is_unstable(tmp_path, monkeypatch, 
     done = disturb(monkeypatch, path, change, times=100)
     found = read(tmp_path, b"f")
     assert {b"f": Obstacle.UNSTABLE} == obstacles(found)
-    assert ([], 0, 0) == (found.digests[0], found.files_read, found.bytes_read)
+    assert ([], 0, 0) == (digests(found), found.files_read, found.bytes_read)
     assert len(done) >= 3
 
 
@@ -161,7 +176,7 @@ def test_file_that_changed_once_while_read_is_read_again(tmp_path, monkeypatch, 
     disturb(monkeypatch, path, change, times=1)
     found = read(tmp_path, b"f", b"f")
     assert {} == obstacles(found)
-    assert [xxhash.xxh3_128_digest(path.read_bytes())] * 2 == found.digests[0]
+    assert [xxhash.xxh3_128_digest(path.read_bytes())] * 2 == digests(found)
     assert [path.stat().st_ctime_ns] * 2 == list(found.stats["ctime_ns"])
     assert [path.stat().st_ino] * 2 == list(found.stats["inode"])
 
@@ -173,9 +188,9 @@ def test_growing_log_is_unstable_and_the_rest_is_read(tmp_path):
     (tmp_path / "z").write_bytes(b"2")
     with growing_file(str(tmp_path / "log")):
         found = read(tmp_path, b"a", b"log", b"z")
-    assert [0, 2] == list(found.kept)
+    assert 2 == len(found.lengths)
     assert {b"log": Obstacle.UNSTABLE} == obstacles(found)
-    assert [xxhash.xxh3_128_digest(c) for c in (b"1", b"2")] == found.digests[0]
+    assert [xxhash.xxh3_128_digest(c) for c in (b"1", b"2")] == digests(found)
 
 
 def test_no_digest_is_torn_between_two_contents(tmp_path):
@@ -195,11 +210,11 @@ def test_no_digest_is_torn_between_two_contents(tmp_path):
     writer = threading.Thread(target=swap)
     writer.start()
     try:
-        digests = [d for _ in range(15) for d in read(tmp_path, b"f").digests[0]]
+        seen = [d for _ in range(15) for d in digests(read(tmp_path, b"f"))]
     finally:
         stop.set()
         writer.join()
-    assert set(digests) <= {xxhash.xxh3_128_digest(content) for content in contents}
+    assert set(seen) <= {xxhash.xxh3_128_digest(content) for content in contents}
 
 
 def test_special_files_that_take_a_files_place_are_not_waited_for(tmp_path):
@@ -207,7 +222,7 @@ def test_special_files_that_take_a_files_place_are_not_waited_for(tmp_path):
     (tmp_path / "a").write_bytes(b"1")
     found = read(tmp_path, b"a", b"fifo")
     assert {b"fifo": Obstacle.UNSTABLE} == obstacles(found)
-    assert [0] == list(found.kept)
+    assert 1 == len(found.lengths)
 
 
 def test_a_link_in_a_files_place_is_not_followed(tmp_path):
@@ -223,13 +238,13 @@ def test_vanished_entries_and_directories_are_listed(tmp_path):
     segments = (Segment(b"", (b"a", b"gone")), Segment(b"d", (b"x", b"y")), Segment(b"", (b"a",)))
     found = read_unit(Unit(str(tmp_path), segments, MAIN, read=True, tick_ns=0))
     assert {b"gone": Obstacle.VANISHED, b"d": Obstacle.VANISHED} == obstacles(found)
-    assert [0, 4] == list(found.kept)
+    assert 2 == len(found.lengths)
 
 
 def test_vanished_root_leaves_everything_unread(tmp_path):
     found = read(tmp_path / "gone", b"a")
     assert {b"": Obstacle.VANISHED} == obstacles(found)
-    assert 0 == len(found.kept)
+    assert 0 == len(found.lengths)
 
 
 def test_read_error_is_listed_and_not_raised(tmp_path, monkeypatch):
@@ -252,15 +267,16 @@ def test_metadata_scan_opens_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", lambda n, *a, **k: opened.append(n) or real(n, *a, **k))
     found = read(tmp_path, b"f", read=False)
     assert [str(tmp_path)] == opened
-    assert ([None], [2], 0) == (found.digests[0], list(found.stats["size"]), found.files_read)
+    assert (b"\0", [2], 0) == (found.digested, list(found.stats["size"]), found.files_read)
 
 
 def test_large_files_are_handed_back_where_asked(tmp_path):
-    (tmp_path / "big").write_bytes(bytes(localread._LARGE))
-    (tmp_path / "small").write_bytes(bytes(localread._LARGE - 1))
+    (tmp_path / "big").write_bytes(bytes(SET_ASIDE))
+    (tmp_path / "small").write_bytes(bytes(SET_ASIDE - 1))
     found = read(tmp_path, b"big", b"small", hand_back=True)
-    assert ([0], [1]) == (found.large, list(found.kept))
-    assert ([], 2) == (read(tmp_path, b"big", b"small").large, len(found.kept) + 1)
+    assert ([Segment(b"", (b"big",))], [b"small"]) == (found.large, paths(found))
+    found = read(tmp_path, b"big", b"small")
+    assert ([], [b"big", b"small"]) == (found.large, paths(found))
 
 
 def test_change_within_a_tick_is_racy(tmp_path):
@@ -319,7 +335,7 @@ def test_unprivileged_reader_lists_what_it_may_not_read(open_directory):
     def check() -> None:
         found = read(open_directory, b"closed", b"open")
         assert obstacles(found) == {b"closed": Obstacle.DENIED}
-        assert found.digests[0] == [xxhash.xxh3_128_digest(b"2")]
+        assert digests(found) == [xxhash.xxh3_128_digest(b"2")]
         inside = read(open_directory, b"f", below=b"unsearchable")
         assert obstacles(inside) == {b"unsearchable/f": Obstacle.DENIED}
 
@@ -341,8 +357,11 @@ def test_own_files_keep_their_access_time_beside_files_of_others(open_directory)
 
 
 def test_inode_numbers_above_the_middle_fit_the_column():
-    assert -1 == localread._signed((1 << 64) - 1)
-    assert (1 << 63) - 1 == localread._signed((1 << 63) - 1)
+    numbers = [(1 << 64) - 1, (1 << 63) - 1]
+    found = Gathered((bytes(16),))
+    for number in numbers:
+        found.add_unread(b"f", os.stat_result((0o100644, number, *[0] * 17)))
+    assert [-1, (1 << 63) - 1] == list(found.columns(Horizon.now(0)).stats["inode"])
 
 
 @pytest.mark.long

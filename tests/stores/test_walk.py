@@ -19,7 +19,8 @@ from corpora.odd_trees import add_deep_file, add_fifo, make_odd_tree
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores import walk as walking
-from dataguard.stores.walk import Segment, walk
+from dataguard.stores.localunit import Segment
+from dataguard.stores.walk import walk
 
 NOBODY = 65534
 

@@ -1,0 +1,84 @@
+"""What goes to a worker and what comes back: a unit of a tree, and columns of what was found."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from dataguard.model.digest import Algorithm
+    from dataguard.model.entry import Unreadable
+
+__all__ = ["STAT_COLUMNS", "Columns", "Leaf", "Segment", "Unit"]
+
+STAT_COLUMNS = {
+    "size": "q",
+    "mtime_ns": "q",
+    "ctime_ns": "q",
+    "inode": "q",
+    "mode": "i",
+    "uid": "q",
+    "gid": "q",
+    "nlink": "q",
+}
+"""The numbers of an entry with their type code, as wide as the columns of a manifest."""
+
+
+class Segment(NamedTuple):
+    """Neighbouring non-directories and empty directories of one directory, in path order."""
+
+    directory: bytes
+    names: tuple[bytes, ...]
+
+
+class Leaf(NamedTuple):
+    """A directory that holds no directories, says its link count; whoever reads it lists it."""
+
+    directory: bytes
+    listing_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Entries to stat, and to hash where `read`, below the directory `root`.
+
+    `tick_ns` is the granularity of the file system's timestamps. With `hand_back` large files are
+    not read but named in the result. With `polite` what had to be fetched from the disk is not
+    left in the page cache. `unreadable` is what the walk could not read at this place; it rides
+    along.
+    """
+
+    root: str
+    parts: tuple[Segment | Leaf, ...]
+    algorithms: tuple[Algorithm, ...]
+    read: bool
+    tick_ns: int
+    hand_back: bool = False
+    polite: bool = False
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclass(slots=True)
+class Columns:
+    """What was found, as columns with one value for each entry that could be read, in path order.
+
+    `paths` are joined, `lengths` tell them apart. `kinds` has one letter an entry, `racy` and
+    `digested` one byte that is 0 or 1. `digests` has the joined values of each algorithm, zeros
+    where nothing was digested. `large` are the files handed back, `branches` directories that were
+    taken for leaves and hold directories: nothing of them is in the columns.
+    """
+
+    paths: bytes = b""
+    lengths: array[int] = field(default_factory=lambda: array("i"))
+    kinds: bytes = b""
+    stats: dict[str, array[int]] = field(default_factory=dict)
+    racy: bytes = b""
+    digested: bytes = b""
+    digests: tuple[bytes, ...] = ()
+    links: dict[int, bytes] = field(default_factory=dict)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    large: list[Segment] = field(default_factory=list)
+    branches: list[bytes] = field(default_factory=list)
+    files_read: int = 0
+    bytes_read: int = 0

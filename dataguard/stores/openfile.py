@@ -1,0 +1,49 @@
+"""Files opened to be read once: no link followed, nothing waited for, the page cache respected."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+
+__all__ = ["fetch", "forget", "is_cold", "open_file"]
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def open_file(name: bytes, directory: int) -> int:
+    """Open a name in an open directory, without touching its access time where its owner asks.
+
+    Raises:
+        OSError: it is a symlink or socket, is gone, or may not be read.
+    """
+    try:
+        return os.open(name, _FLAGS | os.O_NOATIME, dir_fd=directory)
+    except PermissionError as err:
+        if err.errno != errno.EPERM:
+            raise
+        # O_NOATIME is for the owner alone: whoever may read may still read.
+        return os.open(name, _FLAGS, dir_fd=directory)
+
+
+def is_cold(descriptor: int) -> bool:
+    """Whether a file would have to come from the disk; False where the kernel cannot tell."""
+    try:
+        os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return True
+    except OSError:  # a directory or a file system without the flag: reading will tell
+        return False
+    return False
+
+
+def fetch(descriptor: int, offset: int = 0, length: int = 0) -> None:
+    """Have the kernel fetch a range of a file (length 0: to its end) while something else runs."""
+    with contextlib.suppress(OSError):  # advice: not every file system takes it
+        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
+
+
+def forget(descriptor: int) -> None:
+    """Have the kernel drop what it holds of a file, so that others keep their place in memory."""
+    with contextlib.suppress(OSError):  # as above
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
