@@ -133,6 +133,8 @@ def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
     if verbose:
         for output in result.outputs:
             yield f"  output {display(output.path)} {size_words(output.size)} {output.digest}"
+    for output in result.diverted:
+        yield "  " + paint("warn", f"diverted {display(output.path)}") + " was in the way"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
 
