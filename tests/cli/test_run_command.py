@@ -375,3 +375,20 @@ def test_what_is_no_file_in_place_of_the_record_is_moved_and_the_record_written(
 def test_output_named_like_our_temporary_files_is_listed(registered, ws):
     found = shell(registered, ws, "echo mine > {out}/.dataguard-mine")
     assert [".dataguard-mine"] == [one["path"] for one in found["outputs"]]
+
+
+def test_descriptors_of_the_caller_are_the_jobs_and_none_of_ours(registered, ws):
+    descriptor = os.open(registered.top / "log", os.O_WRONLY | os.O_CREAT)
+    words = ("run", "-w", str(ws), "--format", "json", "--", "sh", "-c")
+    listing = "for f in /proc/$$/fd/*; do readlink $f || true; done > {out}/open"
+    script = f"echo mine >/proc/self/fd/{descriptor}; {listing}"
+    try:
+        done = registered.ask_process(*words, script, pass_fds=(descriptor,))
+    finally:
+        os.close(descriptor)
+    assert (0, "mine\n") == (done.code, (registered.top / "log").read_text()), done
+    directory = json.loads(done.out.splitlines()[-1])["outputs_directory"]
+    found = Path(directory, "open").read_text().splitlines()
+    ours = [name for name in found if str(registered.top) in name and "/runs/" not in name]
+    assert [str(registered.top / "log")] == ours
+    assert 5 >= len(found), found
