@@ -110,4 +110,9 @@ class InterruptError(DataguardError):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by signal {signal_number}")
+        self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+    def __reduce__(self) -> tuple[type[InterruptError], tuple[int]]:
+        """Come out of a worker process as it is: the message alone does not make it again."""
+        return type(self), (self.signal_number,)

@@ -10,6 +10,7 @@ from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
 from dataguard.actions.resolution import is_here
 from dataguard.core.baseline import is_usable
+from dataguard.core.clearance import standing_damage
 from dataguard.core.columns import kind_mask
 from dataguard.core.coverage import Gaps
 from dataguard.core.membership import Membership
@@ -254,7 +255,7 @@ def _is_fresh(
         for audited in ctx.catalog.audits(version.dataset, version.number)
         if audited.location == location.place
     ]
-    if not audits or not audits[0].clean:
+    if not audits or not audits[0].clean or standing_damage(audits) is not None:
         return False
     levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
     return any(

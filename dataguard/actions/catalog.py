@@ -6,13 +6,23 @@ import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.catalog import checking, maintenance
+from dataguard.catalog.database import Database, database_path
+from dataguard.catalog.eventlog import EventLog
 from dataguard.catalog.repository import Catalog
+from dataguard.catalog.schema import check_schema, revision_of
+from dataguard.catalog.tables import REVISIONS
 from dataguard.catalog.upgrade import upgrade as upgrade_schema
-from dataguard.errors import CatalogDamagedError, ConflictError, StoreUnreachableError
+from dataguard.errors import (
+    CatalogDamagedError,
+    ConflictError,
+    NotFoundError,
+    StoreUnreachableError,
+)
 from dataguard.model.administration import Backup, CatalogCheck, CatalogProblem, Rebuild, Upgrade
 from dataguard.model.digest import RootDigest
 from dataguard.stores.manifests import ManifestStore
@@ -32,6 +42,7 @@ __all__ = [
     "check",
     "copy",
     "events",
+    "is_there",
     "rebuild",
     "upgrade",
 ]
@@ -59,6 +70,7 @@ def check(place: Place, *, apply: bool = False) -> CatalogCheck:
         NotFoundError: there is no catalog.
         CatalogDamagedError: the database cannot be opened.
     """
+    _need_folder(place)
     manifests = ManifestStore(place.home)
     if not apply:
         return _checked(place, manifests, remove=False)
@@ -88,18 +100,23 @@ def _checked(place: Place, manifests: ManifestStore, *, remove: bool) -> Catalog
     )
 
 
-def rebuild(place: Place, clock: Clock) -> Rebuild:
+def rebuild(place: Place, clock: Clock, *, dry_run: bool = False) -> Rebuild:
     """Make the database anew from the event log; the old one is kept.
+
+    With `dry_run` the log is checked only.
 
     Raises:
         CatalogDamagedError: the log's chain is broken.
         NotFoundError: there are no events.
     """
+    _need_folder(place)
+    if dry_run:
+        return Rebuild(_replayable(place), None, dry_run=True)
     done = maintenance.rebuild(place.url, events=place.events, now=clock())
     return Rebuild(done.events, done.kept)
 
 
-def backup(place: Place, target: str) -> Backup:
+def backup(place: Place, target: str, *, dry_run: bool = False) -> Backup:
     """Write records, events, manifests and sheets to one tar file, as of one moment.
 
     Unpacked into an empty home it is the catalog again.
@@ -111,6 +128,9 @@ def backup(place: Place, target: str) -> Backup:
     """
     target = os.path.abspath(target)
     _refuse_existing(target)
+    if dry_run:
+        return _planned(place, target)
+    _need_folder(place)
     part = f"{target}.part"
     try:
         with tempfile.TemporaryDirectory(prefix="dataguard-backup-") as scratch:
@@ -132,7 +152,7 @@ def backup(place: Place, target: str) -> Backup:
     return Backup(target, count)
 
 
-def copy(place: Place, home: str) -> Backup:
+def copy(place: Place, home: str, *, dry_run: bool = False) -> Backup:
     """Copy the whole catalog to another home, for a second host or a second place.
 
     Raises:
@@ -142,6 +162,9 @@ def copy(place: Place, home: str) -> Backup:
     """
     home = os.path.abspath(home)
     _refuse_existing(os.path.join(home, "catalog.db"))
+    if dry_run:
+        return _planned(place, home)
+    _need_folder(place)
     try:
         os.makedirs(home, exist_ok=True)
         count = sum(
@@ -160,16 +183,76 @@ def events(ctx: Context, after: int) -> tuple[Event, ...]:
     return tuple(ctx.catalog.events(after))
 
 
-def upgrade(place: Place, clock: Clock, actor: Actor) -> Upgrade:
+def upgrade(place: Place, clock: Clock, actor: Actor, *, dry_run: bool = False) -> Upgrade:
     """Bring the schema of an older catalog to this release's.
 
     Raises:
         CatalogDamagedError: the catalog is newer than this release.
         NotFoundError: there is none.
     """
+    _need_folder(place)
+    if dry_run:
+        return _upgradable(place)
     before, after = upgrade_schema(place.url)
     with Catalog.open(place.url, events=place.events, clock=clock, actor=actor, create=False):
         return Upgrade(before, after)
+
+
+def is_there(place: Place) -> bool:
+    """Whether there is a catalog's database."""
+    return os.path.exists(database_path(place.url))
+
+
+def _need_folder(place: Place) -> None:
+    """Say of a home that is not there what is said of an empty one.
+
+    Raises:
+        NotFoundError: the folder of the catalog does not exist.
+    """
+    path = database_path(place.url)
+    try:
+        os.stat(os.path.dirname(path))
+    except FileNotFoundError as err:
+        raise NotFoundError(
+            f"no catalog at `{path}`", hint="`dataguard catalog init` makes one"
+        ) from err
+    except OSError:
+        return  # opening it says what is wrong
+
+
+def _planned(place: Place, target: str) -> Backup:
+    """Return what a backup or copy would give.
+
+    Raises:
+        NotFoundError: there is no catalog.
+    """
+    _need_folder(place)
+    with closing(Database.open(place.url, create=False)):
+        return Backup(target, sum(1 for _ in ManifestStore(place.home).published()), dry_run=True)
+
+
+def _replayable(place: Place) -> int:
+    """Return how many events a rebuild would replay, having checked their chain.
+
+    Raises:
+        CatalogDamagedError: it is broken.
+        NotFoundError: there are none.
+    """
+    count = sum(1 for _ in EventLog(place.events).verified())
+    if not count:
+        raise NotFoundError(
+            f"the event log `{place.events}` has no events",
+            hint="restore the catalog's home from a backup",
+        )
+    return count
+
+
+def _upgradable(place: Place) -> Upgrade:
+    with closing(Database.open(place.url, create=False)) as database, database.reading() as rows:
+        before = revision_of(rows)
+        if before not in REVISIONS:
+            check_schema(rows)
+    return Upgrade(before, REVISIONS[-1], dry_run=True)
 
 
 def _damaged_files(report: CatalogReport, manifests: ManifestStore) -> Iterator[CatalogProblem]:

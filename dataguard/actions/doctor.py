@@ -10,6 +10,7 @@ from dataguard.catalog.repository import Catalog
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
 from dataguard.mounts import bind
+from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
 from dataguard.stores.manifests import ManifestStore
 
@@ -67,7 +68,7 @@ def _catalog(settings: Settings, clock: Clock, actor: Actor) -> Ability:
             actor=actor,
             create=False,
         ) as catalog:
-            return Ability("catalog", "ok", f"{len(catalog.versions())} versions")
+            return Ability("catalog", "ok", number(len(catalog.versions()), "version"))
     except DataguardError as err:
         state = "missing" if err.code == "not_found" else "failed"
         return Ability("catalog", state, err.message)

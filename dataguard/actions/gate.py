@@ -26,11 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.actions.context import Context
+    from dataguard.model.actor import Actor
     from dataguard.model.gate import GateResult
     from dataguard.model.workspace import Workspace
     from dataguard.mounts.mountinfo import MountTable
 
-__all__ = ["check_gate", "gate", "known_areas", "output_facts", "outputs_place", "person", "places"]
+__all__ = [
+    "check_gate",
+    "gate",
+    "known_areas",
+    "output_facts",
+    "outputs_place",
+    "person",
+    "person_of",
+    "places",
+]
 
 
 def gate(
@@ -87,11 +97,16 @@ def outputs_place(ctx: Context, inputs: tuple[JobInput, ...], workspace: Workspa
 
 def person(ctx: Context) -> Person:
     """Return whom the places of a policy mean: the account, by the kernel's word."""
+    return person_of(ctx.actor)
+
+
+def person_of(actor: Actor) -> Person:
+    """Return whom the places of a policy mean for an account."""
     try:
-        home = pwd.getpwuid(ctx.actor.uid).pw_dir
+        home = pwd.getpwuid(actor.uid).pw_dir
     except KeyError:
         home = "/"
-    return Person(ctx.actor.user, home)
+    return Person(actor.user, home)
 
 
 def places(ctx: Context) -> Places:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.runrecord import clear_private, save
+from dataguard.actions.runrecord import clear_private, finish, put, save
 from dataguard.errors import DataguardError, NotFoundError
 from dataguard.model.run import RunState
 from dataguard.sandbox.processes import is_alive
@@ -39,17 +39,28 @@ def _is_unfinished(ctx: Context, run: Run) -> bool:
 
 def _mark(ctx: Context, run: Run) -> bool:
     try:
-        with RunDirectory(run.outputs) as directory:
-            _check_same(run, directory)
-            save(ctx, run, directory)
-    except NotFoundError:
-        with ctx.catalog.transaction() as tx:
-            tx.put_run(run)
+        _record(ctx, run)
     except DataguardError:
         return False
     if run.actor.uid == ctx.actor.uid:
         clear_private(run.metadata.get("tmpdir", ""), run.id)
     return True
+
+
+def _record(ctx: Context, run: Run) -> None:
+    """Record the end of a run; in the catalog alone where its directory is gone.
+
+    Raises:
+        DataguardError: the catalog or, by another user than the run's, the directory cannot be
+            written.
+    """
+    try:
+        with RunDirectory(run.outputs) as directory:
+            _check_same(run, directory)
+            write = finish if run.actor.uid == ctx.actor.uid else save
+            write(ctx, run, directory)
+    except NotFoundError:
+        put(ctx, run)
 
 
 def _check_same(run: Run, directory: RunDirectory) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.model.reference import check_dataset_name
 from dataguard.model.results import LogRow, VersionLog
+from dataguard.report.lines import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ def _detail(event: Event, tables: Mapping[str, list[Mapping[str, object]]]) -> s
             clean = "clean" if _of(tables, "audit", "clean") == "True" else "not clean"
             return f"{_of(tables, 'audit', 'level')}, {clean}"
         case "findings.recorded" | "findings.resolved":
-            return f"{len(tables.get('finding', []))} findings"
+            return number(len(tables.get("finding", [])), "finding")
         case "mount.put":
             return f"{_of(tables, 'mount', 'state')} {_of(tables, 'mount', 'target')}"
         case _:

@@ -59,6 +59,7 @@ def mount(
         choice = choose(backend, best_effort=best_effort)
         steps = _steps(ctx, directory, entries, choice)
         _check(ctx, steps)
+        workspaces.check_files(directory)
         if dry_run:
             return MountReport(directory, planned(ctx, steps, choice), dry_run=True)
         enrol(ctx, declared)

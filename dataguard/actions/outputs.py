@@ -11,7 +11,7 @@ from dataguard.model.digest import Algorithm, DigestPlan, RootDigest
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunOutput
 from dataguard.stores.local import LocalStore
-from dataguard.stores.rundirectory import OWN_FILES
+from dataguard.stores.rundirectory import MANIFEST, OWN_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,8 +56,11 @@ def collect_outputs(ctx: Context, directory: RunDirectory) -> Outputs:
             root = draft.publish().root
     except (NotFoundError, UsageError, StoreUnreachableError) as err:
         return Outputs(None, (), (Unreadable(b"", Obstacle.VANISHED, err.message),))
-    directory.write_manifest(ctx.manifests.manifest_path(root))
-    return Outputs(root, tuple(files), ())
+    try:
+        directory.write_manifest(ctx.manifests.manifest_path(root))
+    except StoreUnreachableError as err:
+        unreadable.append(Unreadable(MANIFEST.encode(), Obstacle.DENIED, err.message))
+    return Outputs(root, tuple(files), tuple(unreadable))
 
 
 def _files(entries: pa.RecordBatch) -> Iterator[RunOutput]:

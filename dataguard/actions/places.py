@@ -10,18 +10,23 @@ from dataguard.errors import NotFoundError, UsageError
 from dataguard.stores.local import LocalStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dataguard.actions.context import Context
     from dataguard.stores.interface import Store
 
 __all__ = ["open_store", "source_place"]
 
 
-def source_place(written: str, *, home: str) -> str:
+def source_place(written: str, *, home: str, own: Mapping[str, str] | None = None) -> str:
     """Return the absolute path, without links, of a source to register.
+
+    `own` is what dataguard may write to, by what it is.
 
     Raises:
         NotFoundError: there is no such directory.
-        UsageError: it is an object store, a file, or it and the home lie in one another.
+        UsageError: it is an object store, a file, it and the home lie in one another, or it holds
+            something else that dataguard writes to.
     """
     if not written:
         raise UsageError("the location is empty", hint="dataguard register NAME DIRECTORY")
@@ -41,6 +46,11 @@ def source_place(written: str, *, home: str) -> str:
             f"the source {place} and dataguard's home {home} lie in one another",
             hint="set DATAGUARD_HOME to a directory outside the source",
         )
+    for what, path in (own or {}).items():
+        if is_inside(os.path.realpath(path), place):
+            raise UsageError(
+                f"{what} {path} is inside the source {place}", hint="name a place outside of it"
+            )
     return place
 
 

@@ -119,7 +119,7 @@ def _prepare(ctx: Context, request: Request, place: str) -> _Task:
     here = _location_here(ctx, request.name, place)
     reference = _reference(ctx, request, here)
     main = _main_algorithm(ctx, request, reference)
-    also = tuple(a for a in dict.fromkeys(request.also) if a is not main)
+    also = tuple(a for a in _additional(ctx, request) if a is not main)
     plan = DigestPlan(main, also)
     exclude = request.exclude or (reference.exclude if reference else ())
     if reference is not None and exclude != reference.exclude and not request.supersede:
@@ -146,6 +146,22 @@ def _prepare(ctx: Context, request: Request, place: str) -> _Task:
         in_place=here is not None,
         started=ctx.clock(),
     )
+
+
+def _additional(ctx: Context, request: Request) -> tuple[Algorithm, ...]:
+    """Return the additional digests to compute: asked for, and those that would be lost else.
+
+    Content that is known already gets one new sheet, which takes the place of its old one.
+    """
+    if not request.also:
+        return ()
+    known = [
+        algorithm
+        for version in ctx.catalog.versions(request.name)
+        if version.digest_sheet is not None
+        for algorithm in ctx.manifests.digest_sheet_algorithms(version.root, version.digest_sheet)
+    ]
+    return tuple(dict.fromkeys([*known, *request.also]))
 
 
 def _usable_sheet(here: Location, store: Store) -> str | None:

@@ -13,7 +13,7 @@ from dataguard.actions.audit import record_comparison
 from dataguard.actions.gate import check_gate, outputs_place
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.outputs import Outputs, collect_outputs
-from dataguard.actions.runrecord import clear_private, save
+from dataguard.actions.runrecord import clear_private, finish, free_record, save
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.core.outcome import is_violation
 from dataguard.errors import ConflictError, UsageError
@@ -120,7 +120,7 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
     Raises:
         ConflictError: it does; it is removed again.
     """
-    if not check_gate(ctx, (), (directory.path,)).allowed:
+    if not check_gate(ctx, (), (directory.place,)).allowed:
         directory.remove()
         raise ConflictError(
             f"{directory.path} is no place for outputs any more",
@@ -150,6 +150,7 @@ def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
     for comparison in after.comparisons:
         if not comparison.is_clean:
             record_comparison(ctx, comparison)
+    aside = free_record(record, job.directory)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
         tainted = any(is_violation(finding) for finding in changes) or not after.is_complete
@@ -168,8 +169,13 @@ def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
         if changes:
             with ctx.catalog.transaction() as tx:
                 tx.record_findings(changes)
-        save(ctx, finished, job.directory)
-    return _result(job, finished, changes, after, outputs)
+        unwritten = finish(ctx, finished, job.directory)
+    result = _result(job, finished, changes, after, outputs)
+    return replace(
+        result,
+        diverted=tuple(one for one in outputs.files if aside and one.path == aside.encode()),
+        unreadable=(*result.unreadable, *unwritten),
+    )
 
 
 def _local(place: str) -> str:

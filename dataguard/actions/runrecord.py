@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.errors import StoreUnreachableError
+from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunState
 from dataguard.mounts import mountinfo
 from dataguard.report.encode import encode
-from dataguard.stores.rundirectory import remove_private_directory
+from dataguard.stores.rundirectory import RECORD, remove_private_directory
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
-__all__ = ["clear_private", "save"]
+__all__ = ["clear_private", "finish", "free_record", "put", "save"]
 
 
 def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
@@ -22,15 +24,51 @@ def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
 
     The catalog is the first to know that a run is on its way and the last to know that it is over:
     after a crash in between, the next command finds it there and ends it in both.
+
+    Raises:
+        StoreUnreachableError: the directory cannot be written; the catalog of one that is over
+            does not know of it then.
     """
     is_over = record.state is not RunState.RUNNING
-    fields = {"schema": "dataguard.run-record/1", **encode(record)}
     if is_over:
-        directory.write_record(fields)
+        directory.write_record(_fields(record))
+    put(ctx, record)
+    if not is_over:
+        directory.write_record(_fields(record))
+
+
+def finish(ctx: Context, record: Run, directory: RunDirectory) -> tuple[Unreadable, ...]:
+    """Record the end of a run; what a job did to its own directory does not prevent that.
+
+    Returns what could not be written there.
+    """
+    try:
+        save(ctx, record, directory)
+    except StoreUnreachableError as err:
+        put(ctx, record)
+        return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)
+    return ()
+
+
+def free_record(record: Run, directory: RunDirectory) -> str | None:
+    """Give what a job wrote in place of its run's record another name, and return that.
+
+    Where that is not possible, writing the record fails too, and is said then.
+    """
+    try:
+        return directory.set_aside(_fields(record))
+    except StoreUnreachableError:
+        return None
+
+
+def put(ctx: Context, record: Run) -> None:
+    """Record how far a run got in the catalog alone."""
     with ctx.catalog.transaction() as tx:
         tx.put_run(record)
-    if not is_over:
-        directory.write_record(fields)
+
+
+def _fields(record: Run) -> dict[str, object]:
+    return {"schema": "dataguard.run-record/1", **encode(record)}
 
 
 def clear_private(path: str, run_id: str) -> None:

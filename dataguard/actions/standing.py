@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.core.clearance import standing_damage
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.audit import AuditLevel
-from dataguard.model.dataset import VersionState
+from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.reference import Reference
 from dataguard.model.results import StandingResult
 from dataguard.model.run import RunState
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
+    from dataguard.catalog.reading import Reader
     from dataguard.model.audit import AuditRecord
     from dataguard.model.dataset import Version
 
@@ -41,7 +43,7 @@ def withdraw(
             f"{version.reference} is in use: {_words(result)}",
             hint="unmount it there, or add --force",
         )
-    return replace(result, dry_run=True) if dry_run else _recorded(ctx, result)
+    return replace(result, dry_run=True) if dry_run else _recorded(ctx, version, result)
 
 
 def quarantine(
@@ -54,13 +56,14 @@ def quarantine(
     """
     version = _resolved(ctx, reference, reason)
     result = _planned(ctx, version, VersionState.QUARANTINED, reason)
-    return replace(result, dry_run=True) if dry_run else _recorded(ctx, result)
+    return replace(result, dry_run=True) if dry_run else _recorded(ctx, version, result)
 
 
 def release(ctx: Context, reference: str, reason: str, *, dry_run: bool = False) -> StandingResult:
     """Let a quarantined or withdrawn version be used again.
 
-    A quarantined one needs a clean full audit that began after the quarantine.
+    A quarantined one needs a clean full audit that began after the quarantine. One that no place
+    holds any more is superseded, not active.
 
     Raises:
         NotFoundError: the reference means nothing.
@@ -74,8 +77,8 @@ def release(ctx: Context, reference: str, reason: str, *, dry_run: bool = False)
             f"{version.reference} has no clean full audit since its quarantine",
             hint=f"dataguard audit {version.reference} --level full",
         )
-    result = _planned(ctx, version, VersionState.ACTIVE, reason)
-    return replace(result, dry_run=True) if dry_run else _recorded(ctx, result)
+    result = _planned(ctx, version, _unblocked(ctx.catalog, version), reason)
+    return replace(result, dry_run=True) if dry_run else _recorded(ctx, version, result)
 
 
 def _resolved(ctx: Context, reference: str, reason: str) -> Version:
@@ -86,13 +89,18 @@ def _resolved(ctx: Context, reference: str, reason: str) -> Version:
 
 
 def _is_cleared(ctx: Context, version: Version) -> bool:
-    """Whether every audited location was clean in its newest full audit since the quarantine."""
-    since = version.state_since
+    """Whether full audits since the quarantine end clean at every place that they looked at."""
+    audits = [
+        audit
+        for audit in ctx.catalog.audits(version.dataset, version.number)
+        if version.state_since is None or audit.started >= version.state_since
+    ]
     newest: dict[str, AuditRecord] = {}
-    for audit in ctx.catalog.audits(version.dataset, version.number):
-        if audit.level is AuditLevel.FULL and (since is None or audit.started >= since):
+    for audit in audits:
+        if audit.level is AuditLevel.FULL:
             newest.setdefault(audit.location, audit)
-    return bool(newest) and all(audit.complete and audit.clean for audit in newest.values())
+    clean = bool(newest) and all(audit.clean for audit in newest.values())
+    return clean and standing_damage(audits) is None
 
 
 def _planned(ctx: Context, version: Version, state: VersionState, reason: str) -> StandingResult:
@@ -116,9 +124,31 @@ def _planned(ctx: Context, version: Version, state: VersionState, reason: str) -
     )
 
 
-def _recorded(ctx: Context, result: StandingResult) -> StandingResult:
+def _unblocked(records: Reader, version: Version) -> VersionState:
+    """Return what a version is that nothing stands against."""
+    found = records.locations(version.dataset, version.number)
+    here = any(location.state is LocationState.ACTIVE for location in found)
+    return VersionState.ACTIVE if here else VersionState.SUPERSEDED
+
+
+def _recorded(ctx: Context, before: Version, result: StandingResult) -> StandingResult:
+    """Record a standing, unless the version has another one by now than was looked at.
+
+    Raises:
+        ConflictError: it has; a quarantine must not be undone by a withdrawal that came with it.
+    """
+    state = VersionState(result.state)
     with ctx.catalog.transaction() as tx:
-        tx.set_state(result.dataset, result.version, VersionState(result.state), result.reason)
+        now = tx.version(before.dataset, before.number).state
+        changed = now is not before.state
+        if state in (VersionState.ACTIVE, VersionState.SUPERSEDED):
+            changed = changed or _unblocked(tx, before) is not state
+        if changed:
+            raise ConflictError(
+                f"{before.reference} changed meanwhile: it is {now}",
+                hint=f"look at it: dataguard show {before.reference}",
+            )
+        tx.set_state(result.dataset, result.version, state, result.reason)
     return result
 
 

@@ -48,6 +48,8 @@ def unmount(
         )
     directory = os.path.realpath(workspace)
     with workspaces.locked(directory):
+        if forget:
+            workspaces.check_files(directory)
         records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
         chosen = records if selector is None else _matching(ctx, records, selector)
         results = tuple(_one(ctx, record, dry_run=dry_run) for record in chosen)

@@ -67,9 +67,9 @@ def audit(
 
     if level not in tuple(AuditLevel):
         raise UsageError(f"no audit level `{level}`", hint="quick or full")
-    invocation.check_report(report)
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
+    invocation.check_report(report)
     result = action.audit(
         invocation.context(),
         tuple(references or ()),

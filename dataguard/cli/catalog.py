@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation, utc_now
-from dataguard.cli.options import Yes
+from dataguard.cli.options import DryRun, Yes
 
 if TYPE_CHECKING:
     from dataguard.actions.catalog import Place
@@ -26,8 +26,14 @@ _DAMAGED = 13
 @command(
     app, "init", group="catalog", examples=("dataguard catalog init",), exit_codes=(0, 2, 12, 13)
 )
-def init(invocation: Invocation) -> int:
+def init(invocation: Invocation, dry_run: DryRun = False) -> int:
     """Make the home and an empty catalog; an existing one stays as it is."""
+    from dataguard.actions import catalog as action
+
+    if dry_run and not action.is_there(_place(invocation)):
+        url = invocation.settings().catalog.value
+        invocation.show({"catalog": url, "id": None, "dry_run": True})
+        return 0
     catalog = invocation.context().catalog
     invocation.show({"catalog": invocation.settings().catalog.value, "id": catalog.catalog_id()})
     return 0
@@ -65,13 +71,14 @@ def check(
     examples=("dataguard catalog rebuild --yes",),
     exit_codes=(0, 2, 10, 11, 12, 13),
 )
-def rebuild(invocation: Invocation, yes: Yes = False) -> int:
+def rebuild(invocation: Invocation, yes: Yes = False, dry_run: DryRun = False) -> int:
     """Make the database anew from the event log; the old one is kept beside it."""
     from dataguard.actions import catalog as action
 
     place = _place(invocation)
-    invocation.confirm(f"rebuild {place.url} from {place.events}?", yes=yes)
-    invocation.show(action.rebuild(place, utc_now))
+    if not dry_run:
+        invocation.confirm(f"rebuild {place.url} from {place.events}?", yes=yes)
+    invocation.show(action.rebuild(place, utc_now, dry_run=dry_run))
     return 0
 
 
@@ -106,6 +113,7 @@ def events(
 def backup(
     invocation: Invocation,
     target: Annotated[str, typer.Argument(metavar="FILE", help="A new tar file.")],
+    dry_run: DryRun = False,
 ) -> int:
     """Write records, events, manifests and sheets to one file; others may go on working.
 
@@ -113,7 +121,8 @@ def backup(
     """
     from dataguard.actions import catalog as action
 
-    invocation.show(action.backup(_place(invocation), target))
+    _refuse_gold(invocation, {"the backup": target})
+    invocation.show(action.backup(_place(invocation), target, dry_run=dry_run))
     return 0
 
 
@@ -127,11 +136,13 @@ def backup(
 def copy(
     invocation: Invocation,
     home: Annotated[str, typer.Argument(metavar="HOME", help="A home without a catalog.")],
+    dry_run: DryRun = False,
 ) -> int:
     """Copy the catalog to another home, for example of a second host of a shared file system."""
     from dataguard.actions import catalog as action
 
-    invocation.show(action.copy(_place(invocation), home))
+    _refuse_gold(invocation, {"the copy": home})
+    invocation.show(action.copy(_place(invocation), home, dry_run=dry_run))
     return 0
 
 
@@ -142,13 +153,23 @@ def copy(
     examples=("dataguard catalog upgrade",),
     exit_codes=(0, 2, 10, 12, 13),
 )
-def upgrade(invocation: Invocation) -> int:
+def upgrade(invocation: Invocation, dry_run: DryRun = False) -> int:
     """Bring the schema of an older catalog to this release's."""
     from dataguard.actions import catalog as action
     from dataguard.sandbox.processes import current_actor
 
-    invocation.show(action.upgrade(_place(invocation), utc_now, current_actor()))
+    invocation.show(action.upgrade(_place(invocation), utc_now, current_actor(), dry_run=dry_run))
     return 0
+
+
+def _refuse_gold(invocation: Invocation, written: dict[str, str]) -> None:
+    """Refuse what is to be made, and the place of temporary files, where it would lie in gold."""
+    from dataguard.actions.footprint import refuse_new
+    from dataguard.cli.opening import temporary_places
+    from dataguard.sandbox.processes import current_actor
+
+    settings, policy = invocation.settings(), invocation.policy().policy
+    refuse_new(settings, policy, utc_now, current_actor(), {**written, **temporary_places()})
 
 
 def _place(invocation: Invocation) -> "Place":

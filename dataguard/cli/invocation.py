@@ -109,10 +109,12 @@ class Invocation:
         """Make sure that a report can be written, before a long job and not after it.
 
         Raises:
+            PolicyError: it would lie in gold.
             UsageError: it cannot.
         """
         if path is None:
             return
+        self._refuse_gold(path)
         directory = os.path.dirname(os.path.abspath(path))
         there = path if os.path.exists(path) else directory
         if os.path.isdir(path) or not os.access(there, os.W_OK):
@@ -122,11 +124,13 @@ class Invocation:
         """Write a result as JSON to a file.
 
         Raises:
+            PolicyError: the file came to lie in gold meanwhile.
             UsageError: the file cannot be written.
         """
         from dataguard.report.render import render
 
         text = render(self.command, result, "json", color=False)
+        self._refuse_gold(path)
         try:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
@@ -158,6 +162,11 @@ class Invocation:
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise UsageError("not confirmed", hint="nothing was changed")
+
+    def _refuse_gold(self, path: str) -> None:
+        from dataguard.actions.footprint import refuse_written
+
+        refuse_written(self.context(), "the report", path)
 
     def _colored(self, stream: Any) -> bool:
         wanted = self.settings().color.value

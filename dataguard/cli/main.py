@@ -47,8 +47,17 @@ def _run(words: list[str]) -> int:
     except Exception as err:  # the entry point: nothing else may leave a trace
         if "DATAGUARD_TRACEBACK" in os.environ:
             raise
-        hint = "this is a defect of dataguard; DATAGUARD_TRACEBACK=1 shows where"
-        return _complain(words, "internal", 1, f"{type(err).__name__}: {err}", hint)
+        return _complain_of_surprise(words, err)
+
+
+def _complain_of_surprise(words: list[str], err: Exception) -> int:
+    """Say that something failed which nobody foresaw, or that stdout takes no more of a help."""
+    if isinstance(err, OSError) and streams.is_full(err):
+        streams.give_up(sys.stdout)
+        said = f"cannot write the output: {err.strerror}"
+        return _complain(words, "internal", 1, said, "make room where stdout goes: df -h")
+    hint = "this is a defect of dataguard; DATAGUARD_TRACEBACK=1 shows where"
+    return _complain(words, "internal", 1, f"{type(err).__name__}: {err}", hint)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

@@ -4,12 +4,13 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.actions.context import Context
+from dataguard.actions.footprint import gold_elsewhere, gold_of, own_places, refuse_gold
 from dataguard.actions.interruption import mark_interrupted
 from dataguard.actions.permission import permission
 from dataguard.catalog.repository import Catalog
 from dataguard.cli.invocation import utc_now
 from dataguard.engines.choose import choose
-from dataguard.errors import StoreUnreachableError
+from dataguard.errors import DataguardError, StoreUnreachableError
 from dataguard.sandbox.processes import current_actor, current_process
 
 if TYPE_CHECKING:
@@ -17,17 +18,29 @@ if TYPE_CHECKING:
     from dataguard.model.ports import Progress
     from dataguard.model.settings import Settings
 
-__all__ = ["open_context"]
+__all__ = ["open_context", "temporary_places"]
+
+_TEMPORARY = ("TMPDIR", "TEMP", "TMP", "SQLITE_TMPDIR")
+"""What Python and SQLite take as places for temporary files."""
+
+
+def temporary_places() -> dict[str, str]:
+    """Return the places for temporary files that the caller named, by variable."""
+    return {name: os.environ[name] for name in _TEMPORARY if os.environ.get(name)}
 
 
 def open_context(settings: "Settings", policy: "Policy", progress: "Progress") -> Context:
     """Return the context of a command; a new home is made where there is none.
 
     Raises:
+        PolicyError: home, catalog or temporary directory lie in gold.
         StoreUnreachableError: the home cannot be made.
         DataguardError: the catalog cannot be opened; see `Catalog.open`.
     """
-    home = settings.home.value
+    home, actor = settings.home.value, current_actor()
+    written = own_places(settings, temporary_places())
+    # Before anything is made, and again with what the catalog knows.
+    refuse_gold(policy, actor, gold_elsewhere(settings, utc_now, actor), written)
     try:
         os.makedirs(home, exist_ok=True)
     except OSError as err:
@@ -35,7 +48,6 @@ def open_context(settings: "Settings", policy: "Policy", progress: "Progress") -
             f"cannot make the home {home}: {err.strerror}",
             hint="set DATAGUARD_HOME to a directory that you may write",
         ) from err
-    actor = current_actor()
     catalog = Catalog.open(
         settings.catalog.value,
         events=os.path.join(home, "events"),
@@ -43,6 +55,11 @@ def open_context(settings: "Settings", policy: "Policy", progress: "Progress") -
         actor=actor,
         allow=permission(policy),
     )
+    try:
+        refuse_gold(policy, actor, gold_of(catalog), written)
+    except DataguardError:
+        catalog.close()
+        raise
     context = Context(
         settings=settings,
         policy=policy,

@@ -96,7 +96,9 @@ def register(
     version is refused with the differences, unless --append or --supersede says that it is meant.
     """
     from dataguard.actions import register as action
+    from dataguard.actions.footprint import own_places
     from dataguard.actions.places import source_place
+    from dataguard.cli.opening import temporary_places
 
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
@@ -119,7 +121,9 @@ def register(
         dry_run=dry_run,
     )
     # Before the home is made: it may have been asked for inside the source.
-    source_place(location, home=invocation.settings().home.value)
+    settings = invocation.settings()
+    own = own_places(settings, temporary_places())
+    source_place(location, home=settings.home.value, own=own)
     result = action.register(invocation.context(), request)
     invocation.show(result)
     if result.unreadable:

@@ -27,7 +27,8 @@ def release(
 ) -> int:
     """Let a quarantined or withdrawn version be used again.
 
-    A quarantined one needs a clean full audit that began after the quarantine.
+    A quarantined one needs a clean full audit that began after the quarantine. One that no place
+    holds any more is superseded then, not active.
     """
     from dataguard.actions import standing as action
 

@@ -67,9 +67,9 @@ def run(
 
     if output == "":
         raise UsageError("the outputs place is empty", hint="--output /scratch/out")
-    invocation.check_report(report)
     found = find_workspace(workspace)
     ctx = invocation.context(None if found is None else found.directory)
+    invocation.check_report(report)
     request = action.Request(
         command=tuple(job),
         references=tuple(inputs or ()),

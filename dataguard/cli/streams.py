@@ -1,6 +1,7 @@
 """The standard streams: open in any case, fit for any name, quiet when their reader has gone."""
 
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ import typer
 
 from dataguard.errors import DataguardError
 
-__all__ = ["BROKEN_PIPE", "finish", "give_up", "prepare", "write"]
+__all__ = ["BROKEN_PIPE", "finish", "give_up", "is_full", "prepare", "write"]
 
 BROKEN_PIPE = 141
 """What a shell says of a program that SIGPIPE ended."""
@@ -56,6 +57,11 @@ def write(text: str, stream: TextIO) -> None:
             f"cannot write the output: {err.strerror}",
             hint="the work of the command itself is done",
         ) from err
+
+
+def is_full(err: OSError) -> bool:
+    """Whether an error says that a stream's disk takes no more, and not that a file cannot be."""
+    return err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) and not err.filename
 
 
 def give_up(stream: TextIO) -> None:

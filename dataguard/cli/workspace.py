@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import DryRun, Yes
+from dataguard.cli.options import DryRun, Format, Yes
 from dataguard.cli.workspaces_here import need_workspace
 
 __all__ = ["app"]
@@ -98,8 +98,14 @@ def remove(
 ) -> int:
     """Unmount everything in a workspace and forget it; its files and outputs stay."""
     from dataguard.actions import workspace as action
+    from dataguard.report.lines import place
 
     if not dry_run:
         invocation.confirm(f"unmount everything in {directory} and forget it?", yes=yes)
-    invocation.show(action.remove(invocation.context(), directory, dry_run=dry_run))
+    unmounted = action.remove(invocation.context(), directory, dry_run=dry_run)
+    if unmounted or invocation.format is not Format.TEXT:
+        invocation.show(unmounted)
+    if invocation.format is Format.TEXT:
+        verb = "would forget" if dry_run else "forgot"
+        invocation.say(f"{verb} the workspace {place(directory)}; its files and outputs stay")
     return 0

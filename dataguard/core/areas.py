@@ -20,6 +20,7 @@ __all__ = [
     "area_of",
     "check_output_place",
     "default_place",
+    "gold_area",
     "layered_areas",
     "named_places",
     "settle",
@@ -66,8 +67,7 @@ def check_output_place(
     if not output.aliases:
         reason = f"cannot tell what `{output.place}` is: {output.error or 'it has no path'}"
         return Placement(output.place, None, Code.DG504, reason)
-    layers = layered_areas(policy, places)
-    deciding = [area_of(alias, areas) for alias in output.aliases for areas in layers]
+    deciding = _deciding(output.aliases, policy, places)
     gold = next((area for area in deciding if _is_gold(area)), None)
     if gold is not None:
         reason = f"`{output.place}` is inside gold: `{gold.place}` is {gold.source}"
@@ -80,6 +80,11 @@ def check_output_place(
         return Placement(output.place, area, Code.DG504, reason)
     where = f"in {area.source}" if area is not None else "outside gold"
     return Placement(output.place, area, None, f"`{output.place}` is {where}")
+
+
+def gold_area(aliases: tuple[str, ...], policy: Policy, places: Places) -> Area | None:
+    """Return the gold area that one of a place's paths lies in, or None."""
+    return next((area for area in _deciding(aliases, policy, places) if _is_gold(area)), None)
 
 
 def named_places(policy: Policy, person: Person) -> tuple[str, ...]:
@@ -98,6 +103,11 @@ def default_place(policy: Policy, person: Person, dataset: str) -> str | None:
     if policy.outputs.default is None:
         return None
     return _expand(policy.outputs.default, person).replace("{dataset}", dataset)
+
+
+def _deciding(aliases: tuple[str, ...], policy: Policy, places: Places) -> list[Area | None]:
+    layers = layered_areas(policy, places)
+    return [area_of(alias, areas) for alias in aliases for areas in layers]
 
 
 def _declared(rules: AreaRules, places: Places) -> Iterator[Area]:

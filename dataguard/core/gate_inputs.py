@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from dataguard.model.audit import AuditLevel
+from dataguard.core.clearance import is_at_least, standing_damage
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Strength
 from dataguard.model.duration import format_duration
@@ -88,23 +88,12 @@ def _check_strength(version: Version, policy: Policy) -> Check:
 
 def _check_audit_result(version: Version, audits: tuple[AuditRecord, ...]) -> Check:
     """No code: no policy makes data with known damage good."""
-    bad = next((a for a in audits if _found_something(a) and not _is_cleared(a, audits)), None)
+    bad = standing_damage(audits)
     reason = f"{version.reference} has no audit with findings that a later one did not clear"
     if bad is not None:
         when = _when(bad.finished)
         reason = f"the {bad.level} audit of {version.reference} at {when} found damage"
     return Check("audit result", bad is None, reason, subject=version.reference)
-
-
-def _found_something(audit: AuditRecord) -> bool:
-    return not audit.clean and (audit.complete or audit.findings > 0)
-
-
-def _is_cleared(bad: AuditRecord, audits: tuple[AuditRecord, ...]) -> bool:
-    """Whether a later clean audit looked at least as thoroughly."""
-    return any(
-        a.clean and a.finished > bad.finished and _rank(a.level) >= _rank(bad.level) for a in audits
-    )
 
 
 def _check_audit_age(
@@ -114,13 +103,12 @@ def _check_audit_age(
     max_age: timedelta,
     now: datetime,
 ) -> Check:
-    enough = [a for a in audits if a.clean and _rank(a.level) >= _rank(policy.audit.level)]
-    believed = [a.finished for a in enough if a.finished <= now + _CLOCK_SKEW]
-    last = max([version.created, *believed])
-    ok = last <= now + _CLOCK_SKEW and now - last <= max_age
-    what = "registered" if last == version.created else "audited clean"
-    limit = f"policy `{policy.name}` allows {format_duration(max_age)}"
-    reason = f"{version.reference} was last {what} at {_when(last)}; {limit}"
+    level = policy.audit.level
+    enough = [a.finished for a in audits if a.clean and is_at_least(a.level, level)]
+    last = max((moment for moment in enough if moment <= now + _CLOCK_SKEW), default=None)
+    ok = last is not None and now - last <= max_age
+    said = f"has no clean {level} audit" if last is None else f"was last found clean {_when(last)}"
+    reason = f"{version.reference} {said}; policy `{policy.name}` allows {format_duration(max_age)}"
     return Check("audit age", ok, reason, Code.DG501, subject=version.reference)
 
 
@@ -164,10 +152,6 @@ def _check_seal(version: Version, seal: Seal | None, policy: Policy) -> Check:
     found = "its seal could not be checked" if seal is None else f"seal `{seal}`"
     reason = f"{version.reference}: {found}; policy `{policy.name}` requires `{required}`"
     return Check("seal", ok, reason, subject=version.reference)
-
-
-def _rank(level: AuditLevel) -> int:
-    return list(AuditLevel).index(level)
 
 
 def _seal_rank(seal: Seal) -> int:

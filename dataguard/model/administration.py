@@ -70,6 +70,7 @@ class Rebuild:
 
     events: int
     kept: str | None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Backup:
 
     target: str
     files: int
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +88,4 @@ class Upgrade:
 
     before: str
     after: str
+    dry_run: bool = False

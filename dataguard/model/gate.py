@@ -59,7 +59,7 @@ class InputFacts:
 
     `version` is None where the reference means nothing, and `error` says why. `pinned` counts the
     lock file too. `audits` are those of the version where it will be read, in any order; the
-    registration is counted by itself. `seal` is None where it could not be determined. `detail`
+    registration recorded the first. `seal` is None where it could not be determined. `detail`
     says more about the mount.
     """
 

@@ -247,7 +247,8 @@ class FindingList:
 class RunResult:
     """Result of `run`; `exit_code` is the job's own, None where it was not started.
 
-    `checks` are those of the gate. `diverted` lists writes that were led away from gold.
+    `checks` are those of the gate. `diverted` lists writes that were led away: from
+    gold, or from the run's own record.
     """
 
     run: str | None

@@ -67,7 +67,7 @@ class BindBackend:
                     hint=f"findmnt {record.target}",
                 )
             try:
-                syscalls.detach(record.target)
+                _detach(record.target)
             except OSError as err:
                 raise ConflictError(
                     f"cannot unmount {record.target}: {err.strerror}",
@@ -82,6 +82,12 @@ def _attach_read_only(source: int, target: int) -> None:
         syscalls.attach(tree, target)
     finally:
         os.close(tree)
+
+
+def _detach(target: str) -> None:
+    parent, name = os.path.split(target)
+    with points.held(parent) as at:
+        syscalls.detach(at, name)
 
 
 def _made(target: str, expected: os.stat_result) -> Made:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
@@ -13,7 +13,7 @@ from dataguard.errors import ConflictError, StoreUnreachableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["clear", "make_parents", "make_point", "opened_source", "opened_target"]
+__all__ = ["clear", "held", "make_parents", "make_point", "opened_source", "opened_target"]
 
 _PARENT_MODE = 0o777  # narrowed by the umask
 _POINT_MODE = 0o555  # whoever finds the mount missing cannot fill the empty directory by mistake
@@ -78,44 +78,71 @@ def opened_source(source: str) -> Iterator[int]:
 def opened_target(target: str) -> Iterator[int]:
     """Hold the directory to mount on, and make sure that no link led to it.
 
-    Without this check somebody who may write in the workspace could send a mount made by root
-    to any other directory.
-
     Raises:
         ConflictError: it is no directory, or a link is on the way.
     """
+    with ExitStack() as stack:
+        try:
+            descriptor = stack.enter_context(held(target))
+        except OSError as err:
+            raise ConflictError(f"cannot open mount point {target}: {err.strerror}") from err
+        yield descriptor
+
+
+@contextmanager
+def held(directory: str) -> Iterator[int]:
+    """Hold a directory by its real path, and make sure that no link led to it.
+
+    What is done by this descriptor cannot be sent elsewhere. Without it somebody who may write in
+    a workspace could put a link on the way, and so have root mount, create or remove anywhere.
+
+    Raises:
+        ConflictError: it is a link or no directory, or a link is on the way.
+        OSError: it is not there or cannot be reached.
+    """
     flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(target, flags)
-    except OSError as err:
-        raise ConflictError(f"cannot open mount point {target}: {err.strerror}") from err
+        descriptor = os.open(directory, flags)
+    except NotADirectoryError as err:
+        raise ConflictError(
+            f"{directory} is a link or no directory", hint=f"ls -ld {directory}"
+        ) from err
     try:
-        if os.readlink(f"/proc/self/fd/{descriptor}") != target:
-            raise ConflictError(
-                f"a link is on the way to mount point {target}", hint=f"ls -ld {target}"
-            )
+        if os.readlink(f"/proc/self/fd/{descriptor}") != directory:
+            raise ConflictError(f"a link is on the way to {directory}", hint=f"ls -ld {directory}")
         yield descriptor
     finally:
         os.close(descriptor)
 
 
 def _make_directory(place: str, mode: int) -> None:
+    parent, name = os.path.split(place)
     try:
-        os.mkdir(place, mode)
-    except FileExistsError as err:
-        if not stat.S_ISDIR(os.lstat(place).st_mode):
-            raise ConflictError(
-                f"{place} is in the way: it is no directory", hint=f"ls -ld {place}"
-            ) from err
+        with held(parent) as at:
+            _make_at(at, name, mode, place)
     except OSError as err:
         raise ConflictError(f"cannot create {place}: {err.strerror}") from err
 
 
-def _remove_directory(place: str) -> str | None:
+def _make_at(at: int, name: str, mode: int, place: str) -> None:
     try:
-        os.rmdir(place)
+        os.mkdir(name, mode, dir_fd=at)
+    except FileExistsError as err:
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=at).st_mode):
+            raise ConflictError(
+                f"{place} is in the way: it is no directory", hint=f"ls -ld {place}"
+            ) from err
+
+
+def _remove_directory(place: str) -> str | None:
+    parent, name = os.path.split(place)
+    try:
+        with held(parent) as at:
+            os.rmdir(name, dir_fd=at)
     except FileNotFoundError:
         return None
+    except ConflictError as err:
+        return err.message
     except OSError as err:
         if err.errno in (errno.ENOTEMPTY, errno.EEXIST):
             return f"{place} is not empty"

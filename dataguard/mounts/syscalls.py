@@ -73,8 +73,12 @@ def attach(tree: int, target: int) -> None:
     _call(_MOVE_MOUNT, tree, _NO_PATH, target, _NO_PATH, flags)
 
 
-def detach(target: str) -> None:
-    """Take the topmost mount at a path away, also while it is in use; never follows a link."""
+def detach(parent: int, name: str) -> None:
+    """Take the topmost mount at a name in an open directory away, also while it is in use.
+
+    Never follows a link; umount(2) knows no descriptors, but proc has a path for each.
+    """
+    target = f"/proc/self/fd/{parent}/{name}"
     if _libc.umount2(os.fsencode(target), _MNT_DETACH | _UMOUNT_NOFOLLOW) != 0:
         raise _last_error()
 

@@ -26,6 +26,7 @@ __all__ = [
     "gap_lines",
     "lines_of",
     "more",
+    "number",
     "painted",
     "place",
     "plain",
@@ -83,6 +84,11 @@ def size_words(size: int) -> str:
             break
         value /= 1000
     return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def number(count: int, one: str, several: str | None = None) -> str:
+    """Return a count with its word: `1 file`, `2,000 files`."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
 def time_words(time: datetime) -> str:

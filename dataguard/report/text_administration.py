@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dataguard.core.chain import Event
 from dataguard.core.paths import escape
 from dataguard.model.administration import Backup, CatalogCheck, Diagnosis, Rebuild, Upgrade
-from dataguard.report.lines import Paint, columns, lines_of, place, time_words
+from dataguard.report.lines import Paint, columns, lines_of, number, place, time_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,8 @@ def _(result: Diagnosis, paint: Paint, verbose: int) -> Iterator[str]:
 def _(result: CatalogCheck, paint: Paint, verbose: int) -> Iterator[str]:
     del verbose
     verdict = paint("good", "sound") if result.sound else paint("bad", "DAMAGED")
-    yield f"{verdict}: {result.events:,} events, {result.versions:,} versions"
+    counts = f"{number(result.events, 'event')}, {number(result.versions, 'version')}"
+    yield f"{verdict}: {counts}"
     for problem in result.problems:
         yield paint("bad", problem.aspect) + f": {escape(problem.message)}"
     fate = "removed" if result.removed else "left over"
@@ -53,7 +54,8 @@ def _(result: CatalogCheck, paint: Paint, verbose: int) -> Iterator[str]:
 @lines_of.register(Rebuild)
 def _(result: Rebuild, paint: Paint, verbose: int) -> Iterator[str]:
     del verbose
-    yield paint("good", f"rebuilt from {result.events:,} events")
+    verb = "would rebuild" if result.dry_run else "rebuilt"
+    yield paint("good", f"{verb} from {number(result.events, 'event')}")
     if result.kept is not None:
         yield f"  the old database is now {place(result.kept)}"
 
@@ -61,8 +63,9 @@ def _(result: Rebuild, paint: Paint, verbose: int) -> Iterator[str]:
 @lines_of.register(Backup)
 def _(result: Backup, paint: Paint, verbose: int) -> Iterator[str]:
     del verbose
-    yield paint("good", f"wrote {place(result.target)}")
-    yield f"  records, events, {result.files:,} manifests and sheets"
+    verb = "would write" if result.dry_run else "wrote"
+    yield paint("good", f"{verb} {place(result.target)}")
+    yield f"  records, events, {number(result.files, 'manifest or sheet', 'manifests and sheets')}"
 
 
 @lines_of.register(Upgrade)
@@ -71,7 +74,8 @@ def _(result: Upgrade, paint: Paint, verbose: int) -> Iterator[str]:
     if result.before == result.after:
         yield paint("good", f"the schema is {result.after}, as this release needs it")
     else:
-        yield paint("good", f"schema {result.before} -> {result.after}")
+        verb = "would bring the schema from" if result.dry_run else "brought the schema from"
+        yield paint("good", f"{verb} {result.before} to {result.after}")
 
 
 @lines_of.register(Event)

@@ -27,6 +27,7 @@ from dataguard.report.lines import (
     gap_lines,
     lines_of,
     more,
+    number,
     place,
     size_words,
     time_words,
@@ -46,11 +47,12 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield _registered(result, paint)
     if result.root is not None:
         yield f"  root      {result.root} ({result.algorithm}, {result.strength})"
-    yield f"  content   {result.files:,} files, {size_words(result.bytes)}"
+    yield f"  content   {number(result.files, 'file')}, {size_words(result.bytes)}"
     yield f"  location  {place(result.location)}"
-    yield f"  read      {result.hashed:,} files"
+    yield f"  read      {number(result.hashed, 'file')}"
     if result.expected is not None:
-        yield f"  expected  {place(result.expected)}, {result.unlisted:,} files not listed in it"
+        unlisted = number(result.unlisted, "file")
+        yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
     yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
@@ -66,7 +68,7 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
         (
             f"{row.dataset}@{row.version}",
             row.state,
-            f"{row.files:,} files",
+            number(row.files, "file"),
             size_words(row.bytes),
             row.root[:16],
             "-" if row.location is None else place(row.location),
@@ -85,7 +87,7 @@ def _(result: VersionDetails, paint: Paint, verbose: int) -> Iterator[str]:
         yield f"  reason    {escape(version.state_reason)}"
     yield f"  root      {version.root}"
     yield f"  digest    {version.algorithm}, {version.algorithm.strength}"
-    yield f"  content   {version.files:,} files, {size_words(version.bytes)}"
+    yield f"  content   {number(version.files, 'file')}, {size_words(version.bytes)}"
     yield f"  made      {time_words(version.created)} by {escape(version.actor.user)}"
     if version.note:
         yield f"  note      {escape(version.note)}"
@@ -211,16 +213,17 @@ def _audited(result: AuditResult, paint: Paint, one: AuditedVersion) -> str:
     clean = paint("good", "clean") if one.clean else paint("bad", "NOT CLEAN")
     clean = clean if one.complete else paint("warn", "INCOMPLETE")
     how = "" if one.baseline or result.level == "full" else ", no baseline: read everything"
+    files = number(one.checked_files, "file")
     return (
-        f"{one.dataset}@{one.version} {clean} ({result.level}): {one.checked_files:,} files, "
+        f"{one.dataset}@{one.version} {clean} ({result.level}): {files}, "
         f"{size_words(one.checked_bytes)} read at {place(one.location)}{how}"
     )
 
 
 def _writers(result: RegisterResult) -> str:
     writers = result.writers
-    words = [f"{escape(user)} ({count:,} files)" for user, count in writers.owners.items()]
-    words += [f"group {escape(g)} ({count:,} files)" for g, count in writers.groups.items()]
+    words = [f"{escape(user)} ({number(count, 'file')})" for user, count in writers.owners.items()]
+    words += [f"group {escape(g)} ({number(count, 'file')})" for g, count in writers.groups.items()]
     if writers.everybody:
-        words.append(f"EVERYBODY ({writers.everybody:,} files)")
+        words.append(f"EVERYBODY ({number(writers.everybody, 'file')})")
     return ", ".join(words) or "by no one but root"

@@ -16,6 +16,7 @@ from dataguard.report.lines import (
     finding_lines,
     gap_lines,
     lines_of,
+    number,
     place,
     size_words,
     time_words,
@@ -125,7 +126,7 @@ def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
     else:
         style = "good" if result.state == "complete" else "bad"
         yield paint(style, f"run {result.run} {result.state}") + (
-            f", exit code {result.exit_code}, {len(result.outputs)} outputs in "
+            f", exit code {result.exit_code}, {number(len(result.outputs), 'output')} in "
             f"{place(result.outputs_directory or '')}"
         )
     for one in result.inputs:
@@ -133,6 +134,8 @@ def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
     if verbose:
         for output in result.outputs:
             yield f"  output {display(output.path)} {size_words(output.size)} {output.digest}"
+    for output in result.diverted:
+        yield "  " + paint("warn", f"diverted {display(output.path)}") + " was in the way"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
 

@@ -21,13 +21,18 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 def run_job(command: tuple[str, ...], *, directory: str, environment: Mapping[str, str]) -> int:
     """Run a command with this process's standard streams and return its exit code.
 
+    The job also gets the other descriptors that the caller left open for its programs, as a job
+    server of make or a shell's `3>log`; those of this process close by themselves (PEP 446).
+
     As a shell would: 128 + n where signal n ended it, 127 where it was not found, 126 where it
     cannot be executed. SIGINT reaches the job from the terminal, SIGTERM, SIGHUP, SIGUSR1 and
     SIGUSR2 are passed on; none of them ends this process before the job.
     """
     with _signals() as waiting:
         try:
-            process = subprocess.Popen(command, cwd=directory, env=dict(environment))
+            process = subprocess.Popen(
+                command, cwd=directory, env=dict(environment), close_fds=False
+            )
         except FileNotFoundError:
             return NOT_FOUND
         except OSError:

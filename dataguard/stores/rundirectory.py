@@ -10,8 +10,10 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
@@ -20,18 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "MANIFEST",
     "OWN_FILES",
+    "RECORD",
     "RunDirectory",
     "make_private_directory",
     "remove_private_directory",
 ]
 
-_RECORD = "run.json"
-_MANIFEST = "outputs.parquet"
+RECORD = "run.json"
+"""The name of a run's record."""
+
+MANIFEST = "outputs.parquet"
+"""The name of the copy of the output manifest."""
+
 _TEMPORARY = ".dataguard-"
 _PRIVATE = "dataguard-"
 
-OWN_FILES = (f"/{_RECORD}", f"/{_TEMPORARY}*")
+OWN_FILES = (f"/{RECORD}",)
 """gitignore patterns of what dataguard itself writes into a run's directory."""
 
 
@@ -91,9 +99,14 @@ class RunDirectory:
             StoreUnreachableError: it cannot be removed.
         """
         try:
-            os.rmdir(self.path)
+            os.rmdir(self.place)
         except OSError as err:
             raise StoreUnreachableError(f"cannot remove {self.path}: {err.strerror}") from err
+
+    @property
+    def place(self) -> str:
+        """Where the directory is now, whatever its path leads to."""
+        return os.readlink(f"/proc/self/fd/{self._descriptor}")
 
     @property
     def identity(self) -> str:
@@ -116,7 +129,31 @@ class RunDirectory:
         Raises:
             StoreUnreachableError: it cannot be written.
         """
-        self._replace(_RECORD, json.dumps(record, indent=2).encode() + b"\n")
+        self._write(RECORD, _encoded(record), replace=True)
+
+    def set_aside(self, record: Mapping[str, object]) -> str | None:
+        """Give what a job wrote in the place of this record another name, and return that.
+
+        None where the record is as it was written, or was removed. Files of a job are never lost,
+        also where they have the name of ours.
+
+        Raises:
+            StoreUnreachableError: it cannot be renamed.
+        """
+        at = self._descriptor
+        try:
+            if self._holds(RECORD, _encoded(record)):
+                return None
+            names = (f"{RECORD}.job{number or ''}" for number in count())
+            free = next(name for name in names if not _exists(name, at))
+            os.rename(RECORD, free, src_dir_fd=at, dst_dir_fd=at)
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise StoreUnreachableError(
+                f"cannot rename {os.path.join(self.path, RECORD)}: {err.strerror}"
+            ) from err
+        return free
 
     def write_manifest(self, source: str) -> None:
         """Put a copy of the output manifest beside the record, unless the job wrote one there.
@@ -129,10 +166,16 @@ class RunDirectory:
                 data = manifest.read()
         except OSError as err:
             raise StoreUnreachableError(f"cannot read {source}: {err.strerror}") from err
-        self._write(_MANIFEST, data, replace=False)
+        self._write(MANIFEST, data, replace=False)
 
-    def _replace(self, name: str, data: bytes) -> None:
-        self._write(name, data, replace=True)
+    def _holds(self, name: str, data: bytes) -> bool:
+        """Whether a name is a regular file with this content."""
+        if not stat.S_ISREG(os.lstat(name, dir_fd=self._descriptor).st_mode):
+            return False
+        # A FIFO that came meanwhile is opened without waiting for its other end.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(name, flags, dir_fd=self._descriptor), "rb") as file:
+            return file.read(len(data) + 1) == data
 
     def _write(self, name: str, data: bytes, *, replace: bool) -> None:
         """Write a file in one step; without `replace` one of that name, the job's, stays."""
@@ -152,9 +195,23 @@ class RunDirectory:
                 os.unlink(temporary, dir_fd=at)
             os.fsync(at)
         except OSError as err:
+            with suppress(OSError):  # why it cannot be written says more
+                os.unlink(temporary, dir_fd=at)
             raise StoreUnreachableError(
                 f"cannot write {os.path.join(self.path, name)}: {err.strerror}"
             ) from err
+
+
+def _encoded(record: Mapping[str, object]) -> bytes:
+    return json.dumps(record, indent=2).encode() + b"\n"
+
+
+def _exists(name: str, at: int) -> bool:
+    try:
+        os.lstat(name, dir_fd=at)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def make_private_directory(run_id: str) -> str:

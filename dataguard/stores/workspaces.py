@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConfigurationError, ConflictError, NotFoundError, UsageError
 from dataguard.model.workspace import Workspace
-from dataguard.stores.replacing import replace_text
+from dataguard.stores.replacing import check_replaceable, replace_text
 from dataguard.stores.workspacetext import changed, format_lock, parse_declaration, parse_lock
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "DATA",
     "DECLARATION",
     "LOCK",
+    "check_files",
     "declaration_exists",
     "find",
     "locked",
@@ -97,11 +99,25 @@ def read(directory: str) -> Workspace:
     )
 
 
+def check_files(directory: str) -> None:
+    """Refuse workspace files that cannot be changed, before anything is done that they must say.
+
+    They may be links for those who only read them; a change through one could hit any file.
+
+    Raises:
+        ConflictError: one of them is a link or no file, or a link is on the way to them.
+        DataguardError: they cannot be looked at.
+    """
+    for name in (DECLARATION, LOCK):
+        check_replaceable(os.path.join(directory, name))
+
+
 def write_outputs(directory: str, outputs: str) -> None:
     """Declare the outputs place; makes the directory a workspace.
 
     Raises:
         ConfigurationError: the declaration is no TOML.
+        ConflictError: it is a link or no file.
         DataguardError: it cannot be written.
     """
     _change(directory, "workspace", "outputs", outputs)
@@ -112,6 +128,7 @@ def write_declaration(directory: str, name: str, reference: str | None) -> None:
 
     Raises:
         ConfigurationError: the declaration is no TOML.
+        ConflictError: it is a link or no file.
         DataguardError: it cannot be written.
     """
     _change(directory, "datasets", name, reference)
@@ -121,6 +138,7 @@ def write_lock(directory: str, entries: Iterable[LockEntry]) -> None:
     """Replace the lock file.
 
     Raises:
+        ConflictError: it is a link or no file.
         DataguardError: it cannot be written.
     """
     replace_text(os.path.join(directory, LOCK), format_lock(entries))
@@ -177,7 +195,10 @@ def _change(directory: str, table: str, key: str, value: str | None) -> None:
 def _content(path: str) -> bytes | None:
     """Return a file's bytes, or None where there is no such file."""
     try:
-        with open(path, "rb") as stream:
+        # A FIFO is opened without waiting for somebody at its other end, and then refused.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise ConfigurationError(f"cannot read {path}: it is no file")
             return stream.read()
     except FileNotFoundError:
         return None

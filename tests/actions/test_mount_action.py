@@ -36,7 +36,14 @@ from dataguard.model.policy import MountRules, Policy
 from dataguard.model.reference import Reference
 from dataguard.mounts import bind, syscalls
 from dataguard.stores import workspaces
-from support.mountcleanup import as_user, mount_command, mounts_below, needs_mounts, swept
+from support.mountcleanup import (
+    as_user,
+    mount_command,
+    mounts_below,
+    needs_mounts,
+    swept,
+    unmount_command,
+)
 
 pytestmark = needs_mounts
 
@@ -249,7 +256,7 @@ def test_foreign_mount_over_ours_is_not_touched(world):
 
 def test_foreign_mount_in_place_of_ours_is_left_by_unmount(world):
     world.mount("faces")
-    syscalls.detach(world.target())
+    unmount_command(world.target())
     mount_command("-t", "tmpfs", "none", world.target())
     [result] = world.unmount("faces")
     assert (MountStatus.REPLACED, True) == (result.status, "not ours" in str(result.left))
@@ -296,6 +303,44 @@ def test_unmount_of_nothing_is_not_found(world):
         world.unmount()
 
 
+def test_data_that_became_a_link_sends_no_unmount_elsewhere(world):
+    world.mount("faces", backend="symlink")
+    elsewhere = os.path.join(os.path.dirname(world.workspace), "elsewhere")
+    os.makedirs(f"{elsewhere}/faces")
+    os.rename(f"{world.workspace}/data", f"{world.workspace}/moved")
+    os.symlink(elsewhere, f"{world.workspace}/data")
+    [result] = world.unmount("faces")
+    assert "link" in str(result.left)
+    assert ["faces"] == os.listdir(elsewhere)
+
+
+def test_data_that_became_a_link_has_nothing_made_behind_it(world):
+    elsewhere = os.path.join(os.path.dirname(world.workspace), "elsewhere")
+    os.mkdir(elsewhere)
+    os.rmdir(f"{world.workspace}/data")
+    os.symlink(elsewhere, f"{world.workspace}/data")
+    for backend in ("auto", "symlink", "declared"):
+        with pytest.raises(ConflictError):
+            world.mount("faces", backend=backend)
+    assert [] == os.listdir(elsewhere)
+
+
+@pytest.mark.parametrize("name", ["dataguard.lock", "dataguard.toml"])
+def test_workspace_file_that_is_a_link_is_refused_before_anything_is_mounted(world, name):
+    victim = os.path.join(os.path.dirname(world.workspace), "victim")
+    path = f"{world.workspace}/{name}"
+    if os.path.exists(path):
+        os.rename(path, victim)
+    else:
+        os.close(os.open(victim, os.O_CREAT))
+    os.symlink(victim, path)
+    before = os.stat(victim).st_ctime_ns
+    with pytest.raises(ConflictError, match=f"{name}: it is a link"):
+        world.mount("faces")
+    assert ([], before) == (mounts_below(world.workspace), os.stat(victim).st_ctime_ns)
+    assert os.path.islink(path)
+
+
 def test_unmount_twice_after_the_first_is_not_found(world):
     world.mount("faces")
     world.unmount("faces")
@@ -308,7 +353,7 @@ def test_after_a_reboot_records_are_stale_and_mount_restores_all(world):
     world.mount("faces")
     world.mount("cats")
     for target in mounts_below(world.workspace):
-        syscalls.detach(target)
+        unmount_command(target)
     later = world.after_reboot()
     statuses = {view.status for view in show(later, world.workspace).mounts}
     assert {MountStatus.STALE} == statuses
@@ -319,7 +364,7 @@ def test_after_a_reboot_records_are_stale_and_mount_restores_all(world):
 
 def test_after_a_reboot_unmount_cleans_up(world):
     world.mount("faces")
-    syscalls.detach(world.target())
+    unmount_command(world.target())
     [result] = world.after_reboot().unmount(every=True)
     assert MountStatus.STALE is result.status
     assert ([], ()) == (os.listdir(f"{world.workspace}/data"), world.records())

@@ -71,12 +71,42 @@ def test_copy_is_the_catalog_in_another_home(registered, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words", [("check",), ("rebuild", "--yes"), ("backup", "x.tar"), ("copy", "x")]
+    "words", [("check",), ("rebuild", "--yes"), ("backup", "x.tar"), ("copy", "x"), ("upgrade",)]
 )
-def test_catalog_that_is_not_there_is_not_found_and_not_made(world, words):
-    world.home.mkdir()
+@pytest.mark.parametrize("home", [True, False])
+@pytest.mark.parametrize("how", [(), ("--dry-run",)])
+def test_catalog_that_is_not_there_is_not_found_and_not_made(world, words, home, how):
+    if how and words == ("check",):
+        return
+    if home:
+        world.home.mkdir()
+    words = (*words, *how)
     assert 10 == world.fails("catalog", *words)["exit_code"]
     assert not (world.home / "catalog.db").exists()
+    assert home is world.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        (("rebuild",), "events"),
+        (("backup", "x.tar"), "files"),
+        (("copy", "x"), "files"),
+        (("upgrade",), "after"),
+    ],
+)
+def test_dry_run_of_administration_says_what_would_be_and_changes_nothing(registered, words, field):
+    before = tree_state(registered.top)
+    planned = registered.ask_json("catalog", *words, "-n")
+    assert before == tree_state(registered.top)
+    done = registered.ask_json("catalog", *words, *(["--yes"] if words == ("rebuild",) else []))
+    assert (True, False) == (planned["dry_run"], done["dry_run"])
+    assert planned[field] == done[field]
+
+
+def test_dry_run_of_init_makes_nothing(world):
+    assert world.ask_json("catalog", "init", "--dry-run")["dry_run"]
+    assert not world.home.exists()
 
 
 def test_events_can_be_checked_with_any_json_library(registered):

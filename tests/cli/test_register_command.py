@@ -6,6 +6,7 @@ import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow.parquet as pq
 import pytest
 from asking import tree_state
 
@@ -247,7 +248,7 @@ def test_note_owner_and_facts_are_kept(world):
 def test_who_could_write_is_said(world):
     os.chmod(world.gold / "a", 0o666)
     answer = world.ask("register", "faces", str(world.gold))
-    assert "EVERYBODY (1 files)" in answer.out
+    assert "EVERYBODY (1 file)" in answer.out
     assert 1 == world.register()["writers"]["everybody"]
 
 
@@ -280,3 +281,14 @@ def test_several_registrars_at_once_lose_no_version(world, count):
 def test_files_of_the_home_are_for_reading_only(registered):
     manifest = registered.register()["manifest"]
     assert 0o444 == stat.S_IMODE(os.stat(manifest).st_mode)
+
+
+def test_digests_asked_for_one_after_the_other_are_all_kept(world):
+    first = world.register("--also", "sha256")
+    again = world.register("--also", "blake3")
+    assert (True, False) == (first["created"], again["created"])
+    events = world.ask("catalog", "events", "--format", "jsonl").rows
+    versions = [row for event in events for row in event["payload"]["put"].get("version", ())]
+    key = versions[-1]["digest_sheet"]
+    [sheet] = (world.home / "sheets").glob(f"*/{key}.parquet")
+    assert {"sha256", "blake3"} == set(pq.read_schema(sheet).names)

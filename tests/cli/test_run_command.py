@@ -323,3 +323,72 @@ def test_time_of_a_run_is_recorded(registered, ws):
     assert found["started"] < found["finished"]
     assert found["finished"].endswith("Z")
     assert time.gmtime().tm_year == int(found["started"][:4])
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("rm -r {out}", 4),
+        ("rm -r {out}; echo evil >> $GOLD/a", 3),
+        ("rm -r {out}; exit 7", 7),
+        ("mv {out} {out}.moved; exit 7", 7),
+    ],
+)
+def test_job_that_removes_its_outputs_does_not_hide_how_it_ended(registered, ws, script, code):
+    found = shell(registered, ws, script.replace("$GOLD", str(registered.gold)), code=code)
+    assert found["unreadable"]
+    assert (3 == code) is ("DG304" in [one["code"] for one in found["findings"]])
+    (known,) = registered.ask_json("lineage", found["run"])["runs"]
+    assert (found["state"], found["exit_code"]) == (known["state"], known["exit_code"])
+    assert "running" != known["state"]
+
+
+def test_file_of_a_job_that_is_named_like_the_record_is_kept_and_said(registered, ws):
+    script = "echo taken > {out}/run.json.job; echo mine > {out}/run.json"
+    found = shell(registered, ws, script)
+    directory = Path(found["outputs_directory"])
+    assert ("mine\n", "complete") == (
+        (directory / "run.json.job1").read_text(),
+        record(found)["state"],
+    )
+    assert ["run.json.job", "run.json.job1"] == [one["path"] for one in found["outputs"]]
+    assert ["run.json.job1"] == [one["path"] for one in found["diverted"]]
+
+
+@pytest.mark.parametrize(
+    "script", ["rm {out}/run.json", "cp {out}/run.json {out}/x; mv {out}/x {out}/run.json"]
+)
+def test_record_that_a_job_removed_or_copied_is_written_again(registered, ws, script):
+    found = shell(registered, ws, script)
+    assert ("complete", [], []) == (record(found)["state"], found["outputs"], found["diverted"])
+
+
+@pytest.mark.parametrize("kind", ["mkdir -p {out}/run.json/deep", "mkfifo {out}/run.json"])
+def test_what_is_no_file_in_place_of_the_record_is_moved_and_the_record_written(
+    registered, ws, kind
+):
+    found = shell(registered, ws, f"rm {{out}}/run.json; {kind}", code=4 if "fifo" in kind else 0)
+    assert "complete" == record(found)["state"]
+    assert os.path.lexists(os.path.join(found["outputs_directory"], "run.json.job"))
+
+
+def test_output_named_like_our_temporary_files_is_listed(registered, ws):
+    found = shell(registered, ws, "echo mine > {out}/.dataguard-mine")
+    assert [".dataguard-mine"] == [one["path"] for one in found["outputs"]]
+
+
+def test_descriptors_of_the_caller_are_the_jobs_and_none_of_ours(registered, ws):
+    descriptor = os.open(registered.top / "log", os.O_WRONLY | os.O_CREAT)
+    words = ("run", "-w", str(ws), "--format", "json", "--", "sh", "-c")
+    listing = "for f in /proc/$$/fd/*; do readlink $f || true; done > {out}/open"
+    script = f"echo mine >/proc/self/fd/{descriptor}; {listing}"
+    try:
+        done = registered.ask_process(*words, script, pass_fds=(descriptor,))
+    finally:
+        os.close(descriptor)
+    assert (0, "mine\n") == (done.code, (registered.top / "log").read_text()), done
+    directory = json.loads(done.out.splitlines()[-1])["outputs_directory"]
+    found = Path(directory, "open").read_text().splitlines()
+    ours = [name for name in found if str(registered.top) in name and "/runs/" not in name]
+    assert [str(registered.top / "log")] == ours
+    assert 5 >= len(found), found

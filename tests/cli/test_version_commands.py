@@ -5,6 +5,8 @@ import os
 import pytest
 from asking import tree_state
 
+from dataguard.actions import audit, standing
+
 
 @pytest.fixture
 def two(registered):
@@ -128,3 +130,46 @@ def test_dry_run_says_what_would_be_and_changes_nothing(registered, words):
     assert (0, True) == (text.code, "would be" in text.out)
     assert registered.ask_json(*words, "-n")["dry_run"]
     assert before == tree_state(registered.home)
+
+
+def test_release_of_a_version_that_no_place_holds_leaves_it_superseded(registered):
+    registered.ask_json("withdraw", "faces@1", "--reason", "licence")
+    (registered.gold / "a").write_bytes(b"other\n")
+    registered.register("--supersede", "--reason", "cleaned")
+    planned = registered.ask_json("release", "faces@1", "--reason", "bought", "--dry-run")
+    released = registered.ask_json("release", "faces@1", "--reason", "bought")
+    assert ["superseded"] * 2 == [planned["state"], released["state"]]
+    assert "superseded" == registered.ask_json("show", "faces@1")["state"]
+    [listed] = registered.ask_json("list")["datasets"]
+    assert 2 == listed["version"]
+
+
+def test_withdrawal_does_not_undo_a_quarantine_that_came_first(registered, monkeypatch):
+    planned = standing._planned
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(standing, "_planned", planned)
+        registered.ask_json("quarantine", "faces@1", "--reason", "odd")
+        return planned(*arguments)
+
+    monkeypatch.setattr(standing, "_planned", overtaken)
+    assert 11 == registered.ask("withdraw", "faces@1", "--reason", "licence").code
+    assert "quarantined" == registered.ask_json("show", "faces@1")["state"]
+
+
+def test_release_is_refused_where_an_older_audit_ended_last(registered, monkeypatch):
+    """A clean audit that began before damage was found says nothing about the damage."""
+    registered.ask_json("quarantine", "faces@1", "--reason", "odd")
+    compare = audit.compare
+
+    def slow(*arguments, **options):
+        monkeypatch.setattr(audit, "compare", compare)
+        early = compare(*arguments, **options)
+        (registered.gold / "a").write_bytes(b"evil!\n")
+        registered.ask_json("audit", "faces@1", code=3)
+        return early
+
+    monkeypatch.setattr(audit, "compare", slow)
+    registered.ask_json("audit", "faces@1")
+    assert 11 == registered.ask("release", "faces@1", "--reason", "fine").code
+    assert 3 == registered.ask("gate", "--input", "faces@1").code

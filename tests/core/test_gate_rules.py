@@ -118,10 +118,31 @@ def test_superseded_version_passes_and_says_so():
     assert any("superseded" in check.reason for check in checks)
 
 
-def test_registration_counts_as_full_audit():
-    fresh = an_input(version=version(created=NOW - timedelta(days=2)), audits=())
+def test_creation_by_itself_is_no_audit():
+    created = version(created=NOW - timedelta(days=2))
+    unread = an_input(version=created, audits=())
+    trusted = an_input(version=created, audits=(audit(timedelta(days=2), AuditLevel.QUICK),))
+    read = an_input(version=created, audits=(audit(timedelta(days=2)),))
 
-    assert not refusals(facts(inputs=(fresh,)))
+    for one in (unread, trusted):
+        assert refusals(facts(inputs=(one,))) == {("audit age", Code.DG501)}
+    assert not refusals(facts(inputs=(read,)))
+
+
+def test_audit_that_began_before_the_damage_was_found_does_not_clear_it():
+    bad = audit(timedelta(days=2), clean=False, findings=1)
+    overlapping = audit(timedelta(days=1), started=NOW - timedelta(days=2, seconds=1))
+    later = audit(timedelta(days=1), started=NOW - timedelta(days=2))
+
+    assert refusals(facts(inputs=(an_input(audits=(overlapping, bad)),)), LAX)
+    assert not refusals(facts(inputs=(an_input(audits=(later, bad)),)), LAX)
+
+
+def test_audit_of_another_place_clears_nothing():
+    bad = audit(timedelta(days=2), clean=False, findings=1)
+    elsewhere = audit(timedelta(days=1), location="/mirror/faces")
+
+    assert refusals(facts(inputs=(an_input(audits=(elsewhere, bad)),)), LAX)
 
 
 def test_unclean_audit_refuses_under_every_policy():

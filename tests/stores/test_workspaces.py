@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguard.errors import ConfigurationError, ConflictError, NotFoundError, UsageError
+from dataguard.errors import (
+    ConfigurationError,
+    ConflictError,
+    DataguardError,
+    NotFoundError,
+    UsageError,
+)
 from dataguard.model.digest import RootDigest
 from dataguard.model.workspace import LockEntry
 from dataguard.stores import workspaces
@@ -98,14 +104,60 @@ def test_writing_the_same_again_does_not_touch_the_file(directory):
     assert before == os.stat(f"{directory}/dataguard.toml")
 
 
-def test_link_and_permissions_stay(directory):
-    os.rename(f"{directory}/dataguard.toml", f"{directory}/real.toml")
-    os.chmod(f"{directory}/real.toml", 0o640)
-    os.symlink("real.toml", f"{directory}/dataguard.toml")
+def test_permissions_stay_but_for_setuid(directory):
+    os.chmod(f"{directory}/dataguard.toml", 0o4640)
     workspaces.write_declaration(directory, "faces", "vision/faces@9")
-    assert os.path.islink(f"{directory}/dataguard.toml")
-    assert 0o640 == os.stat(f"{directory}/real.toml").st_mode & 0o777
-    assert workspaces.read(directory).datasets["faces"] == "vision/faces@9"
+    assert 0o640 == os.stat(f"{directory}/dataguard.toml").st_mode & 0o7777
+
+
+WRITERS = {
+    "dataguard.toml": lambda at: workspaces.write_declaration(at, "faces", "vision/faces@9"),
+    "dataguard.lock": lambda at: workspaces.write_lock(at, []),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_link_in_place_of_a_file_is_read_but_never_written_through(directory, name):
+    workspaces.write_lock(directory, [entry()])
+    os.rename(f"{directory}/{name}", f"{directory}/real")
+    os.symlink("real", f"{directory}/{name}")
+    before = os.stat(f"{directory}/real").st_ctime_ns
+    with pytest.raises(ConflictError, match="it is a link"):
+        WRITERS[name](directory)
+    with pytest.raises(ConflictError, match="it is a link"):
+        workspaces.check_files(directory)
+    assert before == os.stat(f"{directory}/real").st_ctime_ns
+    assert ("vision/faces@3", entry()) == (
+        workspaces.read(directory).datasets["faces"],
+        workspaces.read(directory).lock["faces"],
+    )
+
+
+def test_link_that_leads_nowhere_is_not_written_through_either(directory):
+    os.symlink("/nowhere/file", f"{directory}/dataguard.lock")
+    with pytest.raises(ConflictError, match="it is a link"):
+        workspaces.write_lock(directory, [entry()])
+    os.symlink(f"{directory}/made", f"{directory}/.dataguard.toml.new")
+    workspaces.write_declaration(directory, "faces", "vision/faces@9")
+    assert not os.path.lexists(f"{directory}/made")
+
+
+def test_pipe_in_place_of_a_file_is_refused_without_waiting(directory):
+    os.mkfifo(f"{directory}/dataguard.lock")
+    with pytest.raises(ConflictError, match="it is no file"):
+        workspaces.write_lock(directory, [entry()])
+    with pytest.raises(ConfigurationError, match="it is no file"):
+        workspaces.read(directory)
+
+
+def test_link_on_the_way_to_the_files_is_refused(directory, tmp_path):
+    link = tmp_path.resolve() / "linked"
+    link.symlink_to(directory)
+    os.mkdir(f"{directory}/inner")
+    for way in (link, link / "inner"):
+        with pytest.raises(DataguardError):
+            workspaces.write_lock(str(way), [entry()])
+    assert ["inner"] == [n for n in os.listdir(directory) if n not in ("dataguard.toml", "linked")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes other people's files")

@@ -63,9 +63,11 @@ def why_no_loop(kind: str) -> str:
 
 @contextlib.contextmanager
 def mounted_image(
-    kind: str, directory: str | Path, *, size: int | None = None
+    kind: str, directory: str | Path, *, size: int | None = None, options: tuple[str, ...] = ()
 ) -> Iterator[LoopImage]:
     """Make and mount a file system below `directory`; it is gone again when the block ends.
+
+    `options` are those of its mkfs.
 
     Raises:
         subprocess.CalledProcessError: it cannot be made or mounted.
@@ -77,7 +79,7 @@ def mounted_image(
         file.truncate(size or _SIZES[kind])
     with contextlib.ExitStack() as undo:
         undo.callback(os.unlink, image)
-        _run(_need(f"mkfs.{kind}"), *_QUIET[kind], image)
+        _run(_need(f"mkfs.{kind}"), *_QUIET[kind], *options, image)
         device = _run(_need("losetup"), "--find", "--show", image).strip()
         undo.callback(_run, _need("losetup"), "--detach", device)
         _run(_need("mount"), "-t", kind, device, top)
@@ -114,10 +116,11 @@ def loop_image(tmp_path: Path) -> Iterator[Callable[..., LoopImage]]:
     """Make images on demand: `loop_image("ext4", size=...)`; all are undone after the test."""
     with contextlib.ExitStack() as images:
 
-        def make(kind: str, *, size: int | None = None) -> LoopImage:
+        def make(kind: str, *, size: int | None = None, options: tuple[str, ...] = ()) -> LoopImage:
             if reason := why_no_loop(kind):
                 pytest.skip(reason)
-            return images.enter_context(mounted_image(kind, tmp_path / f"loop-{kind}", size=size))
+            place = tmp_path / f"loop-{kind}"
+            return images.enter_context(mounted_image(kind, place, size=size, options=options))
 
         yield make
 

@@ -14,7 +14,15 @@ import pytest
 from dataguard.mounts import mountinfo
 from dataguard.mounts.bind import BindBackend
 
-__all__ = ["as_user", "fingerprint", "mount_command", "mounts_below", "needs_mounts", "swept"]
+__all__ = [
+    "as_user",
+    "fingerprint",
+    "mount_command",
+    "mounts_below",
+    "needs_mounts",
+    "swept",
+    "unmount_command",
+]
 
 needs_mounts = pytest.mark.skipif(
     BindBackend().unavailable() is not None, reason="needs CAP_SYS_ADMIN and Linux 5.12"
@@ -28,6 +36,10 @@ def mounts_below(top):
 
 def mount_command(*arguments):
     subprocess.run(["mount", *map(str, arguments)], check=True)
+
+
+def unmount_command(target):
+    subprocess.run(["umount", "--lazy", str(target)], check=True)
 
 
 @contextmanager

@@ -1,0 +1,45 @@
+"""Which audits that found damage still stand, and which later ones took their word back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.model.audit import AuditLevel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dataguard.model.audit import AuditRecord
+
+__all__ = ["is_at_least", "standing_damage"]
+
+
+def standing_damage(audits: Iterable[AuditRecord]) -> AuditRecord | None:
+    """Return an audit that found something which no later one cleared, or None."""
+    known = tuple(audits)
+    damaged = (audit for audit in known if _found_something(audit))
+    return next((bad for bad in damaged if not any(_clears(a, bad) for a in known)), None)
+
+
+def is_at_least(level: AuditLevel, wanted: AuditLevel) -> bool:
+    """Whether one level looks at least as thoroughly as another."""
+    order = list(AuditLevel)
+    return order.index(level) >= order.index(wanted)
+
+
+def _found_something(audit: AuditRecord) -> bool:
+    return not audit.clean and (audit.complete or audit.findings > 0)
+
+
+def _clears(later: AuditRecord, bad: AuditRecord) -> bool:
+    """Whether a clean audit looked as thoroughly at the same place, after the other was done.
+
+    One that began before may have read what was damaged while it was still good.
+    """
+    same = later.location == bad.location
+    return (
+        same
+        and later.clean
+        and later.started >= bad.finished
+        and is_at_least(later.level, bad.level)
+    )
