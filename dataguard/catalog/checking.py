@@ -9,14 +9,13 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
-
 from dataguard.catalog.codec import decode
 from dataguard.catalog.database import Database
 from dataguard.catalog.eventlog import EventLog
 from dataguard.catalog.projection import read_events, replay
 from dataguard.catalog.reading import fetch
 from dataguard.catalog.schema import check_schema, is_empty
+from dataguard.catalog.statements import select
 from dataguard.catalog.tables import LOCATION, PROJECTION, RUN, VERSION
 from dataguard.core.chain import START, Head, find_break
 from dataguard.errors import CatalogDamagedError, DataguardError, NotFoundError
@@ -26,7 +25,7 @@ from dataguard.model.run import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Table
+    from dataguard.catalog.description import Table
 
 __all__ = ["Aspect", "CatalogReport", "Problem", "SheetUse", "check"]
 
@@ -196,13 +195,13 @@ def _projection(copy: Database) -> Iterator[Problem]:
 
 
 def _differences(table: Table, expected: Database, found: Database) -> Iterator[Problem]:
-    query = select(table).order_by(*table.primary_key)
+    asked = select(table).order_by(*table.primary_key).statement()
     with expected.reading() as left, found.reading() as right:
-        rows = zip_longest(left.execute(query), right.execute(query))
+        rows = zip_longest(left.execute(asked.text, {}), right.execute(asked.text, {}))
         for wanted, there in rows:
             if wanted != there:
-                row = wanted or there
-                key = " ".join(str(getattr(row, column.name)) for column in table.primary_key)
+                row = wanted or there or {}
+                key = " ".join(str(row[name]) for name in table.primary_key)
                 message = f"`{table.name}` is not what the events say, first at `{key}`"
                 yield Problem(Aspect.PROJECTION, message)
                 return

@@ -1,77 +1,42 @@
-"""Column types that take whatever a record may hold, in any database."""
+"""Kinds of columns: how a record's member is stored, whatever it may hold, in any database."""
 
 from __future__ import annotations
 
 import json
 import re
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING
-
-from sqlalchemy import LargeBinary, Text, TypeDecorator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from dataguard.core.chain import canonical_json
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
+    from collections.abc import Callable
 
-__all__ = ["AnyText", "Binary", "Json"]
+__all__ = ["ANY_TEXT", "BINARY", "BOOLEAN", "INTEGER", "JSON", "NAME", "TEXT", "Kind"]
 
 _UNSTORABLE = re.compile("[\\\\\x00\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\(?:\\|u([0-9a-f]{4}))")
 
 
-class AnyText(TypeDecorator[str]):
-    r"""Any text of Python: a backslash is kept as `\\`, what no database stores as `\uNNNN`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """The type that a database is told, and the way there and back: `load(store(v)) == v`.
 
-    That concerns NUL and the surrogate escapes of paths that are not UTF-8.
+    A kind without a way keeps the value as it is; None is always stored as NULL.
     """
 
-    impl = Text
-    cache_ok = True
+    declared: str
+    write: Callable[[Any], object] | None = None
+    read: Callable[[Any], object] | None = None
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Escape on the way in."""
-        del dialect
-        return None if value is None else _UNSTORABLE.sub(_escape, value)
+    def store(self, value: object) -> object:
+        """Return what the database gets; raises TypeError or ValueError for what does not fit."""
+        return value if value is None or self.write is None else self.write(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        """Unescape on the way out."""
-        del dialect
-        return None if value is None else _ESCAPED.sub(_unescape, value)
-
-
-class Binary(TypeDecorator[str]):
-    """Raw bytes in the database, base64 in the record."""
-
-    impl = LargeBinary
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
-        """Take base64."""
-        del dialect
-        return None if value is None else b64decode(value)
-
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
-        """Give base64."""
-        del dialect
-        return None if value is None else b64encode(value).decode()
-
-
-class Json(TypeDecorator[object]):
-    """A JSON value as canonical text; also numbers that may need 64 bits without a sign."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
-        """Write canonical JSON."""
-        del dialect
-        return None if value is None else canonical_json(value).decode()
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:
-        """Read JSON."""
-        del dialect
-        return None if value is None else json.loads(value)
+    def load(self, value: object) -> object:
+        """Return what the record gets; raises TypeError or ValueError for what nobody stored."""
+        return value if value is None or self.read is None else self.read(value)
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -80,3 +45,35 @@ def _escape(found: re.Match[str]) -> str:
 
 def _unescape(found: re.Match[str]) -> str:
     return "\\" if found[1] is None else chr(int(found[1], 16))
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} where true or false is expected")
+    return value
+
+
+NAME = Kind("VARCHAR")
+"""Text without surprises: names, times, digests."""
+
+TEXT = Kind("TEXT")
+
+INTEGER = Kind("BIGINT")
+
+BOOLEAN = Kind("BOOLEAN", _truth, bool)
+
+ANY_TEXT = Kind(
+    "TEXT",
+    lambda text: _UNSTORABLE.sub(_escape, text),
+    lambda text: _ESCAPED.sub(_unescape, text),
+)
+r"""Any text of Python: a backslash is kept as `\\`, what no database stores as `\uNNNN`.
+
+That concerns NUL and the surrogate escapes of paths that are not UTF-8.
+"""
+
+BINARY = Kind("BLOB", b64decode, lambda raw: b64encode(raw).decode())
+"""Raw bytes in the database, base64 in the record."""
+
+JSON = Kind("TEXT", lambda value: canonical_json(value).decode(), json.loads)
+"""A JSON value as canonical text; also numbers that may need 64 bits without a sign."""

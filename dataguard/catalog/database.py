@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
-
+from dataguard.catalog.address import parse_url
+from dataguard.catalog.connection import SqliteConnection
 from dataguard.catalog.filesystem import check_local
 from dataguard.errors import (
     CatalogDamagedError,
-    ConfigurationError,
     ConflictError,
     DataguardError,
     NotFoundError,
@@ -23,13 +19,12 @@ from dataguard.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from sqlalchemy import Table
+    from dataguard.catalog.connection import Connection
 
-__all__ = ["Database", "database_path", "sqlite_url", "upsert"]
+__all__ = ["Database"]
 
-_BUSY_TIMEOUT_S = 30
 _CHECK_HINT = "`dataguard catalog check` says what is damaged; `dataguard catalog rebuild` repairs"
 
 
@@ -39,10 +34,10 @@ class Database:
     `path` is the file's path, None in memory.
     """
 
-    def __init__(self, engine: Engine, path: str | None) -> None:
+    def __init__(self, path: str | None, timeout_s: float) -> None:
         self.path = path
-        self._engine = engine
-        self._writing = engine.execution_options(writing=True)
+        self._timeout_s = timeout_s
+        self._kept = _connect(":memory:", timeout_s) if path is None else None
 
     @classmethod
     def open(cls, url: str, *, create: bool) -> Database:
@@ -52,22 +47,23 @@ class Database:
             ConfigurationError: the URL makes no sense, or leads to a network file system.
             NotFoundError: there is no such file and `create` is off.
         """
-        path = database_path(url)
-        check_local(os.path.dirname(path))
-        if not create and not os.path.exists(path):
+        address = parse_url(url)
+        check_local(os.path.dirname(address.path))
+        if not create and not os.path.exists(address.path):
             raise NotFoundError(
-                f"no catalog at `{path}`", hint="`dataguard catalog init` makes one"
+                f"no catalog at `{address.path}`", hint="`dataguard catalog init` makes one"
             )
-        return cls(_engine(make_url(url), poolclass=NullPool), path)
+        return cls(address.path, address.timeout_s)
 
     @classmethod
     def in_memory(cls) -> Database:
         """Open an empty database that is gone when closed."""
-        return cls(_engine(make_url("sqlite://"), poolclass=StaticPool), None)
+        return cls(None, timeout_s=0)
 
     def close(self) -> None:
-        """Let go of every connection."""
-        self._engine.dispose()
+        """Let go of what is in memory."""
+        if self._kept is not None:
+            self._kept.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -78,8 +74,8 @@ class Database:
             ConflictError: somebody else kept the database locked for too long.
             StoreUnreachableError: the file cannot be read.
         """
-        with self._converting("read"), self._engine.begin() as connection:
-            yield connection
+        with self.converting("read"), self.driver() as driver, _begun(driver, "BEGIN"):
+            yield SqliteConnection(driver)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -90,13 +86,26 @@ class Database:
             ConflictError: somebody else kept the database locked for too long, or replaced it.
             StoreUnreachableError: the file cannot be written.
         """
-        before = self._identity()
-        with self._converting("write"), self._writing.begin() as connection:
-            if before is not None and before != self._identity():
+        before = self.identity()
+        with self.converting("write"), self.driver() as driver, self.locking(driver, before):
+            yield SqliteConnection(driver)
+
+    @contextmanager
+    def locking(self, driver: sqlite3.Connection, before: tuple[int, int] | None) -> Iterator[None]:
+        """Make a driver's connection the only writer; commits at the end, or nothing happened.
+
+        `before` is the `identity` from before the connection was opened.
+
+        Raises:
+            ConflictError: somebody else replaced the database meanwhile.
+        """
+        # A deferred transaction that writes later fails at once where another one wrote meanwhile.
+        with _begun(driver, "BEGIN IMMEDIATE"):
+            if before is not None and before != self.identity():
                 raise ConflictError(
                     "the catalog was rebuilt at this moment", hint="run the same command again"
                 )
-            yield connection
+            yield
 
     def snapshot(self) -> Database:
         """Return a copy in memory of one consistent state; others may go on writing.
@@ -107,7 +116,7 @@ class Database:
             StoreUnreachableError: the file cannot be read.
         """
         copy = Database.in_memory()
-        with self._converting("copy"), self.driver() as source, copy.driver() as target:
+        with self.converting("copy"), self.driver() as source, copy.driver() as target:
             source.backup(target)
         return copy
 
@@ -120,7 +129,7 @@ class Database:
             StoreUnreachableError: the database cannot be read or the file not be written.
         """
         with (
-            self._converting("copy"),
+            self.converting("copy"),
             self.driver() as source,
             closing(sqlite3.connect(path)) as target,
         ):
@@ -129,19 +138,26 @@ class Database:
     def faults(self) -> tuple[str, ...]:
         """Return what the database itself finds wrong with its file and its keys."""
         with self.reading() as connection:
-            found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-            orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        faults = [text for text in found if text != "ok"]
-        return (*faults, *(f"a row of `{o[0]}` names no row of `{o[2]}`" for o in orphans))
+            found = [*connection.execute("PRAGMA integrity_check", {})]
+            orphans = [*connection.execute("PRAGMA foreign_key_check", {})]
+        texts = [str(row["integrity_check"]) for row in found]
+        broken = [f"a row of `{row['table']}` names no row of `{row['parent']}`" for row in orphans]
+        return (*(text for text in texts if text != "ok"), *broken)
 
     @contextmanager
     def driver(self) -> Iterator[sqlite3.Connection]:
         """Give the driver's own connection, outside of any transaction."""
-        with closing(self._engine.raw_connection()) as connection:
-            yield cast(sqlite3.Connection, connection.driver_connection)
+        if self.path is None and self._kept is not None:
+            yield self._kept
+        elif self.path is not None:
+            with closing(_connect(self.path, self._timeout_s)) as driver:
+                yield driver
 
-    def _identity(self) -> tuple[int, int] | None:
-        # A rebuild puts another file in place; whoever waited for the old one must not write it.
+    def identity(self) -> tuple[int, int] | None:
+        """Return which file this is, None where there is none.
+
+        A rebuild puts another file in place; whoever waited for the old one must not write it.
+        """
         try:
             found = os.stat(self.path) if self.path is not None else None
         except OSError:
@@ -149,82 +165,43 @@ class Database:
         return None if found is None else (found.st_dev, found.st_ino)
 
     @contextmanager
-    def _converting(self, operation: str) -> Iterator[None]:
+    def converting(self, operation: str) -> Iterator[None]:
+        """Raise the driver's errors inside as ours."""
         try:
             yield
-        except (SQLAlchemyError, sqlite3.Error) as err:
+        except sqlite3.Error as err:
             raise _converted(err, f"cannot {operation} the catalog `{self.path}`") from err
 
 
-def database_path(url: str) -> str:
-    """Return the file of a database URL.
-
-    Raises:
-        ConfigurationError: the URL makes no sense, or names another database than SQLite.
-    """
-    hint = "write sqlite:////absolute/path/catalog.db"
+def _connect(path: str, timeout_s: float = 0) -> sqlite3.Connection:
+    # Without an isolation level the driver begins nothing by itself; it would do so too late.
+    driver = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
     try:
-        parsed = make_url(url)
-    except ArgumentError as err:
-        raise ConfigurationError(f"`{url}` is no database URL", hint=hint) from err
-    if parsed.get_backend_name() != "sqlite":
-        name = parsed.get_backend_name()
-        raise ConfigurationError(f"catalogs on `{name}` are not supported yet", hint=hint)
-    if not parsed.database or not parsed.database.startswith("/"):
-        raise ConfigurationError(f"`{url}` names no absolute path", hint=hint)
-    return parsed.database
+        driver.execute("PRAGMA foreign_keys = ON")
+        # EXTRA is FULL and a sync of the folder: without it a power loss may take back a commit
+        # whose event is in the log already.
+        driver.execute("PRAGMA synchronous = EXTRA")
+    except BaseException:
+        driver.close()
+        raise
+    return driver
 
 
-def sqlite_url(path: str) -> str:
-    """Return the URL of a database file, `database_path(sqlite_url(p)) == p`.
-
-    Raises:
-        ConfigurationError: the path is not UTF-8, which a URL cannot say.
-    """
+@contextmanager
+def _begun(driver: sqlite3.Connection, begin: str) -> Iterator[None]:
+    """Commit at the end; after any error the state is that before."""
+    driver.execute(begin)
     try:
-        return URL.create("sqlite", database=path).render_as_string(hide_password=False)
-    except UnicodeEncodeError as err:
-        raise ConfigurationError(
-            f"the path of the catalog is not UTF-8: {path!a}",
-            hint="set DATAGUARD_HOME to another folder",
-        ) from err
+        yield
+        driver.commit()
+    except BaseException:
+        driver.rollback()
+        raise
 
 
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:
-    """Insert rows with all columns of the table, or replace those with the same primary key."""
-    key = {column.name for column in table.primary_key}
-    insert = sqlite.insert(table)
-    new = {c.name: insert.excluded[c.name] for c in table.c if c.name not in key}
-    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=new), rows)
-
-
-def _engine(url: URL, *, poolclass: type[NullPool | StaticPool]) -> Engine:
-    wait: dict[str, Any] = {} if "timeout" in url.query else {"timeout": _BUSY_TIMEOUT_S}
-    engine = create_engine(url, poolclass=poolclass, connect_args=wait)
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _prepare(connection: sqlite3.Connection, record: object) -> None:
-    del record
-    connection.isolation_level = None  # the driver begins too late; `_begin` does it
-    connection.execute("PRAGMA foreign_keys = ON")
-    # EXTRA is FULL and a sync of the folder: without it a power loss may take back a commit
-    # whose event is in the log already.
-    connection.execute("PRAGMA synchronous = EXTRA")
-
-
-def _begin(connection: Connection) -> None:
-    # A deferred transaction that writes later fails at once where another one wrote meanwhile.
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _converted(err: SQLAlchemyError | sqlite3.Error, what: str) -> DataguardError:
-    original = err.orig if isinstance(err, DBAPIError) else err
-    name = getattr(original, "sqlite_errorname", "")
-    text = f"{what}: {original}"
+def _converted(err: sqlite3.Error, what: str) -> DataguardError:
+    name = getattr(err, "sqlite_errorname", "")
+    text = f"{what}: {err}"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ConflictError(text, hint="another dataguard writes for long; run it again later")
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_FULL")):

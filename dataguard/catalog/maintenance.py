@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dataguard.catalog.database import Database, database_path, sqlite_url
+from dataguard.catalog.address import database_path, sqlite_url
+from dataguard.catalog.database import Database
 from dataguard.catalog.eventlog import EventLog, sync_folder
 from dataguard.catalog.filesystem import check_local
 from dataguard.catalog.projection import read_events, replay

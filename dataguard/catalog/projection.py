@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import and_, delete, insert, select
-
 from dataguard.catalog.codec import decode, encode
-from dataguard.catalog.database import upsert
+from dataguard.catalog.reading import fetch
 from dataguard.catalog.schema import create_schema
+from dataguard.catalog.statements import above, delete, insert_text, select, stored, upsert_text
 from dataguard.catalog.tables import EVENT, PROJECTION, RUN, RUN_INPUT
 from dataguard.core.chain import START, Event, Head, canonical_json
 from dataguard.errors import CatalogDamagedError
@@ -21,9 +20,10 @@ from dataguard.errors import CatalogDamagedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Table
-
+    from dataguard.catalog.connection import Connection
     from dataguard.catalog.database import Database
+    from dataguard.catalog.description import Table
+    from dataguard.catalog.statements import Select
 
 __all__ = ["append", "apply", "head", "head_at", "read_events", "replay"]
 
@@ -34,7 +34,8 @@ _TABLES = {table.name: table for table in PROJECTION}
 def append(connection: Connection, event: Event) -> Head:
     """Store an event that follows the head, do to the tables what it says, return the new head."""
     payload = canonical_json(event.payload).decode()
-    connection.execute(insert(EVENT), {**encode(event), "payload": payload})
+    row = stored(EVENT, {**encode(event), "payload": payload})
+    connection.execute(insert_text(EVENT), row)
     apply(connection, event)
     return Head(event.seq, event.hash)
 
@@ -49,41 +50,46 @@ def apply(connection: Connection, event: Event) -> None:
     for table in PROJECTION:
         records = put.get(table.name, [])
         if records:
-            upsert(connection, table, [_row(table, record, event.seq) for record in records])
+            # A history's row is named by its event.
+            _put(connection, table, [{"seq": event.seq, **record} for record in records])
     _replace_inputs(connection, put.get(RUN.name, []))
     for name, keys in _by_table(event, "remove").items():
         for key in keys:
-            matches = [_TABLES[name].c[column] == value for column, value in key.items()]
-            connection.execute(delete(_TABLES[name]).where(and_(*matches)))
+            removal = delete(_TABLES[name], key)
+            connection.execute(removal.text, removal.parameters)
 
 
 def _replace_inputs(connection: Connection, runs: list[dict[str, object]]) -> None:
     """Keep the inputs of runs where a version's users are looked up."""
     for run in runs:
-        connection.execute(delete(RUN_INPUT).where(RUN_INPUT.c.run == run["id"]))
+        removal = delete(RUN_INPUT, {"run": run["id"]})
+        connection.execute(removal.text, removal.parameters)
     rows: list[dict[str, object]] = [
         {"run": run["id"], "position": position, **_named(used, "dataset", "version")}
         for run in runs
         for position, used in enumerate(cast("list[dict[str, object]]", run["inputs"]))
     ]
-    if rows:
-        upsert(connection, RUN_INPUT, rows)
+    _put(connection, RUN_INPUT, rows)
+
+
+def _put(connection: Connection, table: Table, records: list[dict[str, object]]) -> None:
+    """Insert records, or replace those with the same primary key."""
+    connection.execute_many(upsert_text(table), [stored(table, record) for record in records])
 
 
 def head(connection: Connection) -> Head:
     """Return the last link of the chain; `START` where there is none."""
-    query = select(EVENT.c.seq, EVENT.c.hash).order_by(EVENT.c.seq.desc()).limit(1)
-    found = connection.execute(query).first()
-    return START if found is None else Head(found.seq, found.hash)
+    return _link(connection, select(EVENT).order_by("-seq").limit(1)) or START
 
 
 def head_at(connection: Connection, seq: int) -> Head | None:
     """Return the link with a number, None where the log does not reach it."""
-    if seq == START.seq:
-        return START
-    query = select(EVENT.c.seq, EVENT.c.hash).where(EVENT.c.seq == seq)
-    found = connection.execute(query).first()
-    return None if found is None else Head(found.seq, found.hash)
+    return START if seq == START.seq else _link(connection, select(EVENT, seq=seq))
+
+
+def _link(connection: Connection, query: Select) -> Head | None:
+    found = [decode(Head, row) for row in fetch(connection, query.only("seq", "hash"))]
+    return found[0] if found else None
 
 
 def read_events(database: Database, after: int = 0) -> Iterator[Event]:
@@ -92,12 +98,13 @@ def read_events(database: Database, after: int = 0) -> Iterator[Event]:
     Reads in pages with a transaction each, so that a slow reader never holds up a writer.
     """
     while True:
-        query = select(EVENT).where(EVENT.c.seq > after).order_by(EVENT.c.seq).limit(_PAGE)
+        query = select(EVENT).where(above("seq", after)).order_by("seq").limit(_PAGE)
         with database.reading() as connection:
-            rows = [row._asdict() for row in connection.execute(query)]
+            rows = fetch(connection, query)
         for row in rows:
-            yield decode(Event, {**row, "payload": _payload(row)})
-            after = row["seq"]
+            event = decode(Event, {**row, "payload": _payload(row)})
+            yield event
+            after = event.seq
         if len(rows) < _PAGE:
             return
 
@@ -113,7 +120,7 @@ def replay(database: Database, events: Iterable[Event]) -> None:
         for event in events:
             try:
                 append(connection, event)
-            except (AttributeError, KeyError, TypeError) as err:
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as err:
                 raise CatalogDamagedError(
                     f"event {event.seq} ({event.kind}) cannot be replayed: {err!r}",
                     hint="restore the catalog's home from a backup",
@@ -141,12 +148,6 @@ def _by_table(event: Event, member: str) -> dict[str, list[dict[str, object]]]:
             hint="a newer dataguard wrote it: update dataguard",
         )
     return parts
-
-
-def _row(table: Table, record: Mapping[str, object], seq: int) -> dict[str, object]:
-    """Return all columns; a history's row is named by its event."""
-    numbered = {"seq": seq, **record}
-    return {column.name: numbered.get(column.name) for column in table.c}
 
 
 def _named(record: Mapping[str, object], *names: str) -> dict[str, object]:

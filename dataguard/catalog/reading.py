@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Select, select
-
 from dataguard.catalog import tables
 from dataguard.catalog.codec import decode
 from dataguard.catalog.resolving import choose
+from dataguard.catalog.statements import Select, differs, is_in, select
 from dataguard.errors import CatalogDamagedError, NotFoundError
 from dataguard.model.audit import AuditRecord
 from dataguard.model.dataset import Dataset, Location, LocationState, Tag, Version
@@ -21,20 +20,18 @@ from dataguard.model.workspace import WorkspaceRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection, Table
-
+    from dataguard.catalog.connection import Connection
     from dataguard.model.audit import AuditLevel
     from dataguard.model.finding import Code, FindingState
     from dataguard.model.reference import Reference
     from dataguard.model.run import RunState
 
-__all__ = ["Query", "Reader", "Record", "Rows", "fetch"]
+__all__ = ["Reader", "Record", "Rows", "fetch"]
 
 T = TypeVar("T")
 
-Query = Select[tuple[object, ...]]
 Record = dict[str, object]
-Rows = Callable[[Query], list[Record]]
+Rows = Callable[[Select], list[Record]]
 """Runs a query and gives its rows by column name."""
 
 
@@ -46,7 +43,7 @@ class Reader:
 
     def catalog_id(self) -> str:
         """Return the name this catalog was born with; copies and rebuilds keep it."""
-        rows = self._rows(_where(tables.META, key="catalog"))
+        rows = self._rows(select(tables.META, key="catalog"))
         if not rows:
             raise CatalogDamagedError(
                 "the catalog has no id", hint="`dataguard catalog rebuild` makes it from its events"
@@ -55,7 +52,7 @@ class Reader:
 
     def datasets(self) -> tuple[Dataset, ...]:
         """Return all datasets by name."""
-        return self._all(Dataset, select(tables.DATASET).order_by(tables.DATASET.c.name))
+        return self._all(Dataset, select(tables.DATASET).order_by("name"))
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset.
@@ -63,7 +60,7 @@ class Reader:
         Raises:
             NotFoundError: there is none of that name.
         """
-        found = self._all(Dataset, _where(tables.DATASET, name=name))
+        found = self._all(Dataset, select(tables.DATASET, name=name))
         if not found:
             raise NotFoundError(
                 f"no dataset `{name}` in the catalog",
@@ -73,8 +70,9 @@ class Reader:
 
     def versions(self, dataset: str | None = None) -> tuple[Version, ...]:
         """Return versions by dataset and number; none for a dataset that does not exist."""
-        order = (tables.VERSION.c.dataset, tables.VERSION.c.number)
-        return self._all(Version, _where(tables.VERSION, dataset=dataset).order_by(*order))
+        return self._all(
+            Version, select(tables.VERSION, dataset=dataset).order_by("dataset", "number")
+        )
 
     def version(self, dataset: str, number: int) -> Version:
         """Return a version.
@@ -82,7 +80,7 @@ class Reader:
         Raises:
             NotFoundError: the dataset or the version does not exist.
         """
-        found = self._all(Version, _where(tables.VERSION, dataset=dataset, number=number))
+        found = self._all(Version, select(tables.VERSION, dataset=dataset, number=number))
         if found:
             return found[0]
         self.dataset(dataset)
@@ -103,49 +101,46 @@ class Reader:
 
     def locations(self, dataset: str, number: int | None = None) -> tuple[Location, ...]:
         """Return the locations of a version (or of all), active ones first, newest first."""
-        c = tables.LOCATION.c
-        query = _where(tables.LOCATION, dataset=dataset, version=number)
+        query = select(tables.LOCATION, dataset=dataset, version=number)
         # "active" sorts before "superseded"
-        order = (c.state, c.created.desc(), c.version.desc(), c.place)
+        order = ("state", "-created", "-version", "place")
         return self._all(Location, query.order_by(*order))
 
     def active_locations(self) -> tuple[Location, ...]:
         """Return every place where gold is expected, by place, then dataset and version."""
-        c = tables.LOCATION.c
-        query = _where(tables.LOCATION, state=LocationState.ACTIVE)
-        return self._all(Location, query.order_by(c.place, c.dataset, c.version))
+        query = select(tables.LOCATION, state=LocationState.ACTIVE)
+        return self._all(Location, query.order_by("place", "dataset", "version"))
 
     def locations_at(self, place: str) -> tuple[Location, ...]:
         """Return the active locations at exactly this place, by dataset, the last arrival first.
 
         That is the highest version, unless the content of an earlier one came back.
         """
-        c = tables.LOCATION.c
-        query = _where(tables.LOCATION, state=LocationState.ACTIVE, place=place)
-        return self._all(Location, query.order_by(c.dataset, c.created.desc(), c.version.desc()))
+        query = select(tables.LOCATION, state=LocationState.ACTIVE, place=place)
+        return self._all(Location, query.order_by("dataset", "-created", "-version"))
 
     def tags(self, dataset: str) -> tuple[Tag, ...]:
         """Return a dataset's tags by name."""
-        return self._all(Tag, _where(tables.TAG, dataset=dataset).order_by(tables.TAG.c.name))
+        return self._all(Tag, select(tables.TAG, dataset=dataset).order_by("name"))
 
     def tag_history(self, dataset: str, name: str) -> tuple[Tag, ...]:
         """Return where a tag has been, newest first."""
-        query = _where(tables.TAG_HISTORY, dataset=dataset, name=name)
-        return self._all(Tag, query.order_by(tables.TAG_HISTORY.c.seq.desc()))
+        query = select(tables.TAG_HISTORY, dataset=dataset, name=name)
+        return self._all(Tag, query.order_by("-seq"))
 
     def audits(
         self, dataset: str, number: int, *, level: AuditLevel | None = None
     ) -> tuple[AuditRecord, ...]:
         """Return a version's audits, the one recorded last first."""
-        query = _where(tables.AUDIT, dataset=dataset, version=number, level=level)
-        return self._all(AuditRecord, query.order_by(tables.AUDIT.c.seq.desc()))
+        query = select(tables.AUDIT, dataset=dataset, version=number, level=level)
+        return self._all(AuditRecord, query.order_by("-seq"))
 
     def last_audit(
         self, dataset: str, number: int, level: AuditLevel | None = None
     ) -> AuditRecord | None:
         """Return the audit recorded last, None where there is none."""
-        query = _where(tables.AUDIT, dataset=dataset, version=number, level=level)
-        found = self._all(AuditRecord, query.order_by(tables.AUDIT.c.seq.desc()).limit(1))
+        query = select(tables.AUDIT, dataset=dataset, version=number, level=level)
+        found = self._all(AuditRecord, query.order_by("-seq").limit(1))
         return found[0] if found else None
 
     def findings(
@@ -157,12 +152,11 @@ class Reader:
         code: Code | None = None,
     ) -> tuple[Finding, ...]:
         """Return findings by dataset, version, path and code."""
-        c = tables.FINDING.c
         named = None if code is None else code.name
-        query = _where(tables.FINDING, dataset=dataset, version=version, code=named)
+        query = select(tables.FINDING, dataset=dataset, version=version, code=named)
         if states is not None:
-            query = query.where(c.state.in_([state.value for state in states]))
-        return self._all(Finding, query.order_by(c.dataset, c.version, c.path, c.code))
+            query = query.where(is_in("state", [state.value for state in states]))
+        return self._all(Finding, query.order_by("dataset", "version", "path", "code"))
 
     def finding(self, finding_id: str) -> Finding:
         """Return a finding.
@@ -170,7 +164,7 @@ class Reader:
         Raises:
             NotFoundError: there is none with this id.
         """
-        found = self._all(Finding, _where(tables.FINDING, id=finding_id))
+        found = self._all(Finding, select(tables.FINDING, id=finding_id))
         if not found:
             raise NotFoundError(
                 f"no finding `{finding_id}`", hint="`dataguard findings list` shows all"
@@ -179,18 +173,16 @@ class Reader:
 
     def workspaces(self) -> tuple[WorkspaceRecord, ...]:
         """Return all workspaces by host and directory."""
-        c = tables.WORKSPACE.c
-        return self._all(WorkspaceRecord, select(tables.WORKSPACE).order_by(c.host, c.directory))
+        return self._all(WorkspaceRecord, select(tables.WORKSPACE).order_by("host", "directory"))
 
     def mounts(
         self, workspace: str | None = None, host: str | None = None, *, removed: bool = False
     ) -> tuple[MountRecord, ...]:
         """Return mounts by workspace, name and host; those that were removed only if asked."""
-        c = tables.MOUNT.c
-        query = _where(tables.MOUNT, workspace=workspace, host=host)
+        query = select(tables.MOUNT, workspace=workspace, host=host)
         if not removed:
-            query = query.where(c.state != MountState.REMOVED.value)
-        return self._all(MountRecord, query.order_by(c.workspace, c.name, c.host, c.target))
+            query = query.where(differs("state", MountState.REMOVED.value))
+        return self._all(MountRecord, query.order_by("workspace", "name", "host", "target"))
 
     def runs(
         self,
@@ -200,12 +192,11 @@ class Reader:
         version: int | None = None,
     ) -> tuple[Run, ...]:
         """Return runs, newest first; with `dataset` those that read it."""
-        c = tables.RUN.c
-        query = _where(tables.RUN, state=state)
+        query = select(tables.RUN, state=state)
         if dataset is not None or version is not None:
-            readers = _where(tables.RUN_INPUT, dataset=dataset, version=version)
-            query = query.where(c.id.in_(readers.with_only_columns(tables.RUN_INPUT.c.run)))
-        return self._all(Run, query.order_by(c.started.desc(), c.id.desc()))
+            readers = select(tables.RUN_INPUT, dataset=dataset, version=version)
+            query = query.where(is_in("id", readers.only("run")))
+        return self._all(Run, query.order_by("-started", "-id"))
 
     def run(self, run_id: str) -> Run:
         """Return a run.
@@ -213,24 +204,30 @@ class Reader:
         Raises:
             NotFoundError: there is none with this id.
         """
-        found = self._all(Run, _where(tables.RUN, id=run_id))
+        found = self._all(Run, select(tables.RUN, id=run_id))
         if not found:
             raise NotFoundError(f"no run `{run_id}`", hint="`dataguard lineage REF` lists runs")
         return found[0]
 
-    def _all(self, kind: type[T], query: Query) -> tuple[T, ...]:
+    def _all(self, kind: type[T], query: Select) -> tuple[T, ...]:
         return tuple(decode(kind, row) for row in self._rows(query))
 
 
-def fetch(connection: Connection, query: Query) -> list[Record]:
-    """Return the rows of a query by column name."""
-    return [row._asdict() for row in connection.execute(query)]
+def fetch(connection: Connection, query: Select) -> list[Record]:
+    """Return the rows of a query by column name, as records have them.
 
-
-def _where(table: Table, **values: object) -> Query:
-    """Select the rows that have these values; None means any."""
-    query = select(table)
-    for name, value in values.items():
-        if value is not None:
-            query = query.where(table.c[name] == value)
-    return query
+    Raises:
+        CatalogDamagedError: a row holds what nobody stored.
+    """
+    asked = query.statement()
+    columns = [query.table.column(name) for name in query.columns]
+    try:
+        return [
+            {column.name: column.kind.load(row[column.name]) for column in columns}
+            for row in connection.execute(asked.text, asked.parameters)
+        ]
+    except (TypeError, ValueError) as err:
+        raise CatalogDamagedError(
+            f"a row of `{query.table.name}` cannot be read: {err}",
+            hint="`dataguard catalog check` says what is damaged",
+        ) from err

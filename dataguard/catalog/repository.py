@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dataguard.catalog.change import Allow
-    from dataguard.catalog.reading import Query, Record
+    from dataguard.catalog.reading import Record
+    from dataguard.catalog.statements import Select
     from dataguard.core.chain import Event, Head
     from dataguard.model.actor import Actor
     from dataguard.model.ports import Clock
@@ -123,7 +124,7 @@ class Catalog(Reader):
             yield Transaction(connection, clock=self._clock, actor=self._actor, allow=self._allow)
         self._export(wait_s=_LOCK_WAIT_S)
 
-    def _read(self, query: Query) -> list[Record]:
+    def _read(self, query: Select) -> list[Record]:
         with self._database.reading() as connection:
             return fetch(connection, query)
 

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, inspect, select
-
-from dataguard.catalog.tables import METADATA, REVISION, REVISIONS
+from dataguard.catalog.statements import definition
+from dataguard.catalog.tables import REVISIONS, TABLES
 from dataguard.errors import CatalogDamagedError, ConflictError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from dataguard.catalog.connection import Connection
 
 __all__ = ["check_schema", "create_schema", "is_empty", "revision_of"]
+
+# Alembic's own table, which names the schema of a database.
+_REVISION = (
+    "CREATE TABLE alembic_version (\n\tversion_num VARCHAR(32) NOT NULL, \n\t"
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n)"
+)
+_STAMP = "INSERT INTO alembic_version (version_num) VALUES (:revision)"
 
 
 def is_empty(connection: Connection) -> bool:
     """Whether the database has no tables: a crash before the first commit leaves it so."""
-    return not inspect(connection).get_table_names()
+    return not connection.table_names()
 
 
 def create_schema(connection: Connection) -> None:
     """Make all tables of an empty database, as the migrations would (alembic starts slowly)."""
-    METADATA.create_all(connection)
-    REVISION.create(connection)
-    connection.execute(insert(REVISION), {"version_num": REVISIONS[-1]})
+    for table in TABLES:
+        for text in definition(table):
+            connection.execute(text, {})
+    connection.execute(_REVISION, {})
+    connection.execute(_STAMP, {"revision": REVISIONS[-1]})
 
 
 def revision_of(connection: Connection) -> str:
     """Return the name of a database's schema; empty where it has none."""
-    return connection.execute(select(REVISION.c.version_num)).scalar() or ""
+    found = next(connection.execute("SELECT version_num FROM alembic_version", {}), None)
+    return "" if found is None else str(found["version_num"])
 
 
 def check_schema(connection: Connection) -> None:

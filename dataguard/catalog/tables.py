@@ -6,22 +6,8 @@ Times are RFC 3339 text in UTC, which sorts. Nothing here depends on one databas
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Index,
-    MetaData,
-    PrimaryKeyConstraint,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-)
-
-from dataguard.catalog.columns import AnyText, Binary, Json
+from dataguard.catalog.columns import ANY_TEXT, BINARY, BOOLEAN, INTEGER, JSON, NAME, TEXT, Kind
+from dataguard.catalog.description import Column, ForeignKey, Table
 
 __all__ = [
     "AUDIT",
@@ -30,13 +16,12 @@ __all__ = [
     "FINDING",
     "LOCATION",
     "META",
-    "METADATA",
     "MOUNT",
     "PROJECTION",
-    "REVISION",
     "REVISIONS",
     "RUN",
     "RUN_INPUT",
+    "TABLES",
     "TAG",
     "TAG_HISTORY",
     "VERSION",
@@ -46,218 +31,220 @@ __all__ = [
 REVISIONS = ("0001",)
 """The migrations this dataguard knows, oldest first; the last one is the schema below."""
 
-METADATA = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+
+def _key(name: str, kind: Kind = NAME) -> Column:
+    return Column(name, kind, key=True)
 
 
-def _key(name: str, kind: type[AnyText | String | BigInteger] = String) -> Column[object]:
-    return Column(name, kind, primary_key=True, autoincrement=False)
+def _optional(name: str, kind: Kind = NAME) -> Column:
+    return Column(name, kind, nullable=True)
 
 
-def _required(name: str, kind: object = String) -> Column[object]:
-    return Column(name, kind, nullable=False)  # type: ignore[arg-type]
+_TO_VERSION = ForeignKey(("dataset", "version"), "version", ("dataset", "number"))
 
-
-META = Table("meta", METADATA, _key("key"), _required("value", AnyText))
+META = Table("meta", (_key("key"), Column("value", ANY_TEXT)))
 
 EVENT = Table(
     "event",
-    METADATA,
-    _key("seq", BigInteger),
-    _required("time"),
-    _required("kind"),
-    _required("actor", Json),
-    _required("payload", Text),  # the text that was hashed, not a parsed copy of it
-    _required("previous"),
-    _required("hash"),
+    (
+        _key("seq", INTEGER),
+        Column("time"),
+        Column("kind"),
+        Column("actor", JSON),
+        Column("payload", TEXT),  # the text that was hashed, not a parsed copy of it
+        Column("previous"),
+        Column("hash"),
+    ),
 )
 
-DATASET = Table("dataset", METADATA, _key("name"), _required("created"), Column("owner", AnyText))
+DATASET = Table("dataset", (_key("name"), Column("created"), _optional("owner", ANY_TEXT)))
 
 VERSION = Table(
     "version",
-    METADATA,
-    Column("dataset", String, ForeignKey("dataset.name"), primary_key=True),
-    _key("number", BigInteger),
-    _required("root"),
-    _required("algorithm"),
-    _required("entries", BigInteger),
-    _required("files", BigInteger),
-    _required("bytes", BigInteger),
-    _required("state"),
-    _required("created"),
-    _required("actor", Json),
-    Column("note", AnyText),
-    Column("state_reason", AnyText),
-    Column("state_since", String),
-    _required("exclude", Json),
-    Column("digest_sheet", AnyText),
-    _required("metadata", Json),
-    UniqueConstraint("dataset", "root"),
+    (
+        _key("dataset"),
+        _key("number", INTEGER),
+        Column("root"),
+        Column("algorithm"),
+        Column("entries", INTEGER),
+        Column("files", INTEGER),
+        Column("bytes", INTEGER),
+        Column("state"),
+        Column("created"),
+        Column("actor", JSON),
+        _optional("note", ANY_TEXT),
+        _optional("state_reason", ANY_TEXT),
+        _optional("state_since"),
+        Column("exclude", JSON),
+        _optional("digest_sheet", ANY_TEXT),
+        Column("metadata", JSON),
+    ),
+    foreign_keys=(ForeignKey(("dataset",), "dataset", ("name",)),),
+    unique=(("dataset", "root"),),
 )
-
-
-def _to_version() -> ForeignKeyConstraint:
-    return ForeignKeyConstraint(["dataset", "version"], ["version.dataset", "version.number"])
-
 
 LOCATION = Table(
     "location",
-    METADATA,
-    _key("dataset"),
-    _key("version", BigInteger),
-    _key("place", AnyText),
-    _required("state"),
-    Column("sheet", AnyText),
-    Column("filesystem", Json),
-    _required("created"),
-    _to_version(),
-    Index(None, "place"),
+    (
+        _key("dataset"),
+        _key("version", INTEGER),
+        _key("place", ANY_TEXT),
+        Column("state"),
+        _optional("sheet", ANY_TEXT),
+        _optional("filesystem", JSON),
+        Column("created"),
+    ),
+    foreign_keys=(_TO_VERSION,),
+    indexes=(("place",),),
 )
 
 TAG = Table(
     "tag",
-    METADATA,
-    _key("dataset"),
-    _key("name"),
-    _required("version", BigInteger),
-    _required("moved"),
-    _to_version(),
+    (_key("dataset"), _key("name"), Column("version", INTEGER), Column("moved")),
+    foreign_keys=(_TO_VERSION,),
 )
 
 TAG_HISTORY = Table(
     "tag_history",
-    METADATA,
-    _key("seq", BigInteger),
-    _required("dataset"),
-    _required("name"),
-    _required("version", BigInteger),
-    _required("moved"),
-    _to_version(),
-    Index(None, "dataset", "name"),
+    (
+        _key("seq", INTEGER),
+        Column("dataset"),
+        Column("name"),
+        Column("version", INTEGER),
+        Column("moved"),
+    ),
+    foreign_keys=(_TO_VERSION,),
+    indexes=(("dataset", "name"),),
 )
 
 AUDIT = Table(
     "audit",
-    METADATA,
-    _key("seq", BigInteger),
-    _required("dataset"),
-    _required("version", BigInteger),
-    _required("location", AnyText),
-    _required("level"),
-    _required("started"),
-    _required("finished"),
-    _required("complete", Boolean),
-    _required("clean", Boolean),
-    _required("checked_files", BigInteger),
-    _required("checked_bytes", BigInteger),
-    _required("findings", BigInteger),
-    _required("unreadable", BigInteger),
-    _required("actor", Json),
-    _to_version(),
-    Index(None, "dataset", "version"),
+    (
+        _key("seq", INTEGER),
+        Column("dataset"),
+        Column("version", INTEGER),
+        Column("location", ANY_TEXT),
+        Column("level"),
+        Column("started"),
+        Column("finished"),
+        Column("complete", BOOLEAN),
+        Column("clean", BOOLEAN),
+        Column("checked_files", INTEGER),
+        Column("checked_bytes", INTEGER),
+        Column("findings", INTEGER),
+        Column("unreadable", INTEGER),
+        Column("actor", JSON),
+    ),
+    foreign_keys=(_TO_VERSION,),
+    indexes=(("dataset", "version"),),
 )
 
 # A finding, a mount or a run may name a version that this catalog does not have: no foreign key.
 FINDING = Table(
     "finding",
-    METADATA,
-    _key("id"),
-    _required("code"),
-    _required("severity"),
-    _required("path", Binary),
-    _required("message", AnyText),
-    _required("first_seen"),
-    _required("last_seen"),
-    Column("dataset", String),
-    Column("version", BigInteger),
-    _required("count", BigInteger),
-    _required("state"),
-    _required("evidence", Json),
-    Index(None, "dataset", "version"),
-    Index(None, "state"),
+    (
+        _key("id"),
+        Column("code"),
+        Column("severity"),
+        Column("path", BINARY),
+        Column("message", ANY_TEXT),
+        Column("first_seen"),
+        Column("last_seen"),
+        _optional("dataset"),
+        _optional("version", INTEGER),
+        Column("count", INTEGER),
+        Column("state"),
+        Column("evidence", JSON),
+    ),
+    indexes=(("dataset", "version"), ("state",)),
 )
 
 WORKSPACE = Table(
     "workspace",
-    METADATA,
-    _key("directory", AnyText),
-    _key("host"),
-    _required("outputs", AnyText),
-    _required("created"),
-    _required("actor", Json),
+    (
+        _key("directory", ANY_TEXT),
+        _key("host"),
+        Column("outputs", ANY_TEXT),
+        Column("created"),
+        Column("actor", JSON),
+    ),
 )
 
 MOUNT = Table(
     "mount",
-    METADATA,
-    _key("host"),
-    _key("target", AnyText),
-    _required("workspace", AnyText),
-    _required("name"),
-    _required("dataset"),
-    _required("version", BigInteger),
-    _required("source", AnyText),
-    _required("backend"),
-    _required("guarantee"),
-    _required("state"),
-    _required("created"),
-    _required("actor", Json),
-    Column("probe", Json),
-    Column("mount_id", Json),
-    Column("root_device", Json),
-    Column("root_inode", Json),
-    Column("boot_id", String),
-    Index(None, "workspace"),
+    (
+        _key("host"),
+        _key("target", ANY_TEXT),
+        Column("workspace", ANY_TEXT),
+        Column("name"),
+        Column("dataset"),
+        Column("version", INTEGER),
+        Column("source", ANY_TEXT),
+        Column("backend"),
+        Column("guarantee"),
+        Column("state"),
+        Column("created"),
+        Column("actor", JSON),
+        _optional("probe", JSON),
+        _optional("mount_id", JSON),
+        _optional("root_device", JSON),
+        _optional("root_inode", JSON),
+        _optional("boot_id"),
+    ),
+    indexes=(("workspace",),),
 )
 
 RUN = Table(
     "run",
-    METADATA,
-    _key("id"),
-    _required("state"),
-    _required("command", Json),
-    _required("directory", AnyText),
-    Column("workspace", AnyText),
-    _required("outputs", AnyText),
-    _required("inputs", Json),
-    _required("actor", Json),
-    _required("process", Json),
-    _required("started"),
-    Column("finished", String),
-    Column("exit_code", BigInteger),
-    Column("code_revision", String),
-    Column("environment_digest", String),
-    Column("output_root", String),
-    Column("output_files", BigInteger),
-    Column("output_bytes", BigInteger),
-    _required("metadata", Json),
-    Index(None, "state"),
+    (
+        _key("id"),
+        Column("state"),
+        Column("command", JSON),
+        Column("directory", ANY_TEXT),
+        _optional("workspace", ANY_TEXT),
+        Column("outputs", ANY_TEXT),
+        Column("inputs", JSON),
+        Column("actor", JSON),
+        Column("process", JSON),
+        Column("started"),
+        _optional("finished"),
+        _optional("exit_code", INTEGER),
+        _optional("code_revision"),
+        _optional("environment_digest"),
+        _optional("output_root"),
+        _optional("output_files", INTEGER),
+        _optional("output_bytes", INTEGER),
+        Column("metadata", JSON),
+    ),
+    indexes=(("state",),),
 )
 
 RUN_INPUT = Table(
     "run_input",
-    METADATA,
-    Column("run", String, ForeignKey("run.id"), primary_key=True),
-    _key("position", BigInteger),
-    _required("dataset"),
-    _required("version", BigInteger),
-    Index(None, "dataset", "version"),
+    (
+        _key("run"),
+        _key("position", INTEGER),
+        Column("dataset"),
+        Column("version", INTEGER),
+    ),
+    foreign_keys=(ForeignKey(("run",), "run", ("id",)),),
+    indexes=(("dataset", "version"),),
 )
 
-PROJECTION = tuple(t for t in METADATA.sorted_tables if t is not EVENT)
+PROJECTION = (
+    META,
+    DATASET,
+    FINDING,
+    WORKSPACE,
+    MOUNT,
+    RUN,
+    VERSION,
+    RUN_INPUT,
+    LOCATION,
+    TAG,
+    TAG_HISTORY,
+    AUDIT,
+)
 """What a replay of the events makes, in an order that foreign keys allow."""
 
-REVISION = Table(
-    "alembic_version",
-    MetaData(),
-    Column("version_num", String(32), nullable=False),
-    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
-)
-"""Alembic's own table, which names the schema of a database."""
+TABLES = (EVENT, *PROJECTION)

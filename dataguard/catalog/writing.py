@@ -13,6 +13,7 @@ from dataguard.catalog.findings import merge_all
 from dataguard.catalog.projection import append, head
 from dataguard.catalog.reading import Reader, fetch
 from dataguard.catalog.registering import plan_registration
+from dataguard.catalog.statements import is_in, select
 from dataguard.core.chain import next_event
 from dataguard.model.dataset import Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding, FindingState
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from sqlalchemy import Connection, Table
-
     from dataguard.catalog.change import Allow
+    from dataguard.catalog.connection import Connection
+    from dataguard.catalog.description import Table
     from dataguard.model.actor import Actor
     from dataguard.model.audit import AuditRecord
     from dataguard.model.dataset import FileSystem, Registration, VersionState
@@ -207,8 +208,7 @@ class Transaction(Reader):
         self._put(EventKind.RUN_PUT, None, {tables.RUN: [run]})
 
     def _known_findings(self, ids: Iterable[str]) -> dict[str, Finding]:
-        c = tables.FINDING.c
-        rows = self._rows(tables.FINDING.select().where(c.id.in_(set(ids))))
+        rows = self._rows(select(tables.FINDING).where(is_in("id", set(ids))))
         return {str(row["id"]): decode(Finding, row) for row in rows}
 
     def _put_findings(self, kind: EventKind, findings: Sequence[Finding], **facts: object) -> None:

@@ -16,7 +16,7 @@ from dataguard.actions import mounting
 from dataguard.actions.mount import mount
 from dataguard.actions.unmount import unmount
 from dataguard.actions.workspace import init, listed, remove, show
-from dataguard.catalog.database import sqlite_url
+from dataguard.catalog.address import sqlite_url
 from dataguard.catalog.repository import Catalog
 from dataguard.errors import (
     ConfigurationError,

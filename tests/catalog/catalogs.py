@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from dataguard.catalog.database import sqlite_url
+from dataguard.catalog.address import sqlite_url
 from dataguard.catalog.repository import Catalog
 from dataguard.model.actor import Actor, Process
 from dataguard.model.audit import AuditLevel, AuditRecord

@@ -7,13 +7,12 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 from catalogs import Home, everything, fill, register
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dataguard.catalog.database import Database, database_path, sqlite_url, upsert
+from dataguard.catalog.address import database_path, parse_url, sqlite_url
+from dataguard.catalog.database import Database
 from dataguard.catalog.filesystem import check_local, is_network, kind_of_mount
 from dataguard.catalog.schema import create_schema
-from dataguard.catalog.tables import FINDING, META, REVISIONS
+from dataguard.catalog.tables import FINDING, REVISIONS
 from dataguard.catalog.upgrade import migrate, upgrade
 from dataguard.errors import (
     CatalogDamagedError,
@@ -45,7 +44,8 @@ def mounted(source, target, kind="", flags=0, data=""):
 
 def pragma(home, name):
     with closing(Database.open(home.url, create=True)) as database, database.reading() as c:
-        return c.exec_driver_sql(f"PRAGMA {name}").scalar()
+        (row,) = c.execute(f"PRAGMA {name}", {})
+        return next(iter(row.values()))
 
 
 def test_connections_are_safe(home, catalog):
@@ -54,6 +54,15 @@ def test_connections_are_safe(home, catalog):
     assert pragma(home, "synchronous") == 3  # EXTRA
     assert pragma(home, "foreign_keys") == 1
     assert pragma(home, "busy_timeout") == 30_000
+
+
+def test_error_of_the_driver_is_ours_and_leaves_nothing_open(home):
+    home.open().close()
+    with closing(Database.open(home.url, create=False)) as database:
+        with pytest.raises(CatalogDamagedError, match="syntax error"), database.writing() as c:
+            c.execute("nonsense", {})
+        with database.reading() as c:  # nothing is left open
+            assert c.table_names()
 
 
 @pytest.mark.parametrize("path", ["/a b/100%41.db", "/x?y=1/c.db", "/ü#:@/c.db"])
@@ -66,7 +75,32 @@ def test_path_that_no_url_can_say_is_refused():
         sqlite_url("/\udcff")
 
 
-@pytest.mark.parametrize("url", ["nonsense", "postgresql://host/db", "sqlite://", "sqlite:///rel"])
+def test_url_is_read_as_sqlalchemy_reads_it():
+    from sqlalchemy import make_url
+
+    for url in ("sqlite:////a%20b/c%25%3F.db?timeout=2", "sqlite+pysqlite:////a+b", "sqlite:////"):
+        address, theirs = parse_url(url), make_url(url)
+        assert address.path == theirs.database
+        assert address.timeout_s == float(theirs.query.get("timeout", 30))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "postgresql://host/db",
+        "postgresql+psycopg://me:pw@host:1/db?x=y",
+        "sqlite://",
+        "sqlite:///rel",
+        "sqlite://host//c.db",
+        "sqlite:////c.db?timeout=soon",
+        "sqlite:////c.db?timeout=-1",
+        "sqlite:////c.db?timeout=nan",
+        "sqlite:////c.db?timeout=1e9",
+        "sqlite:////c.db?timeout=",
+        "sqlite:////c.db?mode=ro",
+    ],
+)
 def test_url_that_names_no_database_file_is_a_configuration_error(url):
     with pytest.raises(ConfigurationError):
         database_path(url)
@@ -142,7 +176,7 @@ def test_upgrade_of_the_newest_schema_changes_nothing(home, catalog):
 def schema_of(database):
     with database.reading() as connection:
         query = "SELECT type, name, tbl_name, sql FROM sqlite_master"
-        return {tuple(row) for row in connection.exec_driver_sql(query)}
+        return {tuple(row.values()) for row in connection.execute(query, {})}
 
 
 def test_migrations_make_the_schema_of_a_new_catalog():
@@ -155,28 +189,48 @@ def test_migrations_make_the_schema_of_a_new_catalog():
     made.close()
 
 
+def failing(statement):
+    def upgrade_and_fail(config, *_):
+        connection = config.attributes["connection"]
+        connection.exec_driver_sql("CREATE TABLE half (x)")
+        connection.exec_driver_sql(statement)
+
+    return upgrade_and_fail
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE half (x)", "nonsense"])
+def test_migration_that_fails_leaves_the_schema_before(home, catalog, monkeypatch, statement):
+    fill(catalog)
+    before = everything(catalog)
+    monkeypatch.setattr("alembic.command.upgrade", failing(statement))
+    with closing(Database.open(home.url, create=False)) as database:
+        schema = schema_of(database)
+        with pytest.raises(CatalogDamagedError, match="cannot write the catalog"):
+            migrate(database)
+        assert schema_of(database) == schema
+    assert everything(catalog) == before
+
+
+def test_migrations_keep_every_writer_out_from_the_first_to_the_last(home, catalog, monkeypatch):
+    register(catalog)
+
+    def look(config, *_):
+        config.attributes["connection"].exec_driver_sql("CREATE TABLE half (x)")
+        with closing(home.open(url=home.url + "?timeout=0.1")) as late:
+            assert len(late.versions()) == 1
+            with pytest.raises(ConflictError, match="locked"):
+                register(late, "b")
+
+    monkeypatch.setattr("alembic.command.upgrade", look)
+    with closing(Database.open(home.url, create=False)) as database:
+        migrate(database)
+        assert ("table", "half") in {row[:2] for row in schema_of(database)}
+
+
 def test_known_revisions_are_the_migrations():
     folder = os.path.join(os.path.dirname(create_schema.__code__.co_filename), "migrations")
     names = sorted(os.listdir(os.path.join(folder, "versions")))
     assert [name[:4] for name in names if name.endswith(".py")] == list(REVISIONS)
-
-
-@given(st.text() | st.text(st.sampled_from("\\u0\udcff\x00")))
-def test_any_text_survives_the_database(text):
-    with closing(Database.in_memory()) as database, database.writing() as connection:
-        META.create(connection)
-        upsert(connection, META, [{"key": "k", "value": text}])
-        assert connection.execute(META.select()).one().value == text
-        found = connection.execute(META.select().where(META.c.value == text)).all()
-        assert len(found) == 1
-
-
-def test_upsert_replaces_the_row_with_the_same_key():
-    with closing(Database.in_memory()) as database, database.writing() as connection:
-        META.create(connection)
-        upsert(connection, META, [{"key": "k", "value": "1"}, {"key": "j", "value": "1"}])
-        upsert(connection, META, [{"key": "k", "value": "2"}])
-        assert sorted(map(tuple, connection.execute(META.select()))) == [("j", "1"), ("k", "2")]
 
 
 def test_paths_are_kept_as_bytes(home, catalog):

@@ -224,7 +224,7 @@ def test_rebuild_twice_at_one_moment_keeps_both_databases(home, catalog):
 
 def test_writer_that_waited_for_a_rebuild_does_not_write_the_old_file(home, catalog, monkeypatch):
     register(catalog)
-    entered = Database._identity
+    entered = Database.identity
     calls = []
 
     def swap_after_first(self):
@@ -234,7 +234,7 @@ def test_writer_that_waited_for_a_rebuild_does_not_write_the_old_file(home, cata
             rebuilt(home)
         return found
 
-    monkeypatch.setattr(Database, "_identity", swap_after_first)
+    monkeypatch.setattr(Database, "identity", swap_after_first)
     with pytest.raises(ConflictError, match="rebuilt at this moment"):
         register(catalog, "b", place="/b")
     assert register(catalog, "b", place="/b")[0].number == 2

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from dataguard.catalog.tables import METADATA
-
 __all__: list[str] = []
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
-    render_as_batch=True,
-)
+context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()
