@@ -8,6 +8,7 @@ import typer
 
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import Color, Format
+from dataguard.cli.values import PlainCommand
 from dataguard.errors import UsageError
 
 __all__ = ["command"]
@@ -118,6 +119,7 @@ def command(
         settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
         app.command(
             name,
+            cls=PlainCommand,
             help=_help(
                 function.__doc__ or "", examples, {**_words(exit_codes), **(meanings or {})}
             ),

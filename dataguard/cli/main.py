@@ -1,19 +1,20 @@
 """The entry point: signals, errors and exit codes."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from types import FrameType
+from typing import TYPE_CHECKING
 
-import typer
-
-from dataguard.cli import streams
-from dataguard.cli.application import app
+from dataguard.cli import frontpage, streams
 from dataguard.errors import DataguardError, InterruptError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import typer
 
 __all__ = ["main"]
 
@@ -37,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     try:
-        return int(app(words, standalone_mode=False, prog_name="dataguard") or 0)
+        return _answer(words)
     except DataguardError as err:
         return _complain(words, err.code, err.exit_code, err.message, err.hint)
-    except typer.TyperException as err:
-        return _complain_of_words(words, err)
-    except (KeyboardInterrupt, typer.Abort):
-        return _complain(words, "interrupted", _INTERRUPTED, "interrupted", None)
+    except streams.ReaderGoneError:
+        return streams.BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _complain_of_interrupt(words)
     except Exception as err:  # the entry point: nothing else may leave a trace
         if "DATAGUARD_TRACEBACK" in os.environ:
             raise
@@ -60,11 +61,35 @@ def _complain_of_surprise(words: list[str], err: Exception) -> int:
     return _complain(words, "internal", 1, f"{type(err).__name__}: {err}", hint)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
+def _answer(words: list[str]) -> int:
+    """Say what needs no parser, else let a command do its work; returns the exit code."""
+    text = frontpage.answer(words)
+    if text is not None:
+        streams.write(text, sys.stdout)
+        return 0
+    import typer
+
+    from dataguard.cli.application import app
+    from dataguard.cli.loading import lean_loading
+
+    try:
+        with lean_loading():
+            return int(app(words, standalone_mode=False, prog_name="dataguard") or 0)
+    except typer.TyperException as err:
+        return _complain_of_words(words, err)
+    except typer.Abort:
+        return _complain_of_interrupt(words)
+
+
+def _interrupt(number: int, _frame: "FrameType | None") -> None:
     raise InterruptError(number)
 
 
-def _complain_of_words(words: list[str], err: typer.TyperException) -> int:
+def _complain_of_interrupt(words: list[str]) -> int:
+    return _complain(words, "interrupted", _INTERRUPTED, "interrupted", None)
+
+
+def _complain_of_words(words: list[str], err: "typer.TyperException") -> int:
     """Write what the parser says; of a group without a command it says the group's help."""
     message = err.format_message()
     is_help = message.startswith(_HELP)
@@ -81,6 +106,8 @@ def _complain(words: list[str], code: str, exit_code: int, message: str, hint: s
     fields = {"code": code, "exit_code": exit_code, "message": message, "hint": hint}
     with contextlib.suppress(OSError):  # nobody is left to tell
         if _wants_json(words):
+            import json
+
             sys.stderr.write(json.dumps({"schema": "dataguard.error/1", **fields}) + "\n")
         else:
             sys.stderr.write(_lines(message, hint))
@@ -107,6 +134,6 @@ def _plain(message: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _help_hint(err: typer.TyperException) -> str:
+def _help_hint(err: "typer.TyperException") -> str:
     context = getattr(err, "ctx", None)
     return f"{context.command_path if context else 'dataguard'} --help"

@@ -7,17 +7,28 @@ import os
 import sys
 from typing import TextIO
 
-import typer
-
 from dataguard.errors import DataguardError
 
-__all__ = ["BROKEN_PIPE", "finish", "give_up", "is_full", "prepare", "write"]
+__all__ = [
+    "BROKEN_PIPE",
+    "ReaderGoneError",
+    "finish",
+    "give_up",
+    "is_full",
+    "prepare",
+    "write",
+]
 
 BROKEN_PIPE = 141
 """What a shell says of a program that SIGPIPE ended."""
 
+
 _STANDARD = (0, 1, 2)
 _FAILED = 1
+
+
+class ReaderGoneError(Exception):
+    """Nobody reads the output any more; what was to be done is done."""
 
 
 def prepare() -> None:
@@ -42,7 +53,7 @@ def write(text: str, stream: TextIO) -> None:
     """Write and flush.
 
     Raises:
-        Exit: nobody reads any more; what was to be recorded is recorded.
+        ReaderGoneError: nobody reads any more; what was to be recorded is recorded.
         DataguardError: it cannot be written.
     """
     try:
@@ -50,7 +61,7 @@ def write(text: str, stream: TextIO) -> None:
         stream.flush()
     except BrokenPipeError as err:
         give_up(stream)
-        raise typer.Exit(BROKEN_PIPE) from err
+        raise ReaderGoneError from err
     except OSError as err:
         give_up(stream)
         raise DataguardError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
-
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -40,5 +38,7 @@ def _covers_dataset(exemption: Exemption, dataset: str | None) -> bool:
 def _covers_path(exemption: Exemption, path: bytes) -> bool:
     if exemption.path is None:
         return True
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  only where an exemption names paths
+
     text = path.decode("utf-8", "surrogateescape").lstrip("/")
     return bool(text) and GitIgnoreSpec.from_lines([exemption.path]).match_file(text)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pathspec import GitIgnoreSpec
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from dataguard.errors import UsageError
@@ -87,6 +86,8 @@ def _as_url(url: str) -> str:
 
 
 def _as_path_pattern(pattern: str) -> str:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  few policies have patterns
+
     try:
         patterns = GitIgnoreSpec.from_lines([pattern]).patterns
     except (ValueError, re.error) as err:

@@ -1,42 +1,114 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
+from pathlib import Path
+
+import pytest
+
+import dataguard.cli
+from dataguard.cli import main
+from dataguard.cli.group import COMMANDS
+from support.mountcleanup import needs_mounts
 
 HEAVY = {"pyarrow", "fsspec", "sqlalchemy", "watchdog", "numpy", "pathspec", "alembic", "xxhash"}
-EMPTY_APP = """
-import typer
-app = typer.Typer(rich_markup_mode=None)
-app.command()(lambda: None)
-app(["--help"])
-"""
+NOT_BY_A_LOOK = {"pyarrow", "numpy", "fsspec", "alembic", "rich", "watchdog", "pathspec", "xxhash"}
+SHOW_MODULES = (
+    "import sys; {}; sys.stdout.flush(); print('', *sorted(sys.modules), file=sys.stderr)"
+)
 
 
 def loaded_by(statement):
-    program = f"import sys; {statement}; print(*sorted(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", SHOW_MODULES.format(statement)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return set(done.stdout.split())
+    return set(done.stderr.split())
 
 
-def seconds(*command):
-    begun = time.perf_counter()
-    subprocess.run([sys.executable, *command], capture_output=True, check=True)
-    return time.perf_counter() - begun
+def loaded_for(*words):
+    return loaded_by(f"from dataguard.cli import main; assert main({[*words]!r}) == 0")
 
 
 def test_importing_the_command_line_loads_nothing_heavy():
-    assert set() == loaded_by("import dataguard.cli") & (HEAVY | {"pydantic", "rich"})
+    found = loaded_by("import dataguard.cli")
+    assert set() == found & (HEAVY | {"typer", "pydantic", "rich", "json", "subprocess"})
 
 
-def test_help_of_a_command_loads_nothing_heavy():
-    ask = "from dataguard.cli import main; main(['register', '--help'])"
-    assert set() == loaded_by(ask) & HEAVY
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_program_speaks_of_itself_without_the_parser(option):
+    assert set() == loaded_for(option) & (HEAVY | {"typer", "pydantic", "rich", "json"})
 
 
-def test_help_starts_in_twice_the_time_of_an_empty_app():
-    rounds = [(seconds("-c", EMPTY_APP), seconds("-m", "dataguard", "--help")) for _ in range(5)]
-    empty, ours = (min(times) for times in zip(*rounds, strict=True))
-    assert ours <= 2 * empty, f"{ours:.3f} s, an empty app {empty:.3f} s"
+def test_help_of_a_command_loads_this_command_alone():
+    found = loaded_for("register", "--help")
+    assert set() == found & (HEAVY | {"pydantic", "rich"})
+    assert {"dataguard.cli.register"} == found & {f"dataguard.cli.{name}" for name in COMMANDS}
+
+
+def test_completion_of_a_command_loads_this_command_alone(world):
+    done = world.ask_process(
+        env={
+            **os.environ,
+            "PYTHONPROFILEIMPORTTIME": "1",
+            "_DATAGUARD_COMPLETE": "complete_bash",
+            "COMP_WORDS": "dataguard reg",
+            "COMP_CWORD": "1",
+        }
+    )
+    assert "register" in done.out.split()
+    found = {line.rpartition("|")[2].strip() for line in done.err.splitlines()}
+    assert set() == found & (HEAVY | {"pydantic", "rich", "dataguard.cli.audit"})
+
+
+@needs_mounts
+def test_gate_of_a_mounted_version_loads_no_library_for_data(registered):
+    workspace = registered.workspace()
+    assert set() == loaded_for("gate", "-w", str(workspace)) & NOT_BY_A_LOOK
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("words", [("list",), ("show", "faces"), ("log", "faces")])
+def test_looking_loads_no_library_for_data(words):
+    assert set() == loaded_for(*words) & NOT_BY_A_LOOK
+
+
+@needs_mounts
+def test_mounting_loads_no_library_for_data(registered):
+    workspace = registered.workspace(mounted=())
+    assert set() == loaded_for("mount", "faces", "-w", str(workspace)) & NOT_BY_A_LOOK
+
+
+def test_every_command_lies_in_a_module_of_its_name():
+    modules = {path.stem for path in Path(dataguard.cli.__file__).parent.glob("*.py")}
+    assert set() == {*COMMANDS} - modules
+
+
+def parsed_help(capsys, monkeypatch, columns):
+    """The program's help as the parser prints it."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("dataguard.cli.frontpage.answer", lambda _: None)
+    assert 0 == main(["--help"])
+    monkeypatch.undo()
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [40, 60, 79, 80, 120])
+def test_help_is_what_the_parser_would_print(capsys, monkeypatch, columns):
+    expected = parsed_help(capsys, monkeypatch, columns)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert 0 == main(["--help"])
+    assert expected == capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_quick"), [("", True), ("0", True), ("80", True), ("79", False), ("x", True)]
+)
+def test_help_without_a_terminal_is_for_80_columns_unless_told(monkeypatch, columns, is_quick):
+    from dataguard.cli.frontpage import answer
+
+    monkeypatch.setenv("COLUMNS", columns)
+    assert is_quick == (answer(["--help"]) is not None)
