@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ __all__ = [
     "physical_limit",
     "register",
     "registered_home",
+    "rows_command",
     "xxhsum_subjects",
 ]
 
@@ -81,6 +83,16 @@ def registered_home(question: Question, corpus: Corpus) -> Path:
     home = question.work / f"registered-{corpus.kind}"
     run(dataguard("register", NAME, str(corpus.root), home=home))
     return home
+
+
+def rows_command(home: Path, count: int, version: int) -> Command:
+    """Return the command that writes a manifest of made-up rows; see `harness.rows`."""
+    return Command(
+        words=(sys.executable, "-m", "harness.rows", str(home), str(count), str(version)),
+        variables={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        cwd=home.parent,
+        output=home.with_suffix(".json"),
+    )
 
 
 def hashing(

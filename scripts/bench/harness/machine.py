@@ -36,7 +36,7 @@ def describe(directory: Path) -> Machine:
         cores=len(os.sched_getaffinity(0)),
         model=processor(),
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        kernel=f"{platform.system()} {platform.release()}",
+        kernel=f"{platform.system()} {platform.release().partition('-')[0]}",
         file_system=file_system(directory),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         load=os.getloadavg()[0],

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.running import Command, Run
 
-__all__ = ["peak_pss", "tree", "until_end"]
+__all__ = ["peak_pss", "pss", "tree", "until_end"]
 
 EVERY_S = 0.01
 

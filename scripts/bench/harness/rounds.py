@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.memory import peak_pss
 from harness.running import run
-from harness.warmth import Warmth, enforce, is_as_said
+from harness.warmth import Warmth, enforce, is_as_said, warm_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,8 +99,9 @@ def first_run(subject: Subject, warmth: Warmth) -> int:
 
 
 def make_ready(subject: Subject, warmth: Warmth) -> None:
-    """Prepare a subject, and have its corpus where the question wants it."""
+    """Prepare a subject; have programs in memory, and its corpus where the question wants it."""
     subject.prepare()
+    warm_program()
     if subject.reads is not None:
         enforce(warmth, subject.reads)
 
