@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import sys
+import sysconfig
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from harness.running import Run
 
 __all__ = ["Warmth", "drop", "enforce", "is_as_said", "warm", "warm_program"]
-
-LIBRARIES = ("dataguard", "numpy", "pyarrow", "sqlalchemy", "xxhash")
 
 STRAY_BYTES = 1 << 20
 """A warm run may read that much from a disk: a program's own files, metadata."""
@@ -49,9 +49,14 @@ def warm(*roots: Path) -> None:
 
 
 def warm_program() -> None:
-    """Read the libraries that dataguard loads: kernels take back what was idle for a minute."""
-    found = (importlib.util.find_spec(name) for name in LIBRARIES)
-    warm(*(Path(one.origin).parent for one in found if one is not None and one.origin))
+    """Read the interpreter and all that it may load: kernels take back what was idle for a minute.
+
+    Keep the environment small: everything installed in it is read before each run.
+    """
+    libraries = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platlib", "purelib")}
+    own = importlib.util.find_spec("dataguard")
+    package = [Path(own.origin).parent] if own is not None and own.origin else []
+    warm(Path(sys.executable).resolve(), *libraries, *package)
 
 
 def drop(root: Path) -> None:
