@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, or_, select
 
 from dataguard.catalog import tables
 from dataguard.catalog.codec import decode
 from dataguard.catalog.resolving import choose
+from dataguard.core.chain import format_time
 from dataguard.errors import CatalogDamagedError, NotFoundError
-from dataguard.model.audit import AuditRecord
+from dataguard.model.audit import AuditRecord, SliceRecord, slice_prefix
 from dataguard.model.dataset import Dataset, Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding
 from dataguard.model.mount import MountRecord, MountState
@@ -20,6 +23,7 @@ from dataguard.model.workspace import WorkspaceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from sqlalchemy import Connection, Table
 
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Query", "Reader", "Record", "Rows", "fetch"]
 
 T = TypeVar("T")
+
+_PAGE = 10_000
 
 Query = Select[tuple[object, ...]]
 Record = dict[str, object]
@@ -164,6 +170,42 @@ class Reader:
             query = query.where(c.state.in_([state.value for state in states]))
         return self._all(Finding, query.order_by(c.dataset, c.version, c.path, c.code))
 
+    def findings_after(
+        self,
+        dataset: str,
+        version: int,
+        last: Finding | None,
+        *,
+        states: Iterable[FindingState],
+        seen_from: datetime | None = None,
+        seen_before: datetime | None = None,
+    ) -> tuple[Finding, ...]:
+        """Return the next findings of a version after one, by path and code; none at the end.
+
+        That is a page of 10,000 at most. The last sighting lies in the times that are given.
+        """
+        c = tables.FINDING.c
+        query = _where(tables.FINDING, dataset=dataset, version=version)
+        query = query.where(c.state.in_([state.value for state in states]))
+        if seen_from is not None:
+            query = query.where(c.last_seen >= format_time(seen_from))
+        if seen_before is not None:
+            query = query.where(c.last_seen < format_time(seen_before))
+        if last is not None:
+            path = b64encode(last.path).decode()
+            below = and_(c.path == path, c.code > last.code.name)
+            query = query.where(or_(c.path > path, below))
+        return self._all(Finding, query.order_by(c.path, c.code).limit(_PAGE))
+
+    def slices(self, dataset: str, number: int) -> tuple[SliceRecord, ...]:
+        """Return the slices of audits of a version that were not merged yet, by their keys."""
+        prefix = slice_prefix(dataset, number)
+        c = tables.META.c
+        # `0` follows `/`, the end of the prefix.
+        query = select(tables.META).where(c.key > prefix, c.key < prefix[:-1] + "0")
+        rows = self._rows(query.order_by(c.key))
+        return tuple(decode(SliceRecord, _json(str(row["value"]))) for row in rows)
+
     def finding(self, finding_id: str) -> Finding:
         """Return a finding.
 
@@ -225,6 +267,14 @@ class Reader:
 def fetch(connection: Connection, query: Query) -> list[Record]:
     """Return the rows of a query by column name."""
     return [row._asdict() for row in connection.execute(query)]
+
+
+def _json(text: str) -> Record:
+    try:
+        value = json.loads(text)
+    except ValueError as err:
+        raise CatalogDamagedError("a slice of an audit is no JSON in the catalog") from err
+    return cast("Record", value)
 
 
 def _where(table: Table, **values: object) -> Query:
