@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.comparison import Comparison
     from dataguard.actions.context import Context
-    from dataguard.model.audit import Slice
+    from dataguard.model.audit import Slice, SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
 
@@ -55,7 +55,7 @@ def audit(
                 audited.add_unplaced(version)
             else:
                 audited.add_comparison(
-                    _audited(ctx, version, location, level, part, dry_run=dry_run)
+                    *_audited(ctx, version, location, level, part, dry_run=dry_run)
                 )
     finally:
         ctx.progress.finish()
@@ -123,8 +123,8 @@ class Audited:
             )
         )
 
-    def add_comparison(self, done: Comparison) -> None:
-        """Take what one location looked like."""
+    def add_comparison(self, done: Comparison, part: SliceRecord | None) -> None:
+        """Take what one location looked like, and the record of the slice if it was one."""
         if done.damage is not None:
             self.damaged.append(f"{done.version.reference}: {done.damage.message}")
         self.add(
@@ -141,6 +141,7 @@ class Audited:
                 findings=len(done.findings),
                 unreadable=len(done.unreadable),
                 reason=None if done.damage is None else done.damage.message,
+                part=part,
             ),
             done.findings,
             done.unreadable,
@@ -181,17 +182,16 @@ def _audited(
     part: Slice | None,
     *,
     dry_run: bool,
-) -> Comparison:
+) -> tuple[Comparison, SliceRecord | None]:
     """Compare one location and record what was found, while it is found."""
     if dry_run:
-        return compare(ctx, version, location, level=level, part=part)
+        return compare(ctx, version, location, level=level, part=part), None
     each = partial(record_batch, ctx)
     done = compare(ctx, version, location, level=level, part=part, each=each)
-    if part is None:
-        record_comparison(ctx, done)
-    else:
-        record_slice(ctx, done, part)
-    return done
+    if part is not None:
+        return done, record_slice(ctx, done, part)
+    record_comparison(ctx, done)
+    return done, None
 
 
 def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:

@@ -105,7 +105,7 @@ def record_audit(
             also(tx)
 
 
-def record_slice(ctx: Context, done: Comparison, part: Slice) -> None:
+def record_slice(ctx: Context, done: Comparison, part: Slice) -> SliceRecord:
     """Record a comparison of a slice, with its findings; resolves nothing."""
     record = SliceRecord(
         dataset=done.version.dataset,
@@ -134,6 +134,7 @@ def record_slice(ctx: Context, done: Comparison, part: Slice) -> None:
     with ctx.catalog.transaction() as tx:
         tx.record_findings(rest)
         tx.record_slice(record)
+    return record
 
 
 def _open_before(ctx: Context, audit: AuditRecord, since: datetime) -> Iterator[Finding]:

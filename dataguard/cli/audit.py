@@ -25,6 +25,7 @@ def add(app: typer.Typer) -> None:
             "dataguard audit --max-age 30d --format jsonl",
             "dataguard audit faces@3 --slice 1/64",
             "dataguard audit faces@3 --merge",
+            "dataguard audit faces@3 --merge --from 1.json --from 2.json",
         ),
         table=True,
         exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
@@ -54,6 +55,14 @@ def audit(
     merge: Annotated[
         bool, typer.Option("--merge", help="Make one audit of all slices that were looked at.")
     ] = False,
+    reports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="With --merge: the --report of a slice that used another catalog; repeat.",
+        ),
+    ] = None,
     max_age: Annotated[
         str | None,
         typer.Option("--max-age", metavar="30d", help="Leave out what was audited since."),
@@ -75,13 +84,19 @@ def audit(
     rot, hard link, link that leads out. What cannot be read is reported as unchecked.
 
     With --slice, T tasks on any hosts and at any time look at one part each; when all are done,
-    --merge records them as one audit, or names the parts that are missing.
+    --merge records them as one audit, or names the parts that are missing. Tasks that cannot
+    use one catalog each write a --report, which --merge takes in with --from.
     """
     if level not in tuple(AuditLevel):
         raise UsageError(f"no audit level `{level}`", hint="quick or full")
     wanted = None if part is None else Slice.parse(part)
     if merge and wanted is not None:
         raise UsageError("--merge is about all slices", hint="dataguard audit REF --merge")
+    if reports and (dry_run or not merge):
+        raise UsageError(
+            "--from records what is in reports, for a merge",
+            hint="dataguard audit REF --merge --from FILE",
+        )
     invocation.check_report(report)
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
@@ -89,7 +104,9 @@ def audit(
     age = None if max_age is None else parse_duration(max_age)
     if merge:
         from dataguard.actions.merge import merge as action_merge
+        from dataguard.actions.slicereports import take_in
 
+        take_in(invocation.context(), reports or ())
         result = action_merge(
             invocation.context(), asked, level=AuditLevel(level), max_age=age, dry_run=dry_run
         )

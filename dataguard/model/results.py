@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from dataguard.model.audit import AuditLevel, AuditRecord
+    from dataguard.model.audit import AuditLevel, AuditRecord, SliceRecord
     from dataguard.model.dataset import Location, Tag, Version
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
@@ -210,8 +210,8 @@ class DiffResult:
 class AuditedVersion:
     """One version at one location within an audit; `baseline` says whether times were compared.
 
-    `reason` says why nothing could be checked. An audit that was merged has the number of its
-    `slices`, and those that are missing.
+    `reason` says why nothing could be checked. `part` is the record of a slice; an audit that was
+    merged has the number of its `slices`, and those that are missing.
     """
 
     dataset: str
@@ -228,6 +228,7 @@ class AuditedVersion:
     reason: str | None = None
     slices: int | None = None
     missing_slices: tuple[int, ...] = ()
+    part: SliceRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -278,6 +279,9 @@ def test_report_holds_the_same_object(registered):
         (("faces", "--slice", "5/4"), 2),
         (("faces", "--slice", "1"), 2),
         (("faces", "--slice", "1/4", "--merge"), 2),
+        (("faces", "--from", "report.json"), 2),
+        (("faces", "--merge", "--from", "/nowhere.json"), 2),
+        (("faces", "--merge", "--from", "/etc/passwd"), 2),
     ],
 )
 def test_request_that_makes_no_sense_is_refused(registered, words, code):
@@ -421,3 +425,46 @@ def test_json_lists_every_finding_and_text_the_worst(registered):
     assert "... and 251 more" in text
     assert "300 DG103, 1 DG105" in text
     assert "a: the content is the same" not in text
+
+
+def slice_reports(world, parts):
+    """The reports of tasks that each had a copy of the catalog."""
+    for index in range(1, parts + 1):
+        copy, report = world.top / f"copy{index}", world.top / f"{index}.json"
+        world.ask_json("catalog", "copy", str(copy))
+        world.ask_process(
+            *("audit", "faces@1", "--slice", f"{index}/{parts}", "--report", str(report), "-q"),
+            env={**os.environ, "DATAGUARD_HOME": str(copy)},
+        )
+        yield "--from", str(report)
+
+
+def test_slices_that_used_copies_of_the_catalog_are_merged_from_their_reports(registered):
+    change(registered)
+    (registered.gold / os.fsdecode(b"\xff\n")).touch()
+    os.mkfifo(registered.gold / "pipe")
+    whole = registered.ask_json("audit", "faces@1", "--dry-run", code=3)
+    words = [word for words in slice_reports(registered, 3) for word in words]
+    part = registered.ask_json("audit", "faces@1", "--merge", *words[:4], code=3)
+    assert (False, [3]) == (part["complete"], part["versions"][0]["missing_slices"])
+    merged = registered.ask_json("audit", "faces@1", "--merge", *words, code=3)
+    for name in ("unreadable", "checked_files", "checked_bytes", "complete"):
+        assert whole[name] == merged[name]
+    assert codes(whole) == codes(merged)
+    assert [1, 1] == [one["count"] for one in merged["findings"]]
+    assert registered.ask_json("catalog", "check")["sound"]
+
+
+def test_report_of_other_content_or_of_no_slice_is_refused(registered):
+    ((_, report),) = slice_reports(registered, 1)
+    found = json.loads(Path(report).read_text())
+    found["versions"][0]["root"] = "dg1:" + "0" * 64
+    Path(report).write_text(json.dumps(found))
+    assert 11 == registered.fails("audit", "--merge", "--from", report)["exit_code"]
+    registered.ask_json("audit", "--report", report)
+    assert 2 == registered.fails("audit", "--merge", "--from", report)["exit_code"]
+    for damage in ({"gaps": 3}, {"after": None}, {"started": "soon"}, {"level": "deep"}):
+        broken = json.loads(json.dumps(found))
+        broken["versions"][0]["part"] |= damage
+        Path(report).write_text(json.dumps(broken))
+        assert 2 == registered.fails("audit", "--merge", "--from", report)["exit_code"]
