@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import ExitStack
 
@@ -163,6 +164,29 @@ def test_runs_audits_and_tags_on_one_dataset_do_not_disturb_one_another(shell, t
     assert len({report["run"] for report in reports}) == 3
     runs = shell.ask("lineage", "demo@1")["runs"]
     assert sorted(one["state"] for one in runs) == ["complete", "complete", "failed"]
+    assert_sound(shell)
+
+
+def test_audits_that_record_many_findings_hold_up_neither_runs_nor_one_another(shell, tmp_path):
+    place = tree(tmp_path, "gold", "content\n")
+    for number in range(3500):
+        (place / f"{number:04}").touch()
+    shell.ask("register", "demo", place)
+    for number in range(3500):
+        os.utime(place / f"{number:04}", ns=(1, 2))
+    run = ("run", "--input", "demo@1", "--output", tmp_path / "out", "--format", "json")
+    commands = [
+        ("audit", "--level", "quick", "-q"),
+        ("audit", "--level", "quick", "--slice", "1/2", "-q"),
+        ("audit", "--level", "quick", "--slice", "2/2", "-q"),
+        (*run, "--", "true"),
+        ("tag", "demo@1", "prod"),
+    ]
+    outcomes = all_at_once(shell, commands)
+    assert [one.code for one in outcomes] == [0] * 5, outcomes
+    assert outcomes[3].report["state"] == "complete"
+    merged = shell.ask("audit", "--level", "quick", "--merge")
+    assert (merged["complete"], len(merged["findings"])) == (True, 3500)
     assert_sound(shell)
 
 

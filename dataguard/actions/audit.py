@@ -3,66 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from dataguard.actions.findings import content_codes, findings_of, unstable_findings
-from dataguard.actions.observation import Reading, observe
-from dataguard.actions.places import open_store
-from dataguard.actions.resolution import is_here
-from dataguard.core.baseline import is_usable
+from dataguard.actions.comparison import compare
+from dataguard.actions.recording import record_batch, record_comparison, record_slice
 from dataguard.core.clearance import standing_damage
-from dataguard.core.columns import kind_mask
-from dataguard.core.coverage import Gaps
-from dataguard.core.membership import Membership
-from dataguard.core.outcome import is_violation
-from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
-from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
-from dataguard.model.audit import AuditLevel, AuditRecord
+from dataguard.errors import NotFoundError
+from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import LocationState, VersionState
-from dataguard.model.digest import DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.finding import Code
 from dataguard.model.reference import Reference
 from dataguard.model.results import AuditedVersion, AuditResult
+from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
-    import numpy as np
-    import pyarrow as pa
-
+    from dataguard.actions.comparison import Comparison
     from dataguard.actions.context import Context
+    from dataguard.model.audit import Slice, SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
-    from dataguard.stores.interface import Store
 
-__all__ = ["Comparison", "audit", "compare", "is_only_location", "record_comparison", "targets"]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What one version at one location looked like; `baseline`: times could be compared."""
-
-    version: Version
-    location: Location
-    level: AuditLevel
-    started: datetime
-    baseline: bool
-    checked_files: int
-    checked_bytes: int
-    findings: tuple[Finding, ...]
-    unreadable: tuple[Unreadable, ...]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether everything could be looked at."""
-        return not self.unreadable
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether everything was looked at and nothing of severity error was found."""
-        return self.is_complete and not any(is_violation(finding) for finding in self.findings)
+__all__ = ["Audited", "audit", "targets"]
 
 
 def audit(
@@ -71,41 +36,39 @@ def audit(
     *,
     level: AuditLevel,
     max_age: timedelta | None = None,
+    part: Slice | None = None,
     dry_run: bool = False,
 ) -> AuditResult:
-    """Audit versions at all their locations and record audits and findings.
+    """Audit versions at all their locations, or one slice of each; record audits and findings.
 
     Without references: every active and quarantined version. Versions with a complete audit of
-    this level younger than `max_age` are left out. `dry_run` records nothing.
+    this level younger than `max_age` are left out. `dry_run` records nothing. A damaged manifest
+    keeps no other version from being audited.
 
     Raises:
         NotFoundError: a reference means nothing.
     """
-    done = []
+    audited = Audited(level, part)
     ctx.progress.start(f"{level} audit")
     try:
-        for version, location in targets(ctx, references):
-            if max_age is not None and _is_fresh(ctx, version, location, level, max_age):
-                continue
-            comparison = compare(ctx, version, location, level=level)
-            if not dry_run:
-                record_comparison(ctx, comparison)
-            done.append(comparison)
+        for version, location in targets(ctx, references, level, max_age):
+            if location is None:
+                audited.add_unplaced(version)
+            else:
+                audited.add_comparison(
+                    *_audited(ctx, version, location, level, part, dry_run=dry_run)
+                )
     finally:
         ctx.progress.finish()
-    return AuditResult(
-        level=level,
-        complete=all(one.is_complete for one in done),
-        checked_files=sum(one.checked_files for one in done),
-        checked_bytes=sum(one.checked_bytes for one in done),
-        findings=tuple(finding for one in done for finding in one.findings),
-        unreadable=tuple(item for one in done for item in one.unreadable),
-        versions=tuple(_audited(one) for one in done),
-    )
+    return audited.result()
 
 
-def targets(ctx: Context, references: tuple[str, ...]) -> Iterator[tuple[Version, Location]]:
-    """Yield each meant version with each of its active locations.
+def targets(
+    ctx: Context, references: tuple[str, ...], level: AuditLevel, max_age: timedelta | None
+) -> Iterator[tuple[Version, Location | None]]:
+    """Yield each meant version with each of its active locations that is due for an audit.
+
+    None stands for the location of an active version that has none.
 
     Raises:
         NotFoundError: a reference means nothing, or its version has no active location.
@@ -121,119 +84,115 @@ def targets(ctx: Context, references: tuple[str, ...]) -> Iterator[tuple[Version
                 f"{version.reference} has no active location",
                 hint=f"`dataguard show {version.reference}` tells where it was",
             )
+        # One in quarantine cannot be used anyway, and often it is there because its place was lost.
+        if not locations and version.state is VersionState.ACTIVE:
+            yield version, None
         for location in locations:
-            yield version, location
-
-
-def compare(ctx: Context, version: Version, location: Location, *, level: AuditLevel) -> Comparison:
-    """Compare one location with the manifest of a version; records nothing."""
-    started = ctx.clock()
-    store = open_store(ctx, location.place, version.exclude)
-    look = _Look()
-    try:
-        _check_here(ctx, location)
-        baseline = location.sheet is not None and is_usable(location.filesystem, store.filesystem())
-        _look(ctx, version, location, store, look, full=level is AuditLevel.FULL, baseline=baseline)
-    except (NotFoundError, UsageError) as err:
-        baseline = False
-        look.differences.append(Difference(Code.DG102, b"", f"the location is gone: {err.message}"))
-    except StoreUnreachableError as err:
-        baseline = False
-        look.unreadable.append(Unreadable(b"", Obstacle.IO_ERROR, err.message))
-    found = findings_of(ctx, look.differences, dataset=version.dataset, version=version.number)
-    found += unstable_findings(
-        ctx, look.unreadable, dataset=version.dataset, version=version.number
-    )
-    return Comparison(
-        version=version,
-        location=location,
-        level=level,
-        started=started,
-        baseline=baseline,
-        checked_files=look.files,
-        checked_bytes=look.bytes_read,
-        findings=tuple(sorted(found, key=lambda finding: finding.path)),
-        unreadable=tuple(look.unreadable),
-    )
-
-
-def _check_here(ctx: Context, location: Location) -> None:
-    if not is_here(location, ctx.process.host):
-        raise StoreUnreachableError(f"{location.place} is on another host")
+            if max_age is None or not _is_fresh(ctx, version, location, level, max_age):
+                yield version, location
 
 
 @dataclass(slots=True)
-class _Look:
-    """What a comparison gathers; differences of one kind of severity do not end it."""
+class Audited:
+    """What an audit came to so far, over all versions."""
 
-    differences: list[Difference] = field(default_factory=list)
+    level: AuditLevel
+    part: Slice | None = None
+    findings: Sightings = field(default_factory=Sightings)
     unreadable: list[Unreadable] = field(default_factory=list)
-    files: int = 0
-    bytes_read: int = 0
+    versions: list[AuditedVersion] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def add_unplaced(self, version: Version) -> None:
+        """Take note of a version that is nowhere: what cannot be checked is never fine."""
+        detail = f"{version.reference} has no active location"
+        self.unreadable.append(Unreadable(b"", Obstacle.ABSENT, detail))
+        self.versions.append(
+            AuditedVersion(
+                dataset=version.dataset,
+                version=version.number,
+                root=str(version.root),
+                location="",
+                complete=False,
+                clean=False,
+                baseline=False,
+                checked_files=0,
+                checked_bytes=0,
+                findings=0,
+                unreadable=1,
+                reason="no active location",
+            )
+        )
+
+    def add_comparison(self, done: Comparison, part: SliceRecord | None) -> None:
+        """Take what one location looked like, and the record of the slice if it was one."""
+        if done.damage is not None:
+            self.damaged.append(f"{done.version.reference}: {done.damage.message}")
+        self.add(
+            AuditedVersion(
+                dataset=done.version.dataset,
+                version=done.version.number,
+                root=str(done.version.root),
+                location=done.location.place,
+                complete=done.is_complete,
+                clean=done.is_clean,
+                baseline=done.baseline,
+                checked_files=done.checked_files,
+                checked_bytes=done.checked_bytes,
+                findings=len(done.findings),
+                unreadable=len(done.unreadable),
+                reason=None if done.damage is None else done.damage.message,
+                part=part,
+            ),
+            done.findings,
+            done.unreadable,
+        )
+
+    def add(
+        self,
+        version: AuditedVersion,
+        findings: Iterable[Finding],
+        unreadable: Iterable[Unreadable],
+    ) -> None:
+        """Take one version at one location with what was found there."""
+        self.versions.append(version)
+        self.unreadable.extend(unreadable)
+        for finding in findings:
+            self.findings.add(finding)
+
+    def result(self) -> AuditResult:
+        """Return all of it."""
+        return AuditResult(
+            level=self.level,
+            complete=all(one.complete for one in self.versions),
+            checked_files=sum(one.checked_files for one in self.versions),
+            checked_bytes=sum(one.checked_bytes for one in self.versions),
+            findings=self.findings,
+            unreadable=tuple(sorted(self.unreadable, key=lambda item: item.path)),
+            versions=tuple(self.versions),
+            slice=None if self.part is None else str(self.part),
+            damaged=tuple(self.damaged),
+        )
 
 
-def _look(
+def _audited(
     ctx: Context,
     version: Version,
     location: Location,
-    store: Store,
-    look: _Look,
+    level: AuditLevel,
+    part: Slice | None,
     *,
-    full: bool,
-    baseline: bool,
-) -> None:
-    sheet = location.sheet if baseline else None
-    expected = _expected(ctx, version, sheet)
-    reading = Reading(full=full, baseline=baseline)
-    additions = _additions(ctx, version, location)
-    gaps = Gaps()
-    judged: list[Difference] = []
-    for seen in observe(store, expected, DigestPlan(version.algorithm), reading, ctx.progress):
-        gaps.add(seen.unreadable)
-        look.unreadable.extend(_real_gaps(seen.unreadable))
-        look.files += _files(seen.window.right, seen.window.right_rows)
-        look.bytes_read += seen.bytes_read
-        judged += judge(seen.window, baseline=baseline, sheet=sheet is not None)
-        judged += hazards(seen.window.right)
-    judged.sort(key=lambda difference: difference.path)
-    look.differences += [
-        difference
-        for difference in merge_kind_changes(judged)
-        if not gaps.explain(difference) and not _is_explained(difference, additions)
-    ]
-
-
-def _expected(ctx: Context, version: Version, sheet: str | None) -> Iterable[pa.RecordBatch]:
-    if sheet is None:
-        return ctx.manifests.read(version.root, version.algorithm)
-    return ctx.manifests.read_with_sheet(version.root, version.algorithm, sheet)
-
-
-def _additions(ctx: Context, version: Version, location: Location) -> Membership:
-    """Return what was added at the same place since (`register --append`)."""
-    here = (
-        found.version
-        for found in ctx.catalog.locations_at(location.place)
-        if found.dataset == version.dataset
-    )
-    last = next(here, version.number)
-    if last == version.number:
-        return Membership(())
-    newest = ctx.catalog.version(version.dataset, last)
-    return Membership(ctx.manifests.read(newest.root, newest.algorithm))
-
-
-def _is_explained(difference: Difference, additions: Membership) -> bool:
-    return difference.code is Code.DG103 and additions.contains(difference.path)
-
-
-def _real_gaps(unreadable: tuple[Unreadable, ...]) -> list[Unreadable]:
-    """Leave out what vanished between listing and reading: it is missing, and said so."""
-    return [item for item in unreadable if item.obstacle is not Obstacle.VANISHED]
-
-
-def _files(entries: pa.RecordBatch, rows: np.ndarray) -> int:
-    return int(kind_mask(entries, "f")[rows].sum())
+    dry_run: bool,
+) -> tuple[Comparison, SliceRecord | None]:
+    """Compare one location and record what was found, while it is found."""
+    if dry_run:
+        return compare(ctx, version, location, level=level, part=part), None
+    each = partial(record_batch, ctx)
+    done = compare(ctx, version, location, level=level, part=part, each=each)
+    if part is not None:
+        return done, record_slice(ctx, done, part)
+    record_comparison(ctx, done)
+    return done, None
 
 
 def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
@@ -261,55 +220,4 @@ def _is_fresh(
     return any(
         audited.clean and audited.level in levels and ctx.clock() - audited.finished < max_age
         for audited in audits
-    )
-
-
-def record_comparison(ctx: Context, done: Comparison) -> None:
-    """Record a comparison as an audit, with its findings; resolve what was not seen again."""
-    version = done.version
-    audited = AuditRecord(
-        dataset=version.dataset,
-        version=version.number,
-        location=done.location.place,
-        level=done.level,
-        started=done.started,
-        finished=ctx.clock(),
-        complete=done.is_complete,
-        clean=done.is_clean,
-        checked_files=done.checked_files,
-        checked_bytes=done.checked_bytes,
-        findings=len(done.findings),
-        unreadable=len(done.unreadable),
-        actor=ctx.actor,
-    )
-    with ctx.catalog.transaction() as tx:
-        if done.findings:
-            tx.record_findings(done.findings)
-        tx.record_audit(audited)
-        # A finding does not say at which location: with several, one that is clean proves nothing.
-        if done.is_complete and is_only_location(ctx, version):
-            seen = {finding.id for finding in done.findings}
-            codes = content_codes(done.level)
-            tx.resolve_absent(version.dataset, version.number, codes, seen, f"{done.level} audit")
-
-
-def is_only_location(ctx: Context, version: Version) -> bool:
-    """Whether a version has no more than one active location."""
-    locations = ctx.catalog.locations(version.dataset, version.number)
-    return sum(location.state is LocationState.ACTIVE for location in locations) < 2  # noqa: PLR2004  one or none
-
-
-def _audited(done: Comparison) -> AuditedVersion:
-    return AuditedVersion(
-        dataset=done.version.dataset,
-        version=done.version.number,
-        root=str(done.version.root),
-        location=done.location.place,
-        complete=done.is_complete,
-        clean=done.is_clean,
-        baseline=done.baseline,
-        checked_files=done.checked_files,
-        checked_bytes=done.checked_bytes,
-        findings=len(done.findings),
-        unreadable=len(done.unreadable),
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "acknowledge",
     "content_codes",
+    "finding_of",
     "findings_of",
     "list_findings",
     "resolve",
@@ -51,7 +52,32 @@ def findings_of(
 ) -> list[Finding]:
     """Return the differences as findings of a version, seen now."""
     now = ctx.clock()
-    return [_finding(ctx, one, dataset, version, now) for one in differences]
+    return [finding_of(ctx, one, dataset, version, now) for one in differences]
+
+
+def finding_of(
+    ctx: Context, difference: Difference, dataset: str, version: int | None, now: datetime
+) -> Finding:
+    """Return a difference as a finding; what the policy exempts is information, and says why."""
+    exemption = exemption_for(
+        ctx.policy, difference.code, dataset=dataset, path=difference.path, now=now
+    )
+    evidence = dict(difference.evidence)
+    severity = ctx.policy.severity_of(difference.code)
+    if exemption is not None:
+        severity = Severity.INFO
+        evidence["exempted"] = f"{exemption.reason} (until {exemption.expires})"
+    return Finding(
+        code=difference.code,
+        severity=severity,
+        path=difference.path,
+        message=difference.message,
+        first_seen=now,
+        last_seen=now,
+        dataset=dataset,
+        version=version,
+        evidence=evidence,
+    )
 
 
 def unstable_findings(
@@ -105,31 +131,6 @@ def resolve(ctx: Context, finding_id: str, reason: str, *, dry_run: bool = False
         NotFoundError: there is none with this id.
     """
     return _set_state(ctx, finding_id, FindingState.RESOLVED, reason, dry_run=dry_run)
-
-
-def _finding(
-    ctx: Context, difference: Difference, dataset: str, version: int | None, now: datetime
-) -> Finding:
-    """Return one finding; what the policy exempts is information, and says why."""
-    exemption = exemption_for(
-        ctx.policy, difference.code, dataset=dataset, path=difference.path, now=now
-    )
-    evidence = dict(difference.evidence)
-    severity = ctx.policy.severity_of(difference.code)
-    if exemption is not None:
-        severity = Severity.INFO
-        evidence["exempted"] = f"{exemption.reason} (until {exemption.expires})"
-    return Finding(
-        code=difference.code,
-        severity=severity,
-        path=difference.path,
-        message=difference.message,
-        first_seen=now,
-        last_seen=now,
-        dataset=dataset,
-        version=version,
-        evidence=evidence,
-    )
 
 
 def _set_state(

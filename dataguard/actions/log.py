@@ -23,6 +23,8 @@ _WORDS = {
     "location.added": "location added",
     "tag.moved": "tag moved",
     "audit.recorded": "audited",
+    "audit.slice_recorded": "slice audited",
+    "audit.slices_merged": "slices merged",
     "findings.recorded": "findings",
     "findings.resolved": "findings resolved",
     "finding.state_set": "finding changed",

@@ -13,6 +13,7 @@ from dataguard.core.align import Window, align, match
 from dataguard.core.columns import flag_column, kind_mask, mask_of, number_column, raw_paths
 from dataguard.core.verdicts import suspects
 from dataguard.model.schema import observed_schema
+from dataguard.model.span import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from dataguard.model.digest import DigestPlan
     from dataguard.model.entry import Unreadable
     from dataguard.model.ports import Progress
+    from dataguard.model.span import Span
     from dataguard.stores.interface import Scanned, Store
 
 __all__ = ["Observation", "Reading", "observe"]
@@ -53,13 +55,17 @@ def observe(
     plan: DigestPlan,
     reading: Reading,
     progress: Progress,
+    *,
+    span: Span = WHOLE,
 ) -> Iterator[Observation]:
     """Yield the windows of expected and observed entries in path order; memory is constant.
+
+    Only what lies in the span is observed; nothing else may be expected.
 
     What is unreadable comes no later than the window in which it leaves a gap.
     """
     notes = _Notes(progress)
-    scanned = notes.entries(store.scan(plan, read=reading.full))
+    scanned = notes.entries(store.scan(plan, read=reading.full, span=span))
     for window in align(expected, scanned):
         rows = np.empty(0, dtype=np.int64) if reading.full else _rows_to_read(window, reading)
         if len(rows):

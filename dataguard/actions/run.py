@@ -9,13 +9,12 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.audit import record_comparison
 from dataguard.actions.gate import check_gate, outputs_place
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.outputs import Outputs, collect_outputs
+from dataguard.actions.recording import record_comparison, record_findings
 from dataguard.actions.runrecord import clear_private, finish, free_record, save
 from dataguard.actions.verification import Verification, changes_between, verify
-from dataguard.core.outcome import is_violation
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.gate import MountCondition
 from dataguard.model.results import RunResult
@@ -28,7 +27,7 @@ from dataguard.stores.rundirectory import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from dataguard.actions.context import Context
@@ -153,7 +152,7 @@ def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
     aside = free_record(record, job.directory)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
-        tainted = any(is_violation(finding) for finding in changes) or not after.is_complete
+        tainted = bool(changes.violations) or not after.is_complete
         finished = replace(
             record,
             state=_state(code, tainted=tainted),
@@ -166,9 +165,7 @@ def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
             output_files=len(outputs.files),
             output_bytes=sum(one.size for one in outputs.files),
         )
-        if changes:
-            with ctx.catalog.transaction() as tx:
-                tx.record_findings(changes)
+        record_findings(ctx, changes)
         unwritten = finish(ctx, finished, job.directory)
     result = _result(job, finished, changes, after, outputs)
     return replace(
@@ -263,7 +260,7 @@ def _run_inputs(inputs: tuple[JobInput, ...], before: Verification | None) -> tu
 def _result(
     job: _Job,
     record: Run,
-    changes: tuple[Finding, ...],
+    changes: Collection[Finding],
     after: Verification,
     outputs: Outputs,
 ) -> RunResult:
@@ -284,7 +281,7 @@ def _result(
 
 def _refused(
     inputs: tuple[JobInput, ...],
-    findings: tuple[Finding, ...],
+    findings: Collection[Finding],
     before: Verification | None = None,
 ) -> RunResult:
     return RunResult(

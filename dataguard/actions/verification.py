@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.audit import Comparison, compare
+from dataguard.actions.comparison import Comparison, compare
 from dataguard.model.audit import AuditLevel
 from dataguard.model.finding import Code
+from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
@@ -27,9 +28,9 @@ class Verification:
     comparisons: tuple[Comparison, ...]
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self) -> Sightings:
         """What is wrong with the inputs."""
-        return tuple(finding for one in self.comparisons for finding in one.findings)
+        return Sightings(finding for one in self.comparisons for finding in one.findings)
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
@@ -57,27 +58,38 @@ class Verification:
 
 
 def verify(ctx: Context, inputs: tuple[JobInput, ...]) -> Verification:
-    """Compare every input with its version, quickly; records nothing."""
-    return Verification(
-        tuple(
-            compare(ctx, one.version, one.location, level=AuditLevel.QUICK)
-            for one in inputs
-            if one.version is not None and one.location is not None
-        )
-    )
+    """Compare every input with its version, quickly; records nothing.
+
+    Raises:
+        CatalogDamagedError: the manifest of an input is missing or damaged.
+    """
+    comparisons = []
+    for one in inputs:
+        if one.version is not None and one.location is not None:
+            comparison = compare(ctx, one.version, one.location, level=AuditLevel.QUICK)
+            if comparison.damage is not None:
+                raise comparison.damage
+            comparisons.append(comparison)
+    return Verification(tuple(comparisons))
 
 
-def changes_between(ctx: Context, before: Verification, after: Verification) -> tuple[Finding, ...]:
+def changes_between(ctx: Context, before: Verification, after: Verification) -> Sightings:
     """Return a DG304 for each path that differs after the job and did not before."""
-    known = {finding.id for finding in before.findings}
+    known = {_compact(finding) for one in before.comparisons for finding in one.findings}
     severity = ctx.policy.severity_of(Code.DG304)
-    return tuple(
+    return Sightings(
         replace(
             finding,
             code=Code.DG304,
             severity=severity,
             evidence={**finding.evidence, "difference": finding.code.name},
         )
-        for finding in after.findings
-        if finding.id not in known and finding.code not in _HAZARDS
+        for one in after.comparisons
+        for finding in one.findings
+        if finding.code not in _HAZARDS and _compact(finding) not in known
     )
+
+
+def _compact(finding: Finding) -> int:
+    """Return a finding's id in little memory: there may be one for every file."""
+    return int(finding.id.removeprefix("F-"), 16)

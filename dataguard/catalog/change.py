@@ -19,6 +19,8 @@ class EventKind(StrEnum):
     LOCATION_ADDED = "location.added"
     TAG_MOVED = "tag.moved"
     AUDIT_RECORDED = "audit.recorded"
+    AUDIT_SLICE_RECORDED = "audit.slice_recorded"
+    AUDIT_SLICES_MERGED = "audit.slices_merged"
     FINDINGS_RECORDED = "findings.recorded"
     FINDING_STATE_SET = "finding.state_set"
     FINDINGS_RESOLVED = "findings.resolved"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from dataguard.catalog import tables
 from dataguard.catalog.codec import decode
 from dataguard.catalog.resolving import choose
-from dataguard.catalog.statements import Select, differs, is_in, select
+from dataguard.catalog.statements import Condition, Select, above, differs, is_in, select
+from dataguard.core.chain import format_time
 from dataguard.errors import CatalogDamagedError, NotFoundError
-from dataguard.model.audit import AuditRecord
+from dataguard.model.audit import AuditRecord, SliceRecord, slice_prefix
 from dataguard.model.dataset import Dataset, Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding
 from dataguard.model.mount import MountRecord, MountState
@@ -19,6 +22,7 @@ from dataguard.model.workspace import WorkspaceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from dataguard.catalog.connection import Connection
     from dataguard.model.audit import AuditLevel
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Reader", "Record", "Rows", "fetch"]
 
 T = TypeVar("T")
+
+_PAGE = 10_000
 
 Record = dict[str, object]
 Rows = Callable[[Select], list[Record]]
@@ -158,6 +164,43 @@ class Reader:
             query = query.where(is_in("state", [state.value for state in states]))
         return self._all(Finding, query.order_by("dataset", "version", "path", "code"))
 
+    def findings_after(
+        self,
+        dataset: str,
+        version: int,
+        last: Finding | None,
+        *,
+        states: Iterable[FindingState],
+        seen_from: datetime | None = None,
+        seen_before: datetime | None = None,
+    ) -> tuple[Finding, ...]:
+        """Return the next findings of a version after one, by path and code; none at the end.
+
+        That is a page of 10,000 at most. The last sighting lies in the times that are given.
+        """
+        query = select(tables.FINDING, dataset=dataset, version=version)
+        query = query.where(is_in("state", [state.value for state in states]))
+        if seen_from is not None:
+            query = query.where(Condition("last_seen", ">=", (format_time(seen_from),)))
+        if seen_before is not None:
+            query = query.where(Condition("last_seen", "<", (format_time(seen_before),)))
+        query = query.order_by("path", "code").limit(_PAGE)
+        if last is None:
+            return self._all(Finding, query)
+        path = b64encode(last.path).decode()
+        at_path = query.where(Condition("path", "=", (path,)), above("code", last.code.name))
+        found = self._all(Finding, at_path)
+        after = query.where(above("path", path)).limit(_PAGE - len(found))
+        return (*found, *self._all(Finding, after))
+
+    def slices(self, dataset: str, number: int) -> tuple[SliceRecord, ...]:
+        """Return the slices of audits of a version that were not merged yet, by their keys."""
+        prefix = slice_prefix(dataset, number)
+        # `0` follows `/`, the end of the prefix.
+        below = Condition("key", "<", (prefix[:-1] + "0",))
+        query = select(tables.META).where(above("key", prefix), below).order_by("key")
+        return tuple(decode(SliceRecord, _json(str(row["value"]))) for row in self._rows(query))
+
     def finding(self, finding_id: str) -> Finding:
         """Return a finding.
 
@@ -231,3 +274,11 @@ def fetch(connection: Connection, query: Select) -> list[Record]:
             f"a row of `{query.table.name}` cannot be read: {err}",
             hint="`dataguard catalog check` says what is damaged",
         ) from err
+
+
+def _json(text: str) -> Record:
+    try:
+        value = json.loads(text)
+    except ValueError as err:
+        raise CatalogDamagedError("a slice of an audit is no JSON in the catalog") from err
+    return cast("Record", value)

@@ -14,7 +14,7 @@ from dataguard.catalog.projection import append, head
 from dataguard.catalog.reading import Reader, fetch
 from dataguard.catalog.registering import plan_registration
 from dataguard.catalog.statements import is_in, select
-from dataguard.core.chain import next_event
+from dataguard.core.chain import canonical_json, next_event
 from dataguard.model.dataset import Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding, FindingState
 from dataguard.model.reference import check_tag_name
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dataguard.catalog.connection import Connection
     from dataguard.catalog.description import Table
     from dataguard.model.actor import Actor
-    from dataguard.model.audit import AuditRecord
+    from dataguard.model.audit import AuditRecord, SliceRecord
     from dataguard.model.dataset import FileSystem, Registration, VersionState
     from dataguard.model.finding import Code
     from dataguard.model.mount import MountRecord
@@ -154,6 +154,23 @@ class Transaction(Reader):
         self.version(audit.dataset, audit.version)
         self._put(EventKind.AUDIT_RECORDED, audit.dataset, {tables.AUDIT: [audit]})
 
+    def record_slice(self, part: SliceRecord) -> None:
+        """Record a slice of an audit; replaces what was recorded of the same slice.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        self.version(part.dataset, part.version)
+        rows = [{"key": part.key, "value": canonical_json(encode(part)).decode()}]
+        payload = {"put": {tables.META.name: rows}, "version": part.version}
+        self._record(EventKind.AUDIT_SLICE_RECORDED, part.dataset, payload)
+
+    def forget_slices(self, parts: Sequence[SliceRecord]) -> None:
+        """Forget slices of one version, which were merged into an audit; their events stay."""
+        keys = [{"key": part.key} for part in parts]
+        payload = {"remove": {tables.META.name: keys}, "version": parts[0].version}
+        self._record(EventKind.AUDIT_SLICES_MERGED, parts[0].dataset, payload)
+
     def record_findings(self, findings: Sequence[Finding]) -> None:
         """Record sightings: merged by id with earlier ones, see `findings.merge`."""
         for part in _parts(findings):
@@ -189,6 +206,15 @@ class Transaction(Reader):
             resolved = [replace(one, state=FindingState.RESOLVED) for one in part]
             self._put_findings(EventKind.FINDINGS_RESOLVED, resolved, reason=reason)
         return len(gone)
+
+    def resolve_unseen(self, unseen: Sequence[Finding], reason: str) -> None:
+        """Resolve findings, unless somebody saw or changed them since they were looked up."""
+        for part in _parts(unseen):
+            known = self._known_findings(one.id for one in part)
+            gone = [one for one in part if known.get(one.id) == one]
+            resolved = [replace(one, state=FindingState.RESOLVED) for one in gone]
+            if resolved:
+                self._put_findings(EventKind.FINDINGS_RESOLVED, resolved, reason=reason)
 
     def put_workspace(self, record: WorkspaceRecord) -> None:
         """Record a workspace; replaces that of the same directory and host."""

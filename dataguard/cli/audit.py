@@ -7,8 +7,8 @@ import typer
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun
-from dataguard.errors import UsageError
-from dataguard.model.audit import AuditLevel
+from dataguard.errors import CatalogDamagedError, UsageError
+from dataguard.model.audit import AuditLevel, Slice
 from dataguard.model.duration import parse_duration
 
 __all__ = ["add"]
@@ -23,9 +23,12 @@ def add(app: typer.Typer) -> None:
             "dataguard audit",
             "dataguard audit faces@3 --level quick",
             "dataguard audit --max-age 30d --format jsonl",
+            "dataguard audit faces@3 --slice 1/64",
+            "dataguard audit faces@3 --merge",
+            "dataguard audit faces@3 --merge --from 1.json --from 2.json",
         ),
         table=True,
-        exit_codes=(0, 1, 2, 3, 4, 10, 12, 13, 130, 143),
+        exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
     )(audit)
 
 
@@ -43,6 +46,23 @@ def audit(
             help="full: read every byte. quick: the baseline's metadata, and suspects.",
         ),
     ] = "full",
+    part: Annotated[
+        str | None,
+        typer.Option(
+            "--slice", metavar="I/T", help="Look at part I of T only, for an array job of T tasks."
+        ),
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Make one audit of all slices that were looked at.")
+    ] = False,
+    reports: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="With --merge: the --report of a slice that used another catalog; repeat.",
+        ),
+    ] = None,
     max_age: Annotated[
         str | None,
         typer.Option("--max-age", metavar="30d", help="Leave out what was audited since."),
@@ -62,22 +82,50 @@ def audit(
 
     Each finding has a class: changed, missing, extra, other kind, other metadata, unstable, bit
     rot, hard link, link that leads out. What cannot be read is reported as unchecked.
-    """
-    from dataguard.actions import audit as action
 
+    With --slice, T tasks on any hosts and at any time look at one part each; when all are done,
+    --merge records them as one audit, or names the parts that are missing. Tasks that cannot
+    use one catalog each write a --report, which --merge takes in with --from.
+    """
     if level not in tuple(AuditLevel):
         raise UsageError(f"no audit level `{level}`", hint="quick or full")
+    wanted = None if part is None else Slice.parse(part)
+    if merge and wanted is not None:
+        raise UsageError("--merge is about all slices", hint="dataguard audit REF --merge")
+    if reports and (dry_run or not merge):
+        raise UsageError(
+            "--from records what is in reports, for a merge",
+            hint="dataguard audit REF --merge --from FILE",
+        )
+    invocation.check_report(report)
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
-    invocation.check_report(report)
-    result = action.audit(
-        invocation.context(),
-        tuple(references or ()),
-        level=AuditLevel(level),
-        max_age=None if max_age is None else parse_duration(max_age),
-        dry_run=dry_run,
-    )
+    asked = tuple(references or ())
+    age = None if max_age is None else parse_duration(max_age)
+    if merge:
+        from dataguard.actions.merge import merge as action_merge
+        from dataguard.actions.slicereports import take_in
+
+        take_in(invocation.context(), reports or ())
+        result = action_merge(
+            invocation.context(), asked, level=AuditLevel(level), max_age=age, dry_run=dry_run
+        )
+    else:
+        from dataguard.actions.audit import audit as action
+
+        result = action(
+            invocation.context(),
+            asked,
+            level=AuditLevel(level),
+            max_age=age,
+            part=wanted,
+            dry_run=dry_run,
+        )
     invocation.show(result)
     if report is not None:
         invocation.write_report(result, report)
+    if result.damaged:
+        raise CatalogDamagedError(
+            "; ".join(result.damaged), hint="restore `manifests` and `sheets` from a backup"
+        )
     return invocation.outcome(result.findings, unchecked=not result.complete)

@@ -96,14 +96,16 @@ class Invocation:
 
     def show(self, result: Any, *, stream: TextIO | None = None) -> None:
         """Write a result in the format that was asked for, to stdout unless said otherwise."""
-        from dataguard.report.render import render
+        from dataguard.report.render import parts
 
         if self.quiet and self.format is Format.TEXT:
             return
         out = sys.stdout if stream is None else stream
         color = self._colored(out)
-        text = render(self.command, result, str(self.format), color=color, verbose=self.verbose)
-        streams.write(text, out)
+        for text in parts(
+            self.command, result, str(self.format), color=color, verbose=self.verbose
+        ):
+            streams.write(text, out)
 
     def check_report(self, path: str | None) -> None:
         """Make sure that a report can be written, before a long job and not after it.
@@ -127,13 +129,12 @@ class Invocation:
             PolicyError: the file came to lie in gold meanwhile.
             UsageError: the file cannot be written.
         """
-        from dataguard.report.render import render
+        from dataguard.report.render import parts
 
-        text = render(self.command, result, "json", color=False)
         self._refuse_gold(path)
         try:
             with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+                file.writelines(parts(self.command, result, "json", color=False))
         except OSError as err:
             raise UsageError(f"cannot write the report {path}: {err.strerror}") from err
 

@@ -17,20 +17,21 @@ FINE = 0
 VIOLATED = 3
 UNCHECKED = 4
 
+_VIOLATIONS = frozenset(one for one in Severity if one.rank >= Severity.ERROR.rank)
+
 
 def exit_code(findings: Iterable[Finding], *, unchecked: bool) -> int:
     """Return 3 for findings of severity `error` or worse, 4 where something was not checked.
 
     A gap finding (DG9xx) says that something was not checked.
     """
-    listed = list(findings)
-    if any(is_violation(finding) for finding in listed):
-        return VIOLATED
-    if unchecked or any(finding.code.is_gap for finding in listed):
-        return UNCHECKED
-    return FINE
+    for finding in findings:
+        if is_violation(finding):
+            return VIOLATED
+        unchecked = unchecked or finding.code.is_gap
+    return UNCHECKED if unchecked else FINE
 
 
 def is_violation(finding: Finding) -> bool:
     """Whether a finding alone makes a command fail."""
-    return not finding.code.is_gap and finding.severity.rank >= Severity.ERROR.rank
+    return finding.severity in _VIOLATIONS and not finding.code.is_gap

@@ -14,7 +14,7 @@ from dataguard.core.paths import display, leaves_root
 from dataguard.model.finding import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from dataguard.core.align import Window
 
@@ -24,6 +24,11 @@ _SIGNATURE = ("size", "mtime_ns", "ctime_ns", "inode", "mode")
 _TIMES = ("size", "mtime_ns", "ctime_ns", "inode")
 _KIND_WORDS = {"f": "file", "l": "symlink", "d": "empty directory"}
 _WITH_ARTICLE = {"f": "a file", "l": "a symlink", "d": "an empty directory"}
+_OTHER_KIND = {
+    Code.DG102: "a directory is where the entry was",
+    Code.DG103: "another entry is where a directory was",
+}
+"""What a missing or extra path means with the opposite below it."""
 _HELD_MAX = 10_000
 
 
@@ -93,12 +98,16 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
     return sorted(found, key=lambda difference: difference.path)
 
 
-def merge_kind_changes(differences: Iterable[Difference]) -> Iterator[Difference]:
+def merge_kind_changes(
+    differences: Iterable[Difference], *, beyond: Callable[[Difference], bool] | None = None
+) -> Iterator[Difference]:
     """Tell a file that became a directory, or the reverse, from a missing and an extra path.
 
     `a` missing and `a/b` extra means that `a` is a directory now. A directory that was empty, or
     is now, is no difference of its own beside what came or went in it. Takes and yields
-    differences in path order; holds back at most 10,000.
+    differences in path order; holds back at most 10,000. Where they end before the last path,
+    `beyond` tells whether something extra below a missing path, or missing below an extra one,
+    would follow.
     """
     held: list[Difference] = []
     heads: list[int] = []  # positions in `held` of paths below which something may still come
@@ -109,9 +118,12 @@ def merge_kind_changes(differences: Iterable[Difference]) -> Iterator[Difference
             held, heads = [], []
         for i in heads:
             held[i] = _with_descendant(held[i], difference)
-        if difference.code in (Code.DG102, Code.DG103):
+        if difference.code in _OTHER_KIND:
             heads.append(len(held))
         held.append(difference)
+    for i in heads:
+        if beyond is not None and held[i].code in _OTHER_KIND and beyond(held[i]):
+            held[i] = _of_other_kind(held[i])
     yield from _told(held)
 
 
@@ -128,13 +140,14 @@ def _may_concern(held: Difference, later: Difference) -> bool:
 
 
 def _with_descendant(held: Difference, later: Difference) -> Difference:
-    if not later.path.startswith(held.path + b"/"):
+    opposite = {held.code, later.code} == {Code.DG102, Code.DG103}
+    if not opposite or not later.path.startswith(held.path + b"/"):
         return held
-    if (held.code, later.code) == (Code.DG102, Code.DG103):
-        return replace(held, code=Code.DG104, message="a directory is where the entry was")
-    if (held.code, later.code) == (Code.DG103, Code.DG102):
-        return replace(held, code=Code.DG104, message="another entry is where a directory was")
-    return held
+    return _of_other_kind(held)
+
+
+def _of_other_kind(held: Difference) -> Difference:
+    return replace(held, code=Code.DG104, message=_OTHER_KIND[held.code])
 
 
 def _missing(window: Window, row: int) -> Difference:

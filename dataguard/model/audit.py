@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from dataguard.errors import UsageError
+from dataguard.model.entry import Unreadable  # noqa: TC001  the catalog's codec reads the hints
+from dataguard.model.span import Span
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.model.actor import Actor
 
-__all__ = ["AuditLevel", "AuditRecord"]
+__all__ = ["AuditLevel", "AuditRecord", "Slice", "SliceRecord", "slice_prefix"]
+
+_SLICE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
 
 
 class AuditLevel(StrEnum):
@@ -41,3 +49,77 @@ class AuditRecord:
     findings: int
     unreadable: int
     actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One of `count` parts of an audit, numbered from 1; `Slice.parse(str(s)) == s`."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Slice:
+        """Read `3/64`.
+
+        Raises:
+            UsageError: the text is no such thing, or the parts are fewer.
+        """
+        found = _SLICE.fullmatch(text)
+        if found is None or int(found[1]) > int(found[2]):
+            raise UsageError(
+                f"`{text}` is no slice",
+                hint="write I/T, from 1/T to T/T: --slice 1/64 is the first of 64",
+            )
+        return cls(int(found[1]), int(found[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRecord:
+    """One slice of an audit that was looked at, kept until all are merged into an `AuditRecord`.
+
+    The slice has the paths after `after` up to `through`. `gaps` are the first of what could not
+    be checked, `unreadable` counts all of it.
+    """
+
+    dataset: str
+    version: int
+    location: str
+    level: AuditLevel
+    index: int
+    count: int
+    after: bytes
+    through: bytes | None
+    started: datetime
+    finished: datetime
+    complete: bool
+    clean: bool
+    baseline: bool
+    checked_files: int
+    checked_bytes: int
+    findings: int
+    unreadable: int
+    gaps: tuple[Unreadable, ...]
+    actor: Actor
+
+    @property
+    def span(self) -> Span:
+        """The paths that were looked at."""
+        return Span(self.after, self.through)
+
+    @property
+    def key(self) -> str:
+        """The name under which the newest record of this slice is kept."""
+        place = hashlib.sha256(self.location.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return (
+            f"{slice_prefix(self.dataset, self.version)}"
+            f"{self.level}/{self.count}/{self.index}/{place}"
+        )
+
+
+def slice_prefix(dataset: str, version: int) -> str:
+    """Return what the names of all slices of a version begin with; it ends with `/`."""
+    return f"slice/{dataset}/{version}/"

@@ -41,6 +41,7 @@ class Obstacle(StrEnum):
     FIFO = "is a FIFO"
     SOCKET = "is a socket"
     DEVICE = "is a device"
+    ABSENT = "was not looked at"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from dataguard.model.audit import AuditLevel, AuditRecord
+    from dataguard.model.audit import AuditLevel, AuditRecord, SliceRecord
     from dataguard.model.dataset import Location, Tag, Version
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
@@ -208,7 +208,11 @@ class DiffResult:
 
 @dataclass(frozen=True, slots=True)
 class AuditedVersion:
-    """One version at one location within an audit; `baseline` says whether times were compared."""
+    """One version at one location within an audit; `baseline` says whether times were compared.
+
+    `reason` says why nothing could be checked. `part` is the record of a slice; an audit that was
+    merged has the number of its `slices`, and those that are missing.
+    """
 
     dataset: str
     version: int
@@ -221,19 +225,28 @@ class AuditedVersion:
     checked_bytes: int
     findings: int
     unreadable: int
+    reason: str | None = None
+    slices: int | None = None
+    missing_slices: tuple[int, ...] = ()
+    part: SliceRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """Result of `audit`."""
+    """Result of `audit`; `slice` is the part that was asked for, `I/T`.
+
+    `damaged` names the versions with a manifest or sheet that cannot be trusted.
+    """
 
     level: AuditLevel
     complete: bool
     checked_files: int
     checked_bytes: int
-    findings: tuple[Finding, ...]
+    findings: Collection[Finding]
     unreadable: tuple[Unreadable, ...]
     versions: tuple[AuditedVersion, ...]
+    slice: str | None = None
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +272,7 @@ class RunResult:
     inputs: tuple[RunInput, ...]
     outputs: tuple[RunOutput, ...]
     diverted: tuple[RunOutput, ...]
-    findings: tuple[Finding, ...]
+    findings: Collection[Finding]
     unreadable: tuple[Unreadable, ...]
     enforced: bool
     checks: tuple[Check, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -58,7 +58,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         members = (_member(str(key), item) for key, item in value.items())
         return {name: item for member in members for name, item in member.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, Collection) and not isinstance(value, str):
         return [encode(item) for item in value]
     return value
 

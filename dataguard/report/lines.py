@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator  # singledispatch reads the annotations
 from functools import singledispatch
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dataguard.core.paths import display, escape
@@ -116,15 +117,28 @@ def more(count: int, limit: int | None) -> Iterator[str]:
 
 
 def finding_lines(findings: Iterable[Finding], paint: Paint, verbose: int) -> Iterator[str]:
-    """Yield one line for each finding, the worst first, and their count by code."""
-    listed = sorted(findings, key=lambda finding: (-finding.severity.rank, finding.path))
-    limit = None if verbose else SHOWN
-    for finding in listed[:limit]:
+    """Yield one line for each finding, the worst first, and their count by code.
+
+    Without `verbose` the findings are read once and only those that are shown are kept.
+    """
+    counts: Counter[str] = Counter()
+    counted = _counted(findings, counts)
+    ordered = sorted(counted, key=_worst) if verbose else nsmallest(SHOWN, counted, key=_worst)
+    for finding in ordered:
         yield finding_line(finding, paint)
-    yield from more(len(listed), limit)
-    if listed:
-        counts = Counter(finding.code.name for finding in listed)
-        yield "findings: " + ", ".join(f"{count:,} {code}" for code, count in counts.items())
+    yield from more(counts.total(), None if verbose else SHOWN)
+    if counts:
+        yield "findings: " + ", ".join(f"{counts[code]:,} {code}" for code in sorted(counts))
+
+
+def _counted(findings: Iterable[Finding], counts: Counter[str]) -> Iterator[Finding]:
+    for finding in findings:
+        counts[finding.code.name] += 1
+        yield finding
+
+
+def _worst(finding: Finding) -> tuple[int, bytes]:
+    return -finding.severity.rank, finding.path
 
 
 def finding_line(finding: Finding, paint: Paint) -> str:

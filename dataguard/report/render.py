@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.report.encode import encode_result
+from dataguard.model.results import AuditResult
+from dataguard.report.encode import encode, encode_result
 from dataguard.report.table import rows_of, to_csv
 from dataguard.report.text import lines_of, painted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["render"]
+__all__ = ["parts", "render"]
+
+_PART = 1 << 16
+_EMPTY = '"findings": []'
 
 
 def render(command: str, result: object, form: str, *, color: bool, verbose: int = 0) -> str:
@@ -21,16 +26,49 @@ def render(command: str, result: object, form: str, *, color: bool, verbose: int
     JSON is ASCII, and in text every name is one token on its line: no name can forge output.
     `jsonl` is one line for each row where the result is a list of rows.
     """
+    return "".join(parts(command, result, form, color=color, verbose=verbose))
+
+
+def parts(
+    command: str, result: object, form: str, *, color: bool, verbose: int = 0
+) -> Iterator[str]:
+    """Yield what `render` returns, piece by piece, so that no more than a piece is in memory."""
+    held: list[str] = []
+    size = 0
+    for text in _texts(command, result, form, color=color, verbose=verbose):
+        held.append(text)
+        size += len(text)
+        if size >= _PART:
+            yield "".join(held)
+            held, size = [], 0
+    if held:
+        yield "".join(held)
+
+
+def _texts(command: str, result: object, form: str, *, color: bool, verbose: int) -> Iterator[str]:
     match form:
         case "json":
-            return json.dumps(encode_result(command, result)) + "\n"
+            yield from _json(command, result)
         case "jsonl":
-            return "".join(_json_lines(command, result))
+            yield from _json_lines(command, result)
         case "csv":
-            return to_csv(result)
+            yield to_csv(result)
         case _:
             paint = painted if color else plain
-            return "".join(line + "\n" for line in lines_of(result, paint, verbose))
+            yield from (line + "\n" for line in lines_of(result, paint, verbose))
+
+
+def _json(command: str, result: object) -> Iterator[str]:
+    """Yield one object; the findings of an audit one by one, since there may be millions."""
+    if not isinstance(result, AuditResult):
+        yield json.dumps(encode_result(command, result)) + "\n"
+        return
+    text = json.dumps(encode_result(command, replace(result, findings=())))
+    head, _, tail = text.partition(_EMPTY)  # no text can hold it: its quotes would be escaped
+    yield head + _EMPTY[:-1]
+    for number, finding in enumerate(result.findings):
+        yield (", " if number else "") + json.dumps(encode(finding))
+    yield _EMPTY[-1] + tail + "\n"
 
 
 def _json_lines(command: str, result: object) -> Iterator[str]:

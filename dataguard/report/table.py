@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator  # singledispatch reads the annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,6 @@ from dataguard.model.results import (
 from dataguard.report.encode import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dataguard.model.entry import Unreadable
 
 __all__ = ["rows_of", "to_csv"]
@@ -46,21 +45,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @singledispatch
-def rows_of(result: object) -> list[dict[str, Any]] | None:
-    """Return the rows of a result as JSON objects, or None where it is no list."""
+def rows_of(result: object) -> Iterable[dict[str, Any]] | None:
+    """Return the rows of a result as JSON objects, to be read once; None where it is no list."""
     if isinstance(result, tuple):
         return [encode(item) for item in result]
     return None
 
 
 @rows_of.register
-def _(result: AuditResult) -> list[dict[str, Any]]:
+def _(result: AuditResult) -> Iterator[dict[str, Any]]:
+    for finding in result.findings:
+        yield encode(finding)
     # What could not be checked is a row too, or a table would make it look fine.
-    unchecked = [
-        {"severity": "unchecked", **json_fields(item.path), "message": _why(item)}
-        for item in result.unreadable
-    ]
-    return [encode(finding) for finding in result.findings] + unchecked
+    for item in result.unreadable:
+        yield {"severity": "unchecked", **json_fields(item.path), "message": _why(item)}
 
 
 @rows_of.register
@@ -96,9 +94,10 @@ def to_csv(result: object) -> str:
     Raises:
         UsageError: the result is no list.
     """
-    rows = rows_of(result)
-    if rows is None:
+    read = rows_of(result)
+    if read is None:
         raise UsageError("this command has no CSV output", hint="use --format json")
+    rows = list(read)
     found = (name for row in rows for name in row)
     names = list(dict.fromkeys((*_COLUMNS.get(type(result), ()), *found)))
     out = io.StringIO()

@@ -210,14 +210,24 @@ def _audit_words(audit: AuditRecord | None, paint: Paint) -> str:
 
 
 def _audited(result: AuditResult, paint: Paint, one: AuditedVersion) -> str:
+    if one.reason is not None:
+        why = paint("warn", f"INCOMPLETE: {escape(one.reason)}")
+        return f"{one.dataset}@{one.version} {why}{_at(one)}"
     clean = paint("good", "clean") if one.clean else paint("bad", "NOT CLEAN")
     clean = clean if one.complete else paint("warn", "INCOMPLETE")
+    part = "" if result.slice is None else f", slice {result.slice}"
+    part += "" if one.slices is None else f", {one.slices} slices"
+    words = f"{result.level}{part}"
     how = "" if one.baseline or result.level == "full" else ", no baseline: read everything"
     files = number(one.checked_files, "file")
     return (
-        f"{one.dataset}@{one.version} {clean} ({result.level}): {files}, "
+        f"{one.dataset}@{one.version} {clean} ({words}): {files}, "
         f"{size_words(one.checked_bytes)} read at {place(one.location)}{how}"
     )
+
+
+def _at(one: AuditedVersion) -> str:
+    return f" ({place(one.location)})" if one.location else ""
 
 
 def _writers(result: RegisterResult) -> str:

@@ -1,17 +1,46 @@
 from __future__ import annotations
 
-from catalogs import EPOCH, finding, register
+from dataclasses import replace
+from datetime import timedelta
+
+from catalogs import ACTOR, EPOCH, finding, register
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguard.catalog.findings import merge_all
 from dataguard.catalog.writing import FINDINGS_PER_EVENT
+from dataguard.model.audit import AuditLevel, SliceRecord
+from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code, FindingState
 
 
 def record(catalog, *findings):
     with catalog.transaction() as t:
         t.record_findings(findings)
+
+
+def slice_record(index, *, dataset="faces"):
+    return SliceRecord(
+        dataset=dataset,
+        version=1,
+        location="/gold/\udcff",
+        level=AuditLevel.FULL,
+        index=index,
+        count=2,
+        after=b"\xff",
+        through=None,
+        started=EPOCH,
+        finished=EPOCH,
+        complete=False,
+        clean=False,
+        baseline=True,
+        checked_files=1,
+        checked_bytes=2,
+        findings=3,
+        unreadable=1,
+        gaps=(Unreadable(b"\xfe", Obstacle.FIFO, ""),),
+        actor=ACTOR,
+    )
 
 
 def test_repeat_is_merged(catalog):
@@ -71,3 +100,58 @@ def test_merging_does_not_depend_on_how_sightings_are_batched(days, cut):
     (whole,) = merge_all({}, seen)
     assert whole == parted
     assert ((whole.first_seen - EPOCH).days, whole.count) == (min(days), len(days))
+
+
+def test_findings_of_a_version_come_page_by_page_in_path_order(catalog, monkeypatch):
+    register(catalog)
+    found = [finding(b"%02d" % n, code) for n in range(4) for code in (Code.DG101, Code.DG105)]
+    record(catalog, *reversed(found), finding(b"\xff/"), finding(b"a"))
+    monkeypatch.setattr("dataguard.catalog.reading._PAGE", 3)
+    seen, last = [], None
+    while page := catalog.findings_after("faces", 1, last, states=[FindingState.OPEN]):
+        assert len(page) <= 3
+        seen += page
+        last = page[-1]
+    assert [one.path for one in seen] == [*(b"%02d" % (n // 2) for n in range(8)), b"a", b"\xff/"]
+    assert len({one.id for one in seen}) == 10
+    assert catalog.findings_after("faces", 2, None, states=[FindingState.OPEN]) == ()
+
+
+def test_findings_are_told_apart_by_their_last_sighting(catalog):
+    register(catalog)
+    record(catalog, finding(b"a"))
+    (known,) = catalog.findings()
+    options = {"states": [FindingState.OPEN]}
+    moment = known.last_seen
+    later = moment + timedelta(microseconds=1)
+    assert catalog.findings_after("faces", 1, None, seen_from=moment, **options) == (known,)
+    assert catalog.findings_after("faces", 1, None, seen_before=later, **options) == (known,)
+    assert catalog.findings_after("faces", 1, None, seen_from=later, **options) == ()
+    assert catalog.findings_after("faces", 1, None, seen_before=moment, **options) == ()
+
+
+def test_what_somebody_saw_or_changed_meanwhile_is_not_resolved(catalog):
+    register(catalog)
+    record(catalog, *map(finding, (b"a", b"b", b"c")))
+    looked_up = catalog.findings()
+    record(catalog, finding(b"a"))
+    with catalog.transaction() as t:
+        t.set_finding_state(looked_up[1].id, FindingState.ACKNOWLEDGED, "known")
+    with catalog.transaction() as t:
+        t.resolve_unseen(looked_up, "audit")
+    assert [one.state.value for one in catalog.findings()] == ["open", "acknowledged", "resolved"]
+
+
+def test_a_slice_is_kept_until_it_is_forgotten(catalog):
+    register(catalog)
+    register(catalog, dataset="faces-2")
+    parts = [slice_record(index) for index in (1, 2)]
+    with catalog.transaction() as t:
+        for part in (*parts, replace(parts[0], findings=7), slice_record(1, dataset="faces-2")):
+            t.record_slice(part)
+    assert catalog.slices("faces", 1) == (replace(parts[0], findings=7), parts[1])
+    assert catalog.slices("faces", 2) == ()
+    with catalog.transaction() as t:
+        t.forget_slices(parts)
+    assert catalog.slices("faces", 1) == ()
+    assert len(catalog.slices("faces-2", 1)) == 1

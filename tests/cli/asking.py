@@ -129,6 +129,10 @@ class World:
         """Register the gold tree."""
         return self.ask_json("register", name, str(self.gold), *words, code=code)
 
+    def version_root(self, reference):
+        """Return the hex digits of a version's root."""
+        return self.ask_json("show", reference)["root"].removeprefix("dg1:")
+
     def workspace(self, name="ws", *, mounted=("faces@1",)):
         """Make a workspace beside the gold and mount versions in it."""
         directory = self.top / name

@@ -4,12 +4,15 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from dataguard.errors import InterruptError
 from support.killpoints import why_no_strace
 from support.loopimages import flip_byte
 
@@ -272,6 +275,13 @@ def test_report_holds_the_same_object(registered):
         (("faces", "--level", "5"), 2),
         (("faces", "--max-age", "soon"), 2),
         (("faces", "--report", "/nowhere/report.json"), 2),
+        (("faces", "--slice", "0/4"), 2),
+        (("faces", "--slice", "5/4"), 2),
+        (("faces", "--slice", "1"), 2),
+        (("faces", "--slice", "1/4", "--merge"), 2),
+        (("faces", "--from", "report.json"), 2),
+        (("faces", "--merge", "--from", "/nowhere.json"), 2),
+        (("faces", "--merge", "--from", "/etc/passwd"), 2),
     ],
 )
 def test_request_that_makes_no_sense_is_refused(registered, words, code):
@@ -281,3 +291,180 @@ def test_request_that_makes_no_sense_is_refused(registered, words, code):
 def test_audit_without_datasets_is_fine(world):
     found = world.ask_json("audit")
     assert (True, []) == (found["complete"], found["versions"])
+
+
+def second_dataset(world):
+    other = world.top / "other"
+    other.mkdir()
+    (other / "x").write_bytes(b"x")
+    return world.ask_json("register", "other", str(other))
+
+
+def test_damaged_manifest_keeps_no_other_version_from_being_audited(registered):
+    second = second_dataset(registered)
+    (registered.top / "other" / "y").touch()
+    manifest = registered.home / "manifests" / (registered.version_root("faces") + ".parquet")
+    os.chmod(manifest, 0o644)
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    answer = registered.ask("audit", "--format", "json")
+    found = json.loads(answer.out)
+    assert (13, False, [("DG103", "y")]) == (answer.code, found["complete"], codes(found))
+    assert ["faces", "other"] == [one["dataset"] for one in found["versions"]]
+    assert [False, True] == [one["complete"] for one in found["versions"]]
+    assert [True, False] == [one["reason"] is not None for one in found["versions"]]
+    assert second["root"] == found["versions"][1]["root"]
+    assert "faces@1" in found["unreadable"][0]["detail"]
+    assert "catalog_damaged" == json.loads(answer.err)["code"]
+    text = registered.ask("audit")
+    assert "INCOMPLETE" in text.out
+    assert "faces@1" in text.err
+
+
+def test_findings_under_a_damaged_manifest_are_not_recorded(registered, monkeypatch):
+    """What its reader says before the end may be wrong."""
+    monkeypatch.setattr("dataguard.actions.comparison.BATCH", 1)
+    change(registered)
+    manifest = registered.home / "manifests" / (registered.version_root("faces") + ".parquet")
+    os.chmod(manifest, 0o644)
+    second_dataset(registered)
+    other = registered.home / "manifests" / (registered.version_root("other") + ".parquet")
+    shutil.copyfile(other, manifest)
+    answer = registered.ask("audit", "faces", "--format", "json")
+    assert (13, []) == (answer.code, codes(json.loads(answer.out)))
+    assert [] == listed(registered, "--all")
+
+
+def test_active_version_without_a_location_is_reported_as_not_checked(registered):
+    with sqlite3.connect(registered.home / "catalog.db") as database:
+        database.execute("UPDATE location SET state = 'superseded'")
+    database.close()
+    found = registered.ask_json("audit", code=4)
+    assert (False, "no active location") == (found["complete"], found["versions"][0]["reason"])
+    assert "faces@1" in found["unreadable"][0]["detail"]
+    assert 4 == registered.ask("audit", "-q").code
+
+
+def test_unreadable_paths_are_in_path_order(registered):
+    for name in ("z", "b-", "dir/pipe"):
+        os.mkfifo(registered.gold / name)
+    found = registered.ask_json("audit", code=4)
+    assert ["b-", "dir/pipe", "z"] == [one["path"] for one in found["unreadable"]]
+
+
+def test_many_findings_are_recorded_in_short_transactions(registered, monkeypatch):
+    monkeypatch.setattr("dataguard.actions.comparison.BATCH", 10)
+    monkeypatch.setattr("dataguard.actions.recording.BATCH", 10)
+    for number in range(35):
+        (registered.gold / f"{number:02}").touch()
+    found = registered.ask_json("audit", code=3)
+    assert 35 == len(found["findings"])
+    events = registered.ask_json("catalog", "events")["events"]
+    sizes = [
+        len(one["payload"]["put"]["finding"])
+        for one in events
+        if one["kind"] == "findings.recorded"
+    ]
+    assert [10, 10, 10, 5] == sizes
+    assert "audit.recorded" == events[-1]["kind"]
+    shutil.rmtree(registered.gold / "dir")
+    for number in range(35):
+        (registered.gold / f"{number:02}").unlink()
+    registered.ask_json("audit", code=3)
+    assert [("DG102", "dir/b", "open")] == [
+        (one["code"], one["path"], one["state"]) for one in listed(registered)
+    ]
+
+
+def test_audit_that_was_ended_leaves_true_findings_and_no_audit(registered, monkeypatch):
+    monkeypatch.setattr("dataguard.actions.comparison.BATCH", 2)
+    for name in ("x", "y", "z"):
+        (registered.gold / name).touch()
+    before = registered.ask_json("show", "faces")["last_audit"]
+    with monkeypatch.context() as patch:
+        patch.setattr("dataguard.actions.audit.record_comparison", ended)
+        assert 143 == registered.ask("audit", "faces").code
+    assert ["x", "y"] == [one["path"] for one in listed(registered)]
+    assert before == registered.ask_json("show", "faces")["last_audit"]
+    registered.ask_json("audit", code=3)
+    assert [2, 2, 1] == [one["count"] for one in listed(registered)]
+
+
+def ended(*_args):
+    raise InterruptError(15)
+
+
+def test_slices_of_an_array_job_are_merged(registered):
+    change(registered)
+    codes_of_tasks = [
+        registered.ask("audit", "faces@1", "--slice", f"{index}/3").code for index in (1, 2, 3)
+    ]
+    assert [0, 0, 3] == sorted(codes_of_tasks)
+    found = registered.ask_json("audit", "faces@1", "--merge", code=3)
+    assert (True, [("DG101", "a")], 2) == (found["complete"], codes(found), found["checked_files"])
+    assert 3 == found["versions"][0]["slices"]
+
+
+def test_missing_slices_are_named_in_text(registered):
+    registered.ask("audit", "faces@1", "--slice", "2/3")
+    answer = registered.ask("audit", "faces@1", "--merge")
+    assert 4 == answer.code
+    assert "1/3, 3/3" in answer.out
+
+
+def test_json_lists_every_finding_and_text_the_worst(registered):
+    for number in range(300):
+        (registered.gold / f"{number:03}").touch()
+    os.utime(registered.gold / "a", ns=(1, 2))
+    found = registered.ask_json("audit", "--dry-run", code=3)
+    paths = [one["path"] for one in found["findings"]]
+    assert (301, sorted(paths)) == (len(paths), paths)
+    rows = registered.ask("audit", "--dry-run", "--format", "jsonl").rows
+    assert found["findings"][0]["path"] == rows[0]["path"]
+    assert 301 == len(rows)
+    text = registered.ask("audit", "--dry-run").out
+    assert "... and 251 more" in text
+    assert "300 DG103, 1 DG105" in text
+    assert "a: the content is the same" not in text
+
+
+def slice_reports(world, parts):
+    """The reports of tasks that each had a copy of the catalog."""
+    for index in range(1, parts + 1):
+        copy, report = world.top / f"copy{index}", world.top / f"{index}.json"
+        world.ask_json("catalog", "copy", str(copy))
+        world.ask_process(
+            *("audit", "faces@1", "--slice", f"{index}/{parts}", "--report", str(report), "-q"),
+            env={**os.environ, "DATAGUARD_HOME": str(copy)},
+        )
+        yield "--from", str(report)
+
+
+def test_slices_that_used_copies_of_the_catalog_are_merged_from_their_reports(registered):
+    change(registered)
+    (registered.gold / os.fsdecode(b"\xff\n")).touch()
+    os.mkfifo(registered.gold / "pipe")
+    whole = registered.ask_json("audit", "faces@1", "--dry-run", code=3)
+    words = [word for words in slice_reports(registered, 3) for word in words]
+    part = registered.ask_json("audit", "faces@1", "--merge", *words[:4], code=3)
+    assert (False, [3]) == (part["complete"], part["versions"][0]["missing_slices"])
+    merged = registered.ask_json("audit", "faces@1", "--merge", *words, code=3)
+    for name in ("unreadable", "checked_files", "checked_bytes", "complete"):
+        assert whole[name] == merged[name]
+    assert codes(whole) == codes(merged)
+    assert [1, 1] == [one["count"] for one in merged["findings"]]
+    assert registered.ask_json("catalog", "check")["sound"]
+
+
+def test_report_of_other_content_or_of_no_slice_is_refused(registered):
+    ((_, report),) = slice_reports(registered, 1)
+    found = json.loads(Path(report).read_text())
+    found["versions"][0]["root"] = "dg1:" + "0" * 64
+    Path(report).write_text(json.dumps(found))
+    assert 11 == registered.fails("audit", "--merge", "--from", report)["exit_code"]
+    registered.ask_json("audit", "--report", report)
+    assert 2 == registered.fails("audit", "--merge", "--from", report)["exit_code"]
+    for damage in ({"gaps": 3}, {"after": None}, {"started": "soon"}, {"level": "deep"}):
+        broken = json.loads(json.dumps(found))
+        broken["versions"][0]["part"] |= damage
+        Path(report).write_text(json.dumps(broken))
+        assert 2 == registered.fails("audit", "--merge", "--from", report)["exit_code"]

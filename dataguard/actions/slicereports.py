@@ -1,0 +1,132 @@
+"""Takes in slices of audits that other catalogs recorded, from the reports of their tasks."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+from dataguard.actions.recording import record_findings
+from dataguard.core.chain import parse_time
+from dataguard.errors import ConflictError, DataguardError, UsageError
+from dataguard.model.audit import AuditLevel, SliceRecord
+from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.finding import Code, Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from dataguard.actions.context import Context
+
+__all__ = ["take_in"]
+
+_HINT = "dataguard audit REF --slice 1/8 --report FILE"
+
+
+def take_in(ctx: Context, paths: Iterable[str]) -> None:
+    """Record the slices and findings of reports, as if the tasks had used this catalog.
+
+    What is known already is left alone, so a report may be given again.
+
+    Raises:
+        ConflictError: a report is about a version that has other content here.
+        NotFoundError: a report is about a version that this catalog does not have.
+        UsageError: a file cannot be read, or is no report of a slice.
+    """
+    for path in paths:
+        report = _read(path)
+        try:
+            slices = [(_slice(ctx, row), str(row["root"])) for row in report["versions"]]
+            findings = [_finding(row) for row in report["findings"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as err:
+            raise _no_report(path) from err
+        for part, root in slices:
+            _record(ctx, part, root, findings)
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            report = json.load(file)
+    except OSError as err:
+        raise UsageError(f"cannot read the report {path}: {err.strerror}", hint=_HINT) from err
+    except (ValueError, RecursionError) as err:
+        raise _no_report(path) from err
+    if not isinstance(report, dict) or report.get("schema") != "dataguard.audit/1":
+        raise _no_report(path)
+    return report
+
+
+def _no_report(path: str) -> DataguardError:
+    return UsageError(f"{path} is no report of a slice that was recorded", hint=_HINT)
+
+
+def _record(ctx: Context, part: SliceRecord, root: str, findings: list[Finding]) -> None:
+    version = ctx.catalog.version(part.dataset, part.version)
+    if str(version.root) != root:
+        raise ConflictError(
+            f"{version.reference} has other content in the catalog of the report",
+            hint=f"dataguard show {version.reference}",
+        )
+    if part in ctx.catalog.slices(part.dataset, part.version):
+        return
+    key = (part.dataset, part.version)
+    record_findings(ctx, (one for one in findings if (one.dataset, one.version) == key))
+    with ctx.catalog.transaction() as tx:
+        tx.record_slice(part)
+
+
+def _slice(ctx: Context, row: Mapping[str, Any]) -> SliceRecord:
+    part = row["part"]
+    return SliceRecord(
+        dataset=_text(part["dataset"]),
+        version=int(part["version"]),
+        location=_raw(part, "location").decode("utf-8", "surrogateescape"),
+        level=AuditLevel(part["level"]),
+        index=int(part["index"]),
+        count=int(part["count"]),
+        after=_raw(part, "after"),
+        through=None if part["through"] is None else _raw(part, "through"),
+        started=parse_time(part["started"]),
+        finished=parse_time(part["finished"]),
+        gaps=tuple(_gap(gap) for gap in part["gaps"]),
+        actor=ctx.actor,
+        complete=part["complete"] is True,
+        clean=part["clean"] is True,
+        baseline=part["baseline"] is True,
+        checked_files=int(part["checked_files"]),
+        checked_bytes=int(part["checked_bytes"]),
+        findings=int(part["findings"]),
+        unreadable=int(part["unreadable"]),
+    )
+
+
+def _gap(row: Mapping[str, Any]) -> Unreadable:
+    return Unreadable(_raw(row, "path"), Obstacle(row["reason"]), _text(row["detail"]))
+
+
+def _finding(row: Mapping[str, Any]) -> Finding:
+    return Finding(
+        code=Code[row["code"]],
+        severity=Severity(row["severity"]),
+        path=_raw(row, "path"),
+        message=_text(row["message"]),
+        first_seen=parse_time(row["first_seen"]),
+        last_seen=parse_time(row["last_seen"]),
+        dataset=_text(row["dataset"]),
+        version=int(row["version"]),
+        count=int(row["count"]),
+        evidence=dict(row["evidence"]),
+    )
+
+
+def _raw(row: Mapping[str, Any], name: str) -> bytes:
+    """Return a path as bytes: `NAME_b64` has them where the text cannot."""
+    encoded = row.get(f"{name}_b64")
+    return _text(row[name]).encode() if encoded is None else b64decode(encoded, validate=True)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
