@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.catalog import checking, maintenance
-from dataguard.catalog.database import Database, database_path
+from dataguard.catalog.address import database_path
+from dataguard.catalog.database import Database
 from dataguard.catalog.eventlog import EventLog
 from dataguard.catalog.repository import Catalog
 from dataguard.catalog.schema import check_schema, revision_of
