@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from dataguard.core.diff import diff as compare
 from dataguard.errors import UsageError
 from dataguard.model.reference import Reference
+from dataguard.stores.ahead import ahead
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.results import DiffResult
 
 __all__ = ["diff"]
+
+_AHEAD = 1
+"""Row groups that wait: enough that both readers go on while two others are compared."""
 
 
 def diff(ctx: Context, left: str, right: str) -> DiffResult:
@@ -30,8 +35,13 @@ def diff(ctx: Context, left: str, right: str) -> DiffResult:
             "their digests cannot be compared",
             hint=f"register one of them again with --digest {old.algorithm}",
         )
-    return compare(
-        ctx.manifests.read(old.root, old.algorithm),
-        ctx.manifests.read(new.root, new.algorithm),
-        names=(old.reference, new.reference),
-    )
+    with contextlib.ExitStack() as stack:
+        streams = [
+            stack.enter_context(
+                contextlib.closing(
+                    ahead(ctx.manifests.read_content(version.root, version.algorithm), _AHEAD)
+                )
+            )
+            for version in (old, new)
+        ]
+        return compare(*streams, names=(old.reference, new.reference))

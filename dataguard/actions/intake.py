@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dataguard.actions.observation import Observation, Reading, observe
+from dataguard.actions.observation import WINDOW_ROWS, Observation, Reading, observe
 from dataguard.core.align import align
-from dataguard.core.columns import number_column, numbers
+from dataguard.core.columns import gather, number_column, numbers
 from dataguard.core.expectation import judge_expectation
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
@@ -64,7 +64,7 @@ class Intake:
 def take_in(ctx: Context, source: Source, draft: Draft) -> Intake:
     """Read a source into a draft. What cannot be read is listed, and the draft then incomplete."""
     intake = Intake()
-    entries = _entries(ctx, source, intake)
+    entries = gather(_entries(ctx, source, intake), WINDOW_ROWS)
     if source.expect is not None:
         entries = _checked(entries, source.expect, intake)
     for batch in entries:

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataguard.core.align import Window, align, match
-from dataguard.core.columns import flag_column, kind_mask, mask_of, number_column, raw_paths
+from dataguard.core.columns import (
+    flag_column,
+    gather,
+    kind_mask,
+    mask_of,
+    number_column,
+    raw_paths,
+)
 from dataguard.core.verdicts import suspects
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE
@@ -24,7 +31,10 @@ if TYPE_CHECKING:
     from dataguard.model.span import Span
     from dataguard.stores.interface import Scanned, Store
 
-__all__ = ["Observation", "Reading", "observe"]
+__all__ = ["WINDOW_ROWS", "Observation", "Reading", "observe"]
+
+WINDOW_ROWS = 8_192
+"""What is compared at a time: a scan comes in pieces of a few hundred rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ def observe(
     What is unreadable comes no later than the window in which it leaves a gap.
     """
     notes = _Notes(progress)
-    scanned = notes.entries(store.scan(plan, read=reading.full, span=span))
+    pieces = store.scan(plan, read=reading.full, span=span)
+    scanned = gather(notes.entries(pieces), WINDOW_ROWS)
     for window in align(expected, scanned):
         rows = np.empty(0, dtype=np.int64) if reading.full else _rows_to_read(window, reading)
         if len(rows):

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from dataguard.core.columns import mask_of, numbers, raw_paths
+from dataguard.core.columns import ascending, mask_of, number_column, numbers, raw_paths, truths
 from dataguard.core.identity import check_order
+from dataguard.core.runs import Run, equal_runs, rows_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
 
-__all__ = ["Window", "align", "match", "rows_through"]
+__all__ = ["Window", "align", "differing", "match"]
+
+_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +27,33 @@ class Window:
     """The rows of both streams in one range of paths.
 
     `left_rows[i]` and `right_rows[i]` are the same path; `only_left` and `only_right` are the
-    rows without a partner. All are ascending row numbers into the two batches.
+    rows without a partner. All are ascending row numbers into the two batches. `runs` are the
+    pairs as ranges, in the same order; None where they are too scattered for that.
     """
 
     left: pa.RecordBatch
     right: pa.RecordBatch
     left_paths: pa.Array
     right_paths: pa.Array
+    runs: tuple[Run, ...] | None
     left_rows: np.ndarray
     right_rows: np.ndarray
     only_left: np.ndarray
     only_right: np.ndarray
 
 
-def align(left: Iterable[pa.RecordBatch], right: Iterable[pa.RecordBatch]) -> Iterator[Window]:
+def align(
+    left: Iterable[pa.RecordBatch], right: Iterable[pa.RecordBatch], *, checked: bool = False
+) -> Iterator[Window]:
     """Yield windows that together hold every row of both streams once, in path order.
+
+    `checked` says that whoever makes the streams has checked their order, as readers of manifests
+    do.
 
     Raises:
         CatalogDamagedError: a stream is not in path order.
     """
-    one, other = _Cursor(left), _Cursor(right)
+    one, other = _Cursor(left, checked=checked), _Cursor(right, checked=checked)
     while not (one.exhausted and other.exhausted):
         bound = min(cursor.last for cursor in (one, other) if not cursor.exhausted)
         yield _matched(*one.take_through(bound), *other.take_through(bound))
@@ -52,8 +62,9 @@ def align(left: Iterable[pa.RecordBatch], right: Iterable[pa.RecordBatch]) -> It
 class _Cursor:
     """The rows of a stream that were not taken yet; holds one batch."""
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+    def __init__(self, batches: Iterable[pa.RecordBatch], *, checked: bool) -> None:
         self._batches = iter(batches)
+        self._checked = checked
         self._empty: pa.RecordBatch | None = None
         self._batch: pa.RecordBatch | None = None
         self._paths: pa.Array | None = None
@@ -84,24 +95,15 @@ class _Cursor:
                 continue
             self._batch, self._paths = batch, raw_paths(batch)
             self._empty = batch.slice(0, 0)
-            self.last = self._end = check_order(self._paths, self._end)
+            if self._checked:
+                self.last = self._paths[len(self._paths) - 1].as_py()
+            else:
+                self.last = self._end = check_order(self._paths, self._end)
             return
         self._batch = None
 
     def _nothing(self) -> tuple[pa.RecordBatch | None, pa.Array | None]:
         return self._empty, None if self._empty is None else raw_paths(self._empty)
-
-
-def rows_through(paths: pa.Array, bound: bytes) -> int:
-    """Return how many of these ascending paths are at most `bound`."""
-    low, high = 0, len(paths)
-    while low < high:
-        middle = (low + high) // 2
-        if paths[middle].as_py() <= bound:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 def _matched(
@@ -122,16 +124,56 @@ def match(
     left: pa.RecordBatch, left_paths: pa.Array, right: pa.RecordBatch, right_paths: pa.Array
 ) -> Window:
     """Return the window of two batches that cover one range of paths."""
-    none = np.empty(0, dtype=np.int64)
-    if left_paths.equals(right_paths):
-        rows = np.arange(len(left_paths))
-        return Window(left, right, left_paths, right_paths, rows, rows, none, none)
-    found = pc.index_in(right_paths, value_set=left_paths)
+    runs = equal_runs(left_paths, right_paths)
+    if runs is None:
+        left_rows, right_rows = _rows_by_hash(left_paths, right_paths)
+    else:
+        left_rows = _rows_of([(run.left, run.rows) for run in runs])
+        right_rows = _rows_of([(run.right, run.rows) for run in runs])
+    only_left, only_right = (
+        _others(len(left_paths), left_rows),
+        _others(len(right_paths), right_rows),
+    )
+    return Window(
+        left, right, left_paths, right_paths, runs, left_rows, right_rows, only_left, only_right
+    )
+
+
+def differing(window: Window, name: str) -> np.ndarray:
+    """Return for each matched pair whether it has two values in a column that differ.
+
+    A null differs from nothing. Runs without a difference cost one comparison of memory.
+    """
+    left, right = window.left.column(name), window.right.column(name)
+    if window.runs is None:
+        return _unequal(
+            left.take(number_column(window.left_rows)), right.take(number_column(window.right_rows))
+        )
+    found = np.zeros(len(window.left_rows), dtype=bool)
+    start = 0
+    for run in window.runs:
+        one, other = left.slice(run.left, run.rows), right.slice(run.right, run.rows)
+        if other.null_count < run.rows and not one.equals(other):
+            found[start : start + run.rows] = _unequal(one, other)
+        start += run.rows
+    return found
+
+
+def _unequal(left: pa.Array, right: pa.Array) -> np.ndarray:
+    return truths(pc.not_equal(left, right), null=False)
+
+
+def _rows_by_hash(left: pa.Array, right: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    found = pc.index_in(right, value_set=left)
     partner = np.where(numbers(found.is_valid()), numbers(found), -1)
     right_rows = np.flatnonzero(partner >= 0)
-    left_rows = partner[right_rows]
-    only_left = np.flatnonzero(~mask_of(len(left_paths), left_rows))
-    only_right = np.flatnonzero(partner < 0)
-    return Window(
-        left, right, left_paths, right_paths, left_rows, right_rows, only_left, only_right
-    )
+    return partner[right_rows].astype(np.int64), right_rows
+
+
+def _rows_of(ranges: list[tuple[int, int]]) -> np.ndarray:
+    parts = [ascending(start, start + rows) for start, rows in ranges]
+    return parts[0] if len(parts) == 1 else np.concatenate([_NO_ROWS, *parts])
+
+
+def _others(length: int, rows: np.ndarray) -> np.ndarray:
+    return _NO_ROWS if len(rows) == length else np.flatnonzero(~mask_of(length, rows))

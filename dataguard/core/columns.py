@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "array_column",
+    "ascending",
     "binary_column",
     "fixed_bytes",
     "fixed_column",
     "flag_column",
+    "gather",
+    "joined",
     "joined_column",
     "joined_fixed_column",
     "kind_mask",
@@ -26,17 +30,19 @@ __all__ = [
     "number_column",
     "numbers",
     "raw_paths",
-    "regroup",
     "text_paths",
     "truths",
     "values_of",
 ]
 
+_ASCENDING_MAX = 65_537
+"""Enough for the rows of a row group, and for their offsets."""
+
 
 def raw_paths(batch: pa.RecordBatch) -> pa.Array:
     """Return the paths as bytes: `path_raw` where it is set, else the text."""
-    text = batch.column("path").cast(pa.binary())
-    raw = batch.column("path_raw")
+    text, raw = batch.column("path"), batch.column("path_raw")
+    text = text if pa.types.is_binary(text.type) else text.view(pa.binary())
     return text if raw.null_count == len(raw) else pc.coalesce(raw, text)
 
 
@@ -94,12 +100,6 @@ def joined_fixed_column(data: bytes, width: int, known: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(width), len(known), [valid, pa.py_buffer(data)])
 
 
-def letter_column(letters: bytes) -> pa.Array:
-    """Return ASCII letters as a column of strings."""
-    offsets = pa.py_buffer(np.arange(len(letters) + 1, dtype=np.int32))
-    return pa.StringArray.from_buffers(len(letters), offsets, pa.py_buffer(letters))
-
-
 def array_column(values: array[int], kind: pa.DataType) -> pa.Array:
     """Return integers of a column's width as that column."""
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
@@ -119,9 +119,10 @@ def flag_column(values: bytes | bytearray) -> pa.Array:
 
 
 def values_of(column: pa.Array) -> tuple[memoryview, np.ndarray]:
-    """Return the concatenated bytes of a binary column without nulls, and each length."""
-    column = column.cast(pa.large_binary()) if isinstance(column, pa.StringArray) else column
+    """Return the concatenated bytes of a binary or text column without nulls, and each length."""
     width = np.int64 if isinstance(column, pa.LargeBinaryArray) else np.int32
+    if not len(column):  # then there may be no buffer of offsets
+        return memoryview(b""), np.empty(0, width)
     _, offsets_buffer, data = column.buffers()
     offsets = np.frombuffer(offsets_buffer, width)[column.offset : column.offset + len(column) + 1]
     content = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else memoryview(b"")
@@ -170,27 +171,55 @@ def mask_of(length: int, rows: np.ndarray) -> np.ndarray:
     return mask
 
 
-def regroup(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Cut the same rows into batches of exactly `rows`, the last one shorter."""
+def letter_column(letters: np.ndarray | bytes) -> pa.Array:
+    """Return ASCII codes as a column of texts of one character."""
+    given = np.frombuffer(letters, np.uint8) if isinstance(letters, bytes) else letters
+    codes = np.ascontiguousarray(given, np.uint8)
+    offsets = ascending(0, len(codes) + 1, "i4")
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(codes)]
+    return pa.Array.from_buffers(pa.string(), len(codes), buffers)
+
+
+def ascending(start: int, stop: int, width: str = "i8") -> np.ndarray:
+    """Return the numbers from `start` to before `stop`; not to be written to.
+
+    `width` is a numpy type: `i4` or `i8`.
+    """
+    numbers_from_0 = _ascending(width)
+    if stop <= len(numbers_from_0):
+        return numbers_from_0[start:stop]
+    return np.arange(start, stop, dtype=width)
+
+
+@functools.cache
+def _ascending(width: str) -> np.ndarray:
+    # One for all: what numbers the rows of a window would else be made anew for each.
+    found = np.arange(_ASCENDING_MAX, dtype=width)
+    found.flags.writeable = False
+    return found
+
+
+def gather(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Join small batches until they have at least `rows`; larger ones are not cut."""
     pending: list[pa.RecordBatch] = []
     held = 0
     for batch in batches:
-        rest = batch
-        while held + rest.num_rows >= rows:
-            cut = rows - held
-            yield _joined([*pending, rest.slice(0, cut)])
-            rest, pending, held = rest.slice(cut), [], 0
-        if rest.num_rows:
-            pending.append(rest)
-            held += rest.num_rows
+        if batch.num_rows:
+            pending.append(batch)
+            held += batch.num_rows
+        if held >= rows:
+            yield joined(pending)
+            pending, held = [], 0
     if pending:
-        yield _joined(pending)
+        yield joined(pending)
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return the rows of batches with one schema, at least one batch, as one."""
     if len(batches) == 1:
         return batches[0]
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+    found = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return found[0] if found else batches[0]
 
 
 def _is_utf8(value: bytes) -> bool:

@@ -6,15 +6,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from dataguard.core.align import align
-from dataguard.core.columns import number_column, numbers
+from dataguard.core.align import align, differing
 from dataguard.model.results import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import pyarrow as pa
 
     from dataguard.core.align import Window
 
@@ -28,13 +27,14 @@ def diff(
 ) -> DiffResult:
     """Return what differs between two manifests with one main algorithm.
 
-    Memory grows with the differences, not with the manifests. A path that only the left has and
-    one that only the right has are a rename where kind, size and digest agree.
+    The streams are a manifest reader's, which checks their order. Memory grows with the
+    differences, not with the manifests. A path that only the left has and one that only the right
+    has are a rename where kind, size and digest agree.
     """
     removed: list[tuple[DiffEntry, _Content]] = []
     added: list[tuple[DiffEntry, _Content]] = []
     changed: list[ChangedEntry] = []
-    for window in align(left, right):
+    for window in align(left, right, checked=True):
         removed += _alone(window.left, window.left_paths, window.only_left)
         added += _alone(window.right, window.right_paths, window.only_right)
         changed += _changed(window)
@@ -58,12 +58,7 @@ def _alone(
 
 
 def _changed(window: Window) -> Iterator[ChangedEntry]:
-    left_rows, right_rows = number_column(window.left_rows), number_column(window.right_rows)
-    differs = np.zeros(len(window.left_rows), dtype=bool)
-    for name in ("kind", "size", "digest"):
-        left = window.left.column(name).take(left_rows)
-        right = window.right.column(name).take(right_rows)
-        differs |= numbers(pc.not_equal(left, right))
+    differs = differing(window, "kind") | differing(window, "size") | differing(window, "digest")
     for i in np.flatnonzero(differs).tolist():
         row = int(window.left_rows[i])
         before = _content(window.left, row)

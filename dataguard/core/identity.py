@@ -51,22 +51,17 @@ class RootBuilder:
             return
         self._last = check_order(paths, self._last)
         content, lengths = values_of(paths)
-        kind_bytes, _ = values_of(kinds)
-        size_numbers = numbers(sizes).astype("<u8")
-        lengths_le, sizes_le = lengths.astype("<u4").tobytes(), size_numbers.tobytes()
-        parts: tuple[bytes | memoryview, ...] = (
-            content,
-            lengths_le,
-            kind_bytes,
-            sizes_le,
-            fixed_bytes(digests),
-        )
+        letters, _ = values_of(kinds)
+        # Little-endian columns of these widths are hashed where they lie, others are copied.
+        lengths_le = np.ascontiguousarray(lengths, "<i4")
+        sizes_le = np.ascontiguousarray(numbers(sizes), "<i8")
+        parts = (content, lengths_le.data, letters, sizes_le.data, fixed_bytes(digests))
         for stream, part in zip(self._streams, parts, strict=True):
             stream.update(part)
-        is_file = np.frombuffer(kind_bytes, np.uint8) == ord("f")
+        is_file = np.frombuffer(letters, np.uint8) == ord("f")
         self.count += len(paths)
-        self.files += int(is_file.sum())
-        self.bytes += int(size_numbers[is_file].sum())
+        self.files += int(np.count_nonzero(is_file))
+        self.bytes += int(sizes_le.sum(where=is_file))
 
     def root(self) -> RootDigest:
         """Return the digest of what was taken so far."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataguard.core.align import rows_through
 from dataguard.core.columns import raw_paths
+from dataguard.core.runs import rows_through
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

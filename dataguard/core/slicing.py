@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataguard.core.align import rows_through
 from dataguard.core.columns import numbers, raw_paths
+from dataguard.core.runs import rows_through
 from dataguard.model.span import WHOLE, Span
 
 if TYPE_CHECKING:

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from dataguard.core.columns import kind_mask, number_column, numbers, truths
+from dataguard.core.align import differing
+from dataguard.core.columns import kind_mask, numbers
 from dataguard.core.paths import display, leaves_root
 from dataguard.model.finding import Code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pyarrow as pa
 
     from dataguard.core.align import Window
 
@@ -49,15 +50,14 @@ def suspects(window: Window, *, baseline: bool) -> np.ndarray:
     were changed within a tick of their hashing. Without a usable baseline all are. Permission
     bits and equal size alone never vouch for anything.
     """
-    files = _is_kind(window.right, window.right_rows, "f")
-    if baseline:
-        clean = np.ones(len(window.right_rows), dtype=bool)
+    if not baseline:
+        doubtful = np.ones(len(window.right_rows), dtype=bool)
+    else:
+        doubtful = numbers(window.left.column("racy"))[window.left_rows]
         for name in _SIGNATURE:
-            clean &= _equal(window, name)
-        clean &= ~numbers(window.left.column("racy"))[window.left_rows]
-        files &= ~clean
-    rows: np.ndarray = window.right_rows[files]
-    return rows
+            doubtful |= differing(window, name)
+    rows: np.ndarray = window.right_rows[doubtful]
+    return rows[kind_mask(window.right, "f")[rows]] if len(rows) else rows
 
 
 def judge(window: Window, *, baseline: bool, sheet: bool) -> list[Difference]:
@@ -166,18 +166,14 @@ def _extra(window: Window, row: int) -> Difference:
 def _changed(window: Window, *, baseline: bool) -> list[Difference]:
     """Return matched entries of another kind or content."""
     found = []
-    left_kind = window.left.column("kind").take(number_column(window.left_rows))
-    right_kind = window.right.column("kind").take(number_column(window.right_rows))
-    other_kind = numbers(pc.not_equal(left_kind, right_kind))
+    other_kind = differing(window, "kind")
     for i in np.flatnonzero(other_kind):
-        words = [_WITH_ARTICLE[kinds[i].as_py()] for kinds in (left_kind, right_kind)]
-        message = f"it was {words[0]} and is {words[1]}"
+        before = window.left.column("kind")[int(window.left_rows[i])].as_py()
+        after = window.right.column("kind")[int(window.right_rows[i])].as_py()
+        message = f"it was {_WITH_ARTICLE[before]} and is {_WITH_ARTICLE[after]}"
         found.append(Difference(Code.DG104, _path_of(window, int(i)), message))
-    expected = window.left.column("digest").take(number_column(window.left_rows))
-    observed = window.right.column("digest").take(number_column(window.right_rows))
     # A null digest is that of a file that was not read: the baseline vouches for it.
-    differs = truths(pc.not_equal(expected, observed), null=False)
-    rows = np.flatnonzero(differs & ~other_kind)
+    rows = np.flatnonzero(differing(window, "digest") & ~other_kind)
     return found + [_content(window, int(i), baseline=baseline) for i in rows]
 
 
@@ -206,16 +202,13 @@ def _content(window: Window, i: int, *, baseline: bool) -> Difference:
 
 def _metadata(window: Window) -> list[Difference]:
     """Return matched entries of the same content whose mode, owner or mtime changed."""
-    files = _is_kind(window.right, window.right_rows, "f")
-    links = _is_kind(window.right, window.right_rows, "l")
-    differs = {
-        "mode": ~_equal(window, "mode") & ~links,
-        "uid": ~_equal(window, "uid"),
-        "gid": ~_equal(window, "gid"),
-        "mtime_ns": ~_equal(window, "mtime_ns") & files,
-    }
-    same = _same_content(window)
-    rows = np.flatnonzero(np.logical_or.reduce(list(differs.values())) & same)
+    differs = {name: differing(window, name) for name in ("mode", "uid", "gid", "mtime_ns")}
+    if not any(differences.any() for differences in differs.values()):
+        return []
+    differs["mode"] &= ~_is_kind(window.right, window.right_rows, "l")
+    differs["mtime_ns"] &= _is_kind(window.right, window.right_rows, "f")
+    other = differing(window, "kind") | differing(window, "digest")
+    rows = np.flatnonzero(np.logical_or.reduce(list(differs.values())) & ~other)
     return [_metadata_of(window, int(i), [n for n, d in differs.items() if d[i]]) for i in rows]
 
 
@@ -231,24 +224,6 @@ def _metadata_of(window: Window, i: int, names: list[str]) -> Difference:
     words = ", ".join(name.removesuffix("_ns") for name in names)
     message = f"the content is the same, changed: {words}"
     return Difference(Code.DG105, _path_of(window, i), message, evidence)
-
-
-def _same_content(window: Window) -> np.ndarray:
-    """Which matched rows have the same kind and (as far as was read) the same digest."""
-    left, right = number_column(window.left_rows), number_column(window.right_rows)
-    same = pc.equal(window.left.column("kind").take(left), window.right.column("kind").take(right))
-    digests = pc.equal(
-        window.left.column("digest").take(left), window.right.column("digest").take(right)
-    )
-    result: np.ndarray = numbers(same) & truths(digests, null=True)
-    return result
-
-
-def _equal(window: Window, name: str) -> np.ndarray:
-    left = numbers(window.left.column(name))[window.left_rows]
-    right = numbers(window.right.column(name))[window.right_rows]
-    result: np.ndarray = left == right
-    return result
 
 
 def _same(window: Window, name: str, left: int, right: int) -> bool:

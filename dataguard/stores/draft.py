@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataguard.core.columns import regroup
+from dataguard.core.columns import joined
 from dataguard.core.identity import RootBuilder
 from dataguard.errors import DataguardError, StoreUnreachableError
 from dataguard.model.schema import (
@@ -70,6 +70,7 @@ class Draft:
         self._builder = RootBuilder(plan.main)
         self._pending: list[pa.RecordBatch] = []
         self._held = 0
+        self._known = 0  # how many of the pending rows the builder has
         place = os.path.dirname(shelf.manifest_path(self._builder.root()))
         schemas = {"manifest": manifest_schema(plan.main), "location": LOCATION_SHEET}
         if plan.also:
@@ -93,7 +94,8 @@ class Draft:
         """Take the next observed entries; every digest must be there.
 
         Raises:
-            CatalogDamagedError: they are out of order.
+            CatalogDamagedError: entries are out of order; told once a row group is full, or when
+                the root is asked for.
             DataguardError: a digest is missing.
             StoreUnreachableError: the disk is full or fails, or may not be written.
         """
@@ -101,15 +103,21 @@ class Draft:
             return
         if entries.column("digest").null_count:
             raise DataguardError("an entry without a digest cannot be registered")
-        self._builder.update(entries)
+        # Everything is done by whole row groups: a scan comes in pieces of a few hundred rows.
         self._pending.append(entries)
         self._held += entries.num_rows
-        if self._held >= ROWS_PER_GROUP:
-            self._flush(final=False)
+        while self._held >= ROWS_PER_GROUP:
+            self._write(ROWS_PER_GROUP)
 
     def publish(self) -> Published:
-        """Make everything durable, then visible: the sheets first, then the manifest."""
-        self._flush(final=True)
+        """Make everything durable, then visible: the sheets first, then the manifest.
+
+        Raises:
+            CatalogDamagedError: entries are out of order.
+            StoreUnreachableError: the disk is full or fails, or may not be written.
+        """
+        if self._held:
+            self._write(self._held)
         root = self._builder.root()
         facts = {"dataguard.root": str(root), "dataguard.algorithm": str(self._plan.main)}
         counts = {
@@ -125,12 +133,18 @@ class Draft:
         return Published(root, builder.count, builder.files, builder.bytes, location, digests)
 
     def root(self) -> RootDigest:
-        """Return the root digest of what was added so far."""
+        """Return the root digest of what was added so far.
+
+        Raises:
+            CatalogDamagedError: entries are out of order.
+        """
+        self._settle()
         return self._builder.root()
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """Entries, regular files and bytes added so far."""
+        self._settle()
         return self._builder.count, self._builder.files, self._builder.bytes
 
     def _publish_sheet(self, name: str, root: RootDigest, facts: dict[str, str]) -> str:
@@ -142,16 +156,25 @@ class Draft:
         part.appear(self._shelf.sheet_path(root, key))
         return key
 
-    def _flush(self, *, final: bool) -> None:
-        groups = list(regroup(self._pending, ROWS_PER_GROUP))
-        rest = [] if final or not groups else groups[-1:]
-        if rest and rest[0].num_rows == ROWS_PER_GROUP:
-            rest = []
-        for group in groups[: len(groups) - len(rest)]:
-            for part in self._parts.values():
-                part.write(group)
-        self._pending = rest
-        self._held = sum(batch.num_rows for batch in rest)
+    def _write(self, rows: int) -> None:
+        """Write the first pending rows as a row group."""
+        last = self._pending.pop()
+        beyond = self._held - rows
+        group = joined([*self._pending, last.slice(0, last.num_rows - beyond)])
+        # What is left may be a slice of a large batch, never of a group that was written.
+        self._pending = [last.slice(last.num_rows - beyond)] if beyond else []
+        self._held = beyond
+        self._builder.update(group.slice(self._known))
+        self._known = 0
+        for part in self._parts.values():
+            part.write(group)
+
+    def _settle(self) -> None:
+        """Give the builder the pending rows, which are written later."""
+        if self._known < self._held:
+            self._pending = [joined(self._pending)]
+            self._builder.update(self._pending[0].slice(self._known))
+            self._known = self._held
 
 
 class _Part:
@@ -178,7 +201,8 @@ class _Part:
             return pq.ParquetWriter(self.path, self._schema, store_schema=False, **options)
 
     def write(self, rows: pa.RecordBatch) -> None:
-        chosen = rows.select(self._schema.names).cast(self._schema)
+        columns = [rows.column(name) for name in self._schema.names]
+        chosen = pa.RecordBatch.from_arrays(columns, schema=self._schema)
         with _disk_errors(self.path):
             self._writer.write_batch(chosen, row_group_size=ROWS_PER_GROUP)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataguard.core.align import rows_through
 from dataguard.core.columns import (
     array_column,
     flag_column,
@@ -20,6 +19,7 @@ from dataguard.core.columns import (
     raw_paths,
     text_paths,
 )
+from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
 from dataguard.model.schema import observed_schema

@@ -8,11 +8,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dataguard.core.identity import RootBuilder
-from dataguard.core.paths import display
 from dataguard.errors import CatalogDamagedError, StoreUnreachableError
 from dataguard.model.digest import Algorithm, DigestPlan, RootDigest
 from dataguard.model.schema import (
@@ -23,15 +20,13 @@ from dataguard.model.schema import (
     manifest_schema,
 )
 from dataguard.stores.draft import Draft
+from dataguard.stores.rowgroups import opened, row_groups
 from dataguard.stores.shelf import PARTIAL, Shelf, file_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = ["ManifestStore"]
-
-_DAMAGE = (pa.ArrowException, OSError, ValueError)
-"""What pyarrow raises on damaged files; ValueError for names and texts that are not UTF-8."""
 
 
 class ManifestStore:
@@ -112,11 +107,27 @@ class ManifestStore:
             CatalogDamagedError: the file is missing, damaged, out of order, or its content has
                 another root; known at the last row, so act on the entries only after the end.
         """
+        return self._verified(root, algorithm, manifest_schema(algorithm))
+
+    def read_content(self, root: RootDigest, algorithm: Algorithm) -> Iterator[pa.RecordBatch]:
+        """Yield what the root digest covers: paths, kinds, sizes and digests, verified.
+
+        `path` is binary: where `path_raw` is null these are the path's bytes.
+
+        Raises:
+            CatalogDamagedError: as `read`.
+        """
+        path, *rest = manifest_schema(algorithm)
+        content = [field for field in rest if field.name != "link_target"]
+        return self._verified(root, algorithm, pa.schema([path.with_type(pa.binary()), *content]))
+
+    def _verified(
+        self, root: RootDigest, algorithm: Algorithm, schema: pa.Schema
+    ) -> Iterator[pa.RecordBatch]:
         builder = RootBuilder(algorithm)
-        path = self.manifest_path(root)
-        for batch in _rows(path, manifest_schema(algorithm), MANIFEST_FORMAT):
-            if not pc.all(pc.match_substring_regex(batch.column("kind"), "^[fld]$")).as_py():
-                raise CatalogDamagedError(f"{path} holds an unknown kind of entry")
+        for batch in row_groups(self.manifest_path(root), schema, MANIFEST_FORMAT):
+            if batch.column("digest").null_count:
+                raise CatalogDamagedError(f"the manifest of {root} lacks a digest")
             builder.update(batch)
             yield batch
         if builder.root() != root:
@@ -132,7 +143,7 @@ class ManifestStore:
             CatalogDamagedError: the file is missing or damaged.
         """
         path = self.manifest_path(root)
-        with _opened(path) as file:
+        with opened(path) as file:
             named = (file.metadata.metadata or {}).get(b"dataguard.algorithm", b"")
         try:
             return Algorithm(named.decode())
@@ -148,7 +159,7 @@ class ManifestStore:
             CatalogDamagedError: as `read`; or the sheet has other rows than the manifest.
         """
         path = self.sheet_path(root, sheet)
-        facts = _rows(path, LOCATION_SHEET, SHEET_FORMAT)
+        facts = row_groups(path, LOCATION_SHEET, SHEET_FORMAT)
         for batch in self.read(root, algorithm):
             beside = next(facts, None)
             if beside is None or beside.num_rows != batch.num_rows:
@@ -164,7 +175,7 @@ class ManifestStore:
         self, root: RootDigest, key: str, algorithms: tuple[Algorithm, ...]
     ) -> Iterator[pa.RecordBatch]:
         """Yield additional digests, row-aligned with the manifest."""
-        return _rows(self.sheet_path(root, key), digest_sheet_schema(algorithms), SHEET_FORMAT)
+        return row_groups(self.sheet_path(root, key), digest_sheet_schema(algorithms), SHEET_FORMAT)
 
     def digest_sheet_algorithms(self, root: RootDigest, key: str) -> tuple[Algorithm, ...]:
         """Return which additional digests a sheet holds.
@@ -173,7 +184,7 @@ class ManifestStore:
             CatalogDamagedError: the file is missing or damaged.
         """
         path = self.sheet_path(root, key)
-        with _opened(path) as file:
+        with opened(path) as file:
             names = file.metadata.schema.names
         try:
             return tuple(Algorithm(name) for name in names)
@@ -235,46 +246,6 @@ class ManifestStore:
                 path = os.path.join(directory, name)
                 if name.startswith(PARTIAL) and _is_unlocked(path):
                     yield path
-
-
-def _rows(path: str, schema: pa.Schema, form: str) -> Iterator[pa.RecordBatch]:
-    """Yield the row groups of a file as batches of exactly this schema."""
-    with _opened(path) as file:
-        _check_form(file, path, schema, form)
-        for number in range(file.num_row_groups):
-            try:
-                table = file.read_row_group(number, columns=schema.names, use_threads=False)
-                table = table.select(schema.names).cast(schema)
-                table.validate(full=True)
-            except _DAMAGE as err:
-                raise CatalogDamagedError(f"{path} is damaged: {err}") from err
-            yield from table.combine_chunks().to_batches()
-
-
-def _check_form(file: pq.ParquetFile, path: str, schema: pa.Schema, form: str) -> None:
-    named = (file.metadata.metadata or {}).get(b"dataguard.format", b"")
-    if named != form.encode():
-        raise CatalogDamagedError(
-            f"{path} is no {form} but {display(named)}",
-            hint="if a newer dataguard wrote it, upgrade this one",
-        )
-    missing = set(schema.names) - set(file.metadata.schema.names)
-    if missing:
-        raise CatalogDamagedError(f"{path} lacks the column {min(missing)}")
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[pq.ParquetFile]:
-    try:
-        file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-    except FileNotFoundError as err:
-        raise CatalogDamagedError(
-            f"{path} is missing", hint="restore it from a backup of the home"
-        ) from err
-    except _DAMAGE as err:
-        raise CatalogDamagedError(f"{path} is damaged: {err}") from err
-    with file:
-        yield file
 
 
 def _names(directory: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataguard.actions.observation import Reading, observe
+from dataguard.actions.observation import WINDOW_ROWS, Reading, observe
 from dataguard.core.columns import raw_paths
 from dataguard.core.verdicts import judge, merge_kind_changes
 from dataguard.engines.serial import SerialEngine
@@ -317,8 +317,9 @@ def test_windows_come_while_the_scan_goes_on():
                 pieces.append(piece)
                 yield piece
 
-    tree = {b"%04d" % n: Stored(Kind.FILE, b"") for n in range(2000)}
+    tree = {b"%06d" % n: Stored(Kind.FILE, b"") for n in range(5 * WINDOW_ROWS)}
     windows = observe(Counted("m", tree), expected_of(tree), PLAN, QUICK, NoProgress())
     next(windows)
-    assert len(pieces) < 5
-    assert len(list(windows)) > 10
+    seen = sum(piece.entries.num_rows for piece in pieces)
+    assert WINDOW_ROWS <= seen <= 3 * WINDOW_ROWS
+    assert len(list(windows)) >= 4

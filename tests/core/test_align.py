@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataguard.core.align import align, match, rows_through
+from dataguard.core.align import align, match
 from dataguard.core.columns import raw_paths
 from dataguard.errors import CatalogDamagedError
 from support.entrybatches import batch_of, batches_of, file
@@ -103,10 +103,3 @@ def test_match_of_equal_paths_pairs_every_row():
         list(rows)
         for rows in (window.left_rows, window.right_rows, window.only_left, window.only_right)
     )
-
-
-@given(st.lists(NAMES, unique=True), NAMES)
-@settings(deadline=None)
-def test_rows_through_counts_paths_up_to_the_bound(names, bound):
-    paths = raw_paths(batch_of([file(name) for name in names]))
-    assert sum(name <= bound for name in names) == rows_through(paths, bound)

@@ -13,12 +13,14 @@ from dataguard.core.columns import (
     fixed_bytes,
     fixed_column,
     flag_column,
+    gather,
+    joined,
     kind_mask,
+    letter_column,
     mask_of,
     number_column,
     numbers,
     raw_paths,
-    regroup,
     text_paths,
     values_of,
 )
@@ -131,12 +133,38 @@ def test_mask_is_true_at_the_rows():
     assert [False] == mask_of(1, np.array([], dtype=np.int64)).tolist()
 
 
+@given(st.text("fld", max_size=20), SLICES)
+@settings(deadline=None)
+def test_letters_become_texts(letters, cut):
+    column = letter_column(np.frombuffer(letters.encode(), np.uint8)[cut[0] :][: cut[1]])
+    column.validate(full=True)
+    assert pa.array(list(letters[cut[0] :][: cut[1]]), pa.string()).equals(column)
+
+
 @given(st.lists(st.integers(0, 9), max_size=10), st.integers(1, 7))
 @settings(deadline=None)
-def test_regroup_keeps_the_rows_and_their_order(sizes, rows):
+def test_gathering_keeps_the_rows_and_joins_small_batches(sizes, rows):
     whole = pa.RecordBatch.from_arrays([pa.array(range(sum(sizes)), pa.int64())], ["n"])
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    groups = list(regroup((whole.slice(s, n) for s, n in zip(starts, sizes, strict=True)), rows))
+    groups = list(gather((whole.slice(s, n) for s, n in zip(starts, sizes, strict=True)), rows))
     assert list(range(sum(sizes))) == [n for group in groups for n in group.column(0).to_pylist()]
-    assert all(group.num_rows == rows for group in groups[:-1])
-    assert all(0 < group.num_rows <= rows for group in groups)
+    assert all(rows <= group.num_rows < rows + 9 for group in groups[:-1])
+    assert all(group.num_rows for group in groups)
+
+
+def test_gathering_draws_no_further_than_it_needs():
+    drawn = []
+
+    def batches():
+        for number in range(10):
+            drawn.append(number)
+            yield pa.RecordBatch.from_arrays([pa.array([number], pa.int64())], ["n"])
+
+    groups = gather(batches(), 3)
+    assert [0, 1, 2] == next(groups).column(0).to_pylist()
+    assert [0, 1, 2] == drawn
+
+
+def test_joining_nothing_but_empty_batches_is_an_empty_batch():
+    empty = pa.RecordBatch.from_arrays([pa.array([], pa.int64())], ["n"])
+    assert 0 == joined([empty, empty]).num_rows

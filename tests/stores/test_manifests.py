@@ -122,6 +122,53 @@ def test_what_is_read_is_what_was_added(store, paths, rows):
     assert table.select(also).to_pylist() == [r for found in digests for r in found.to_pylist()]
 
 
+@given(PATHS, st.integers(1, 5), st.sets(st.integers(0, 5)))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
+)
+def test_root_asked_for_on_the_way_is_that_of_what_was_added(store, paths, rows, asked):
+    batch = observed(sorted(paths))
+    with store.draft(PLAN) as draft:
+        for number, piece in enumerate(cut(batch, rows)):
+            draft.add(piece)
+            if number in asked:
+                so_far = batch.slice(0, (number + 1) * rows)
+                assert root_digest([so_far], XXH3) == draft.root()
+                assert so_far.num_rows == draft.counts[0]
+        published = draft.publish()
+    assert (root_digest([batch], XXH3), batch.num_rows) == (published.root, published.entries)
+
+
+def test_root_asked_for_between_row_groups_changes_nothing(tmp_path):
+    batch = observed([b"%06d" % n for n in range(1000)])
+    repeated = batch.take(pa.array(np.arange(ROWS_PER_GROUP + 1000) % 1000))
+    paths = pa.array([b"%08d" % n for n in range(repeated.num_rows)], pa.binary())
+    whole = repeated.set_column(0, batch.schema.field("path"), paths.cast(pa.string()))
+    keys = []
+    for home, asks in (("one", False), ("two", True)):
+        with ManifestStore(str(tmp_path / home)).draft(PLAN) as draft:
+            for piece in cut(whole, 7_001):
+                draft.add(piece)
+                if asks:
+                    draft.root()
+            keys.append(draft.publish())
+    assert keys[0] == keys[1]
+
+
+def test_content_is_what_the_root_covers_and_is_verified_too(shelf):
+    store, published, _ = shelf
+    content, whole = store.read_content(published.root, XXH3), store.read(published.root, XXH3)
+    for found, expected in zip(content, whole, strict=True):
+        assert raw_paths(expected).equals(raw_paths(found))
+        assert "link_target" not in found.schema.names
+        for name in ("path_raw", "kind", "size", "digest"):
+            assert expected.column(name).equals(found.column(name))
+    other = RootDigest("0" * 64)
+    os.rename(store.manifest_path(published.root), store.manifest_path(other))
+    with pytest.raises(CatalogDamagedError, match="holds other content"):
+        list(store.read_content(other, XXH3))
+
+
 def test_names_that_are_no_text_come_back_as_bytes(shelf):
     store, published, _ = shelf
     found = [p for b in store.read(published.root, XXH3) for p in raw_paths(b).to_pylist()]
@@ -225,6 +272,7 @@ def test_failing_draft_leaves_nothing(store, tmp_path):
         with store.draft(PLAN) as draft:
             draft.add(observed([b"b"]))
             draft.add(observed([b"a"]))
+            draft.publish()
 
     with pytest.raises(CatalogDamagedError, match="path order"):
         fill()

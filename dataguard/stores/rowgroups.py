@@ -1,0 +1,109 @@
+"""The row groups of a manifest or sheet, read one at a time and checked for damage."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataguard.core.columns import letter_column, numbers
+from dataguard.core.paths import display
+from dataguard.errors import CatalogDamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["opened", "row_groups"]
+
+_DAMAGE = (pa.ArrowException, OSError, ValueError)
+"""What pyarrow raises on damaged files; ValueError for names and texts that are not UTF-8."""
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[pq.ParquetFile]:
+    """Open a manifest or sheet.
+
+    Raises:
+        CatalogDamagedError: the file is missing, or no Parquet file.
+    """
+    try:
+        footer = pq.read_metadata(path)
+        file = pq.ParquetFile(
+            path,
+            metadata=footer,
+            pre_buffer=False,  # it would hold whole files in memory
+            page_checksum_verification=True,
+            # a tenth of the cost of making a text for each row
+            read_dictionary=[name for name in footer.schema.names if name == "kind"],
+        )
+    except FileNotFoundError as err:
+        raise CatalogDamagedError(
+            f"{path} is missing", hint="restore it from a backup of the home"
+        ) from err
+    except _DAMAGE as err:
+        raise CatalogDamagedError(f"{path} is damaged: {err}") from err
+    with file:
+        yield file
+
+
+def row_groups(path: str, schema: pa.Schema, form: str) -> Iterator[pa.RecordBatch]:
+    """Yield the row groups of a file as batches of exactly this schema.
+
+    Raises:
+        CatalogDamagedError: the file is missing, damaged, of another form, or lacks a column; it
+            has a null where there is none, or an unknown kind of entry.
+    """
+    with opened(path) as file:
+        _check_form(file, path, schema, form)
+        for number in range(file.num_row_groups):
+            try:
+                table = file.read_row_group(number, columns=schema.names, use_threads=False)
+                columns = [_checked(table.column(field.name), field) for field in schema]
+                batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+            except _DAMAGE as err:
+                raise CatalogDamagedError(f"{path} is damaged: {err}") from err
+            del table, columns
+            if batch.num_rows:
+                yield batch
+
+
+def _check_form(file: pq.ParquetFile, path: str, schema: pa.Schema, form: str) -> None:
+    named = (file.metadata.metadata or {}).get(b"dataguard.format", b"")
+    if named != form.encode():
+        raise CatalogDamagedError(
+            f"{path} is no {form} but {display(named)}",
+            hint="if a newer dataguard wrote it, upgrade this one",
+        )
+    missing = set(schema.names) - set(file.metadata.schema.names)
+    if missing:
+        raise CatalogDamagedError(f"{path} lacks the column {min(missing)}")
+
+
+def _checked(chunks: pa.ChunkedArray, field: pa.Field) -> pa.Array:
+    """Return a column of the wanted type; ValueError says what is wrong with it.
+
+    Arrow makes offsets and lengths while it decodes, so of the values themselves only texts can
+    be invalid: they are looked at where they were written as text.
+    """
+    column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+    if column.null_count and not field.nullable:
+        raise ValueError(f"a null in the column {field.name}")
+    if isinstance(column, pa.DictionaryArray):
+        return _letters(column)
+    column = column if column.type == field.type else column.cast(field.type)
+    if pa.types.is_string(field.type):
+        column.validate(full=True)
+    return column
+
+
+def _letters(kinds: pa.DictionaryArray) -> pa.Array:
+    """Return encoded kinds as text, each of them a known one."""
+    kinds.validate(full=True)
+    known = kinds.dictionary.to_pylist()
+    if not all(kind in ("f", "l", "d") for kind in known):
+        raise ValueError("an unknown kind of entry")
+    codes = np.frombuffer("".join(known).encode(), np.uint8)
+    return letter_column(codes[numbers(kinds.indices)])
