@@ -8,7 +8,7 @@ from functools import cache
 from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.dataset import FileSystem
 
-__all__ = ["describe", "file_system_type"]
+__all__ = ["SHARED", "describe", "file_system_type"]
 
 SHARED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "wekafs", "afs"}
