@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LoopImage",
+    "attached_again",
     "flip_byte",
     "loop_btrfs",
     "loop_ext4",
@@ -85,6 +86,22 @@ def mounted_image(
         _run(_need("mount"), "-t", kind, device, top)
         undo.callback(_unmount_all, top)
         yield LoopImage(kind, image, device, top)
+
+
+@contextlib.contextmanager
+def attached_again(image: LoopImage) -> Iterator[None]:
+    """Show an image at the same place through another device, as after a boot or on another host.
+
+    Raises:
+        subprocess.CalledProcessError: it is in use, or cannot be mounted again.
+    """
+    with contextlib.ExitStack() as undo:
+        _run(_need("umount"), image.top)
+        device = _run(_need("losetup"), "--find", "--show", image.image).strip()
+        undo.callback(_run, _need("losetup"), "--detach", device)
+        _run(_need("mount"), "-t", image.kind, device, image.top)
+        undo.callback(_unmount_all, image.top)
+        yield
 
 
 def flip_byte(image: LoopImage, path: str | bytes, offset: int = 0) -> None:
