@@ -184,7 +184,9 @@ class _Look:
         location, version = self.location, self.version
         if not is_here(location, self.ctx.process.host):
             raise StoreUnreachableError(f"{location.place} is on another host")
-        store = open_store(self.ctx, location.place, version.exclude)
+        # Whoever audits now and then must not push what jobs work with out of memory.
+        polite = self.level is AuditLevel.FULL
+        store = open_store(self.ctx, location.place, version.exclude, polite=polite)
         usable = is_usable(location.filesystem, store.filesystem())
         self.baseline = location.sheet is not None and usable
         if self.part is not None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from dataguard.actions.resolution import is_here
 from dataguard.catalog.repository import Catalog
+from dataguard.engines.capacity import cores, workers_for
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
 from dataguard.mounts import bind
 from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
 from dataguard.stores.manifests import ManifestStore
+from dataguard.stores.medium import medium_of
 
 if TYPE_CHECKING:
     from dataguard.model.actor import Actor
@@ -30,6 +34,7 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _catalog(settings, clock, actor),
         _manifests(settings),
         _timestamps(settings, actor),
+        _workers(settings, clock, actor),
         _bind(),
         _blake3(),
     )
@@ -61,17 +66,21 @@ def _catalog(settings: Settings, clock: Clock, actor: Actor) -> Ability:
     if not os.path.isdir(home):
         return Ability("catalog", "missing", "no home yet")
     try:
-        with Catalog.open(
-            settings.catalog.value,
-            events=os.path.join(home, "events"),
-            clock=clock,
-            actor=actor,
-            create=False,
-        ) as catalog:
+        with _opened(settings, clock, actor) as catalog:
             return Ability("catalog", "ok", number(len(catalog.versions()), "version"))
     except DataguardError as err:
         state = "missing" if err.code == "not_found" else "failed"
         return Ability("catalog", state, err.message)
+
+
+def _opened(settings: Settings, clock: Clock, actor: Actor) -> Catalog:
+    return Catalog.open(
+        settings.catalog.value,
+        events=os.path.join(settings.home.value, "events"),
+        clock=clock,
+        actor=actor,
+        create=False,
+    )
 
 
 def _manifests(settings: Settings) -> Ability:
@@ -89,6 +98,32 @@ def _timestamps(settings: Settings, actor: Actor) -> Ability:
         return Ability("timestamps", "ok", f"{filesystem.kind}: every change shows another time")
     tick = f"{filesystem.tick_ns / 1e6:g} ms"
     return Ability("timestamps", "ok", f"{filesystem.kind}: changes within {tick} are read again")
+
+
+def _workers(settings: Settings, clock: Clock, actor: Actor) -> Ability:
+    """Say how many processes read the data of each place, and what it lies on."""
+    places = _places(settings, clock, actor)
+    media = Counter(medium_of(place) for place in places or (settings.home.value,))
+    asked = "1" if settings.engine.value == "serial" else settings.workers.value
+    usable = cores()
+    said = [
+        f"{workers_for(medium, usable) if asked == 'auto' else asked} for "
+        f"{number(count, 'place') if places else 'the home'} on {medium}"
+        for medium, count in sorted(media.items())
+    ]
+    return Ability("workers", "ok", ", ".join(said))
+
+
+def _places(settings: Settings, clock: Clock, actor: Actor) -> set[str]:
+    """Return where gold is on this host; nothing where the catalog cannot tell."""
+    if not os.path.isdir(settings.home.value):
+        return set()
+    try:
+        with _opened(settings, clock, actor) as catalog:
+            active = catalog.active_locations()
+    except DataguardError:  # said by the catalog's own ability
+        return set()
+    return {one.place for one in active if is_here(one, actor.host)}
 
 
 def _bind() -> Ability:

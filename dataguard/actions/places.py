@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
+from dataguard.engines.fitted import fit
 from dataguard.errors import NotFoundError, UsageError
 from dataguard.stores.local import LocalStore
+from dataguard.stores.medium import medium_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +56,14 @@ def source_place(written: str, *, home: str, own: Mapping[str, str] | None = Non
     return place
 
 
-def open_store(ctx: Context, place: str, exclude: tuple[str, ...] = ()) -> Store:
-    """Return the store of a place."""
-    return LocalStore(place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude)
+def open_store(
+    ctx: Context, place: str, exclude: tuple[str, ...] = (), *, polite: bool = False
+) -> Store:
+    """Return the store of a place, and have the engine take as many workers as suit it.
+
+    With `polite` reading leaves nothing in the page cache that was not there before.
+    """
+    fit(ctx.engine, medium_of(place))
+    return LocalStore(
+        place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude, polite=polite
+    )

@@ -12,7 +12,7 @@ from dataguard.model.dataset import LocationState
 from dataguard.model.finding import FindingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from dataguard.actions.comparison import Comparison
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dataguard.catalog.writing import Transaction
     from dataguard.model.audit import Slice
     from dataguard.model.dataset import Version
-    from dataguard.model.finding import Finding
+    from dataguard.model.finding import Code, Finding
 
 __all__ = [
     "is_only_location",
@@ -29,6 +29,7 @@ __all__ = [
     "record_comparison",
     "record_findings",
     "record_slice",
+    "resolve_stale",
 ]
 
 _GAPS_KEPT = 1_000
@@ -137,16 +138,43 @@ def record_slice(ctx: Context, done: Comparison, part: Slice) -> SliceRecord:
     return record
 
 
+def resolve_stale(
+    ctx: Context,
+    dataset: str,
+    version: int,
+    codes: Container[Code],
+    reason: str,
+    *,
+    before: datetime | None = None,
+    seen: Container[str] = (),
+) -> None:
+    """Resolve the open findings of these codes that nobody saw since; a transaction a batch.
+
+    `seen` are the ids of those that were seen just now. A crash leaves some of the others open;
+    the next complete audit resolves these.
+    """
+    old = _open(ctx, dataset, version, codes, before)
+    for batch in _batches(one for one in old if one.id not in seen):
+        with ctx.catalog.transaction() as tx:
+            tx.resolve_unseen(batch, reason)
+
+
 def _open_before(ctx: Context, audit: AuditRecord, since: datetime) -> Iterator[Finding]:
     """Yield the open findings that an audit can end, which were not seen since then."""
     version = ctx.catalog.version(audit.dataset, audit.version)
     # A finding does not say at which location: with several, one that is clean proves nothing.
     if not audit.complete or not is_only_location(ctx, version):
         return
-    codes = content_codes(audit.level)
+    yield from _open(ctx, audit.dataset, audit.version, content_codes(audit.level), since)
+
+
+def _open(
+    ctx: Context, dataset: str, version: int, codes: Container[Code], before: datetime | None
+) -> Iterator[Finding]:
+    """Yield the open findings of these codes, in path order, that were not seen since a moment."""
     last: Finding | None = None
     while page := ctx.catalog.findings_after(
-        audit.dataset, audit.version, last, states=[FindingState.OPEN], seen_before=since
+        dataset, version, last, states=[FindingState.OPEN], seen_before=before
     ):
         last = page[-1]
         yield from (one for one in page if one.code in codes)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.findings import content_codes, findings_of, unstable_findings
 from dataguard.actions.intake import Intake, Source, take_in
 from dataguard.actions.places import open_store, source_place
+from dataguard.actions.recording import resolve_stale
 from dataguard.core.baseline import is_usable
 from dataguard.core.outcome import is_violation
 from dataguard.errors import PolicyError, UsageError
@@ -265,12 +266,14 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
             tx.record_findings(found)
         audit = _first_audit(ctx, task, intake, version, len(found))
         tx.record_audit(audit)
-        if sum(one.state is LocationState.ACTIVE for one in tx.locations(*key)) == 1:
-            seen = {finding.id for finding in found}
-            tx.resolve_absent(*key, content_codes(audit.level), seen, "registered again")
-        for number in before - _at_a_place(tx, request.name):
-            codes = content_codes(AuditLevel.FULL)
-            tx.resolve_absent(request.name, number, codes, set(), "superseded")
+        only_here = sum(one.state is LocationState.ACTIVE for one in tx.locations(*key)) == 1
+        superseded = before - _at_a_place(tx, request.name)
+    # Afterwards: there may be so many that others would wait for long.
+    if only_here:
+        codes, seen = content_codes(audit.level), {finding.id for finding in found}
+        resolve_stale(ctx, *key, codes, "registered again", before=task.started, seen=seen)
+    for number in sorted(superseded):
+        resolve_stale(ctx, request.name, number, content_codes(AuditLevel.FULL), "superseded")
     return RegisterResult(
         dataset=version.dataset,
         version=version.number,

@@ -28,7 +28,7 @@ __all__ = [
     "WORKSPACE",
 ]
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The migrations this dataguard knows, oldest first; the last one is the schema below."""
 
 
@@ -156,7 +156,7 @@ FINDING = Table(
         Column("state"),
         Column("evidence", JSON),
     ),
-    indexes=(("dataset", "version"), ("state",)),
+    indexes=(("dataset", "version", "path", "code"), ("state",)),
 )
 
 WORKSPACE = Table(

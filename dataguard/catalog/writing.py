@@ -21,7 +21,6 @@ from dataguard.model.reference import check_tag_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from dataguard.catalog.change import Allow
     from dataguard.catalog.connection import Connection
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from dataguard.model.actor import Actor
     from dataguard.model.audit import AuditRecord, SliceRecord
     from dataguard.model.dataset import FileSystem, Registration, VersionState
-    from dataguard.model.finding import Code
     from dataguard.model.mount import MountRecord
     from dataguard.model.ports import Clock
     from dataguard.model.run import Run
@@ -186,26 +184,6 @@ class Transaction(Reader):
         finding = replace(self.finding(finding_id), state=state)
         self._put_findings(EventKind.FINDING_STATE_SET, [finding], reason=reason)
         return finding
-
-    def resolve_absent(
-        self,
-        dataset: str,
-        version: int,
-        codes: Iterable[Code],
-        present_ids: AbstractSet[str],
-        reason: str,
-    ) -> int:
-        """Resolve the open findings of these codes that a complete audit did not see again.
-
-        Returns how many these were.
-        """
-        wanted = frozenset(codes)
-        found = self.findings(dataset=dataset, version=version, states=[FindingState.OPEN])
-        gone = [one for one in found if one.code in wanted and one.id not in present_ids]
-        for part in _parts(gone):
-            resolved = [replace(one, state=FindingState.RESOLVED) for one in part]
-            self._put_findings(EventKind.FINDINGS_RESOLVED, resolved, reason=reason)
-        return len(gone)
 
     def resolve_unseen(self, unseen: Sequence[Finding], reason: str) -> None:
         """Resolve findings, unless somebody saw or changed them since they were looked up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.engines.fitted import FittedEngine
 from dataguard.engines.local import LocalEngine
 from dataguard.engines.serial import SerialEngine
 from dataguard.errors import ConfigurationError
@@ -22,11 +23,10 @@ def choose(name: str, workers: str) -> Engine:
     """
     if workers != "auto" and not (workers.isdigit() and int(workers) > 0):
         raise ConfigurationError(f"`{workers}` is no number of workers", hint="auto, 1, 2, 3 ...")
-    count = None if workers == "auto" else int(workers)
     match name:
         case "serial":
             return SerialEngine()
         case "auto" | "local":
-            return LocalEngine(count)
+            return FittedEngine() if workers == "auto" else LocalEngine(int(workers))
         case _:
             raise ConfigurationError(f"no engine `{name}`", hint="auto, serial or local")

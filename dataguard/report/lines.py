@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator  # singledispatch reads the annotations
+from collections.abc import Callable, Collection, Iterator  # singledispatch reads the annotations
 from functools import singledispatch
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -116,15 +116,22 @@ def more(count: int, limit: int | None) -> Iterator[str]:
         yield f"... and {count - limit:,} more; -v shows all"
 
 
-def finding_lines(findings: Iterable[Finding], paint: Paint, verbose: int) -> Iterator[str]:
+def finding_lines(findings: Collection[Finding], paint: Paint, verbose: int) -> Iterator[str]:
     """Yield one line for each finding, the worst first, and their count by code.
 
-    Without `verbose` the findings are read once and only those that are shown are kept.
+    The findings, which are in path order, are not held: they are read once for each severity, or
+    without `verbose` once, and then only those that are shown are kept.
     """
     counts: Counter[str] = Counter()
     counted = _counted(findings, counts)
-    ordered = sorted(counted, key=_worst) if verbose else nsmallest(SHOWN, counted, key=_worst)
-    for finding in ordered:
+    shown: Iterable[Finding]
+    if verbose:
+        present = {finding.severity for finding in counted}
+        worst = sorted(present, key=_rank)
+        shown = (one for severity in worst for one in findings if one.severity is severity)
+    else:
+        shown = nsmallest(SHOWN, counted, key=_worst)
+    for finding in shown:
         yield finding_line(finding, paint)
     yield from more(counts.total(), None if verbose else SHOWN)
     if counts:
@@ -138,7 +145,11 @@ def _counted(findings: Iterable[Finding], counts: Counter[str]) -> Iterator[Find
 
 
 def _worst(finding: Finding) -> tuple[int, bytes]:
-    return -finding.severity.rank, finding.path
+    return _rank(finding.severity), finding.path
+
+
+def _rank(severity: Severity) -> int:
+    return -severity.rank
 
 
 def finding_line(finding: Finding, paint: Paint) -> str:

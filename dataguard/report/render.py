@@ -52,7 +52,7 @@ def _texts(command: str, result: object, form: str, *, color: bool, verbose: int
         case "jsonl":
             yield from _json_lines(command, result)
         case "csv":
-            yield to_csv(result)
+            yield from to_csv(result)
         case _:
             paint = painted if color else plain
             yield from (line + "\n" for line in lines_of(result, paint, verbose))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Iterable, Iterator  # singledispatch reads the annotations
 from functools import singledispatch
@@ -62,8 +61,8 @@ def _(result: AuditResult) -> Iterator[dict[str, Any]]:
 
 
 @rows_of.register
-def _(result: FindingList) -> list[dict[str, Any]]:
-    return [encode(finding) for finding in result.findings]
+def _(result: FindingList) -> Iterator[dict[str, Any]]:
+    return map(encode, result.findings)
 
 
 @rows_of.register
@@ -85,26 +84,39 @@ def _(result: DiffResult) -> list[dict[str, Any]]:
     ]
 
 
-def to_csv(result: object) -> str:
-    r"""Return the rows as CSV with a header (RFC 4180).
+def to_csv(result: object) -> Iterator[str]:
+    r"""Yield the rows as CSV with a header (RFC 4180), a line at a time.
 
     Cells are escaped as in text output; a cell that a spreadsheet would take for a formula
-    begins with `\x` and the code of its first character.
+    begins with `\x` and the code of its first character. Findings, of which there may be
+    millions, are not held; a result whose columns depend on its rows is.
 
     Raises:
         UsageError: the result is no list.
     """
-    read = rows_of(result)
-    if read is None:
+    rows = rows_of(result)
+    if rows is None:
         raise UsageError("this command has no CSV output", hint="use --format json")
-    rows = list(read)
-    found = (name for row in rows for name in row)
-    names = list(dict.fromkeys((*_COLUMNS.get(type(result), ()), *found)))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+    names = _COLUMNS.get(type(result), ())
+    if names is not _FINDING:
+        rows = list(rows)
+        names = tuple(dict.fromkeys((*names, *(name for row in rows for name in row))))
+    line = _Line()
+    writer = csv.writer(line, lineterminator="\r\n")
     writer.writerow(names)
-    writer.writerows(_cells(row, names) for row in rows)
-    return out.getvalue()
+    yield line.text
+    for row in rows:
+        writer.writerow(_cells(row, names))
+        yield line.text
+
+
+class _Line:
+    """Where a CSV writer leaves its last line."""
+
+    text = ""
+
+    def write(self, text: str) -> None:
+        self.text = text
 
 
 def _why(item: Unreadable) -> str:

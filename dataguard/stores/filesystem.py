@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from functools import cache
 
 from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.dataset import FileSystem
 
-__all__ = ["describe", "file_system_type"]
+__all__ = ["SHARED", "describe", "file_system_type"]
 
 SHARED = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "wekafs", "afs"}
 )
 """File systems that several hosts mount, with inode numbers and times of the server."""
+
+_DEVICE_AS_ID = "xfs"
+"""A file system whose statvfs id is its device number, which changes when it is attached again."""
+
+_FS_IOC_GETFSUUID = 0x8011_1500  # linux/fs.h since 6.9: a byte with the length, 16 with the UUID
+_UUID_BYTES = 16
+_POSITIVE = (1 << 63) - 1
 
 _MULTIGRAIN = frozenset({"ext4", "xfs", "btrfs", "tmpfs"})
 _TICK_LOCAL_NS = 10_000_000
@@ -35,7 +43,7 @@ def describe(place: str, host: str) -> FileSystem:
         raise StoreUnreachableError(f"cannot look at {place}: {err.strerror}") from err
     kind = file_system_type(status.st_dev)
     shared = kind in SHARED or kind.startswith("fuse")
-    fsid = statistics.f_fsid & ((1 << 63) - 1)
+    fsid = (_uuid(place) if kind == _DEVICE_AS_ID else 0) or statistics.f_fsid & _POSITIVE
     return FileSystem(kind, shared, host, status.st_dev, fsid, _tick_ns(kind, shared=shared))
 
 
@@ -48,6 +56,23 @@ def file_system_type(device: int) -> str:
             if fields.split(b" ")[2] == wanted.encode():
                 return os.fsdecode(tail.split(b" ")[0])
     return "unknown"  # btrfs subvolumes have devices of their own
+
+
+def _uuid(directory: str) -> int:
+    """Return a file system's UUID in 63 bits; 0 where the kernel does not tell."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return 0
+    try:
+        found = fcntl.ioctl(descriptor, _FS_IOC_GETFSUUID, bytes(1 + _UUID_BYTES))
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
+    half = _UUID_BYTES // 2
+    high, low = found[1 : 1 + half], found[1 + half :]
+    return (int.from_bytes(high) ^ int.from_bytes(low)) & _POSITIVE
 
 
 def _tick_ns(kind: str, *, shared: bool) -> int:

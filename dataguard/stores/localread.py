@@ -19,7 +19,7 @@ from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import fetch, forget, is_cold, open_file
-from dataguard.stores.slowread import SlowReader
+from dataguard.stores.slowread import LARGE, SlowReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,43 +119,55 @@ class _Reader:
         """Hash entries; where the first is on the disk, ask for all of them at once before."""
         opened: dict[bytes, int] = {}
         _open_into(opened, names[:1], directory)
-        cold = any(is_cold(descriptor) for descriptor in opened.values())
+        lacking = {name for name, descriptor in opened.items() if self._is_cold(descriptor)}
+        polite, cold = self._unit.polite, bool(lacking)
         try:
             if cold:
                 _open_into(opened, names[1:], directory)
-                for descriptor in opened.values():
-                    fetch(descriptor, 0, _WHOLE)
+                if polite:
+                    lacking.update(name for name, one in opened.items() if self._is_cold(one))
+                for name, descriptor in opened.items():
+                    if name in lacking or not polite:
+                        fetch(descriptor, 0, _WHOLE)
             for name in names:
                 if name not in opened:
                     _open_into(opened, (name,), directory)
-                self._take(directory, prefix + name, opened.pop(name, -1), cold=cold)
+                descriptor = opened.pop(name, -1)
+                fetched = polite and name in lacking
+                self._take(directory, prefix + name, descriptor, fetched=fetched)
         finally:
             for descriptor in opened.values():
                 os.close(descriptor)
 
-    def _take(self, directory: int, path: bytes, descriptor: int, *, cold: bool) -> None:
-        """Hash one entry and close it."""
+    def _is_cold(self, descriptor: int) -> bool:
+        """Whether a file would have to come from the disk, and is to be forgotten where polite.
+
+        What is handed back looks after itself: asking would have some of it fetched.
+        """
+        small = not self._unit.polite or os.fstat(descriptor).st_size < LARGE
+        return small and is_cold(descriptor)
+
+    def _take(self, directory: int, path: bytes, descriptor: int, *, fetched: bool) -> None:
+        """Hash one entry and close it; where polite, forget what was `fetched` for this or is."""
         if descriptor < 0:
             self._slow.take(directory, path)
             return
         try:
-            done = self._file(descriptor, path)
-            if cold and self._unit.polite:
-                forget(descriptor)
+            status = os.fstat(descriptor)
+            small = status.st_size <= _WHOLE and stat.S_ISREG(status.st_mode)
+            fetched = fetched or (small and self._unit.polite and is_cold(descriptor))
+            if not (small and self._file(descriptor, path, status)):
+                self._slow.take(directory, path)
+            if fetched:
+                forget(descriptor, 0, _WHOLE)
         except OSError as err:
             self._found.unreadable.append(unreadable(path, err))
-            return
         finally:
             os.close(descriptor)
-        if not done:
-            self._slow.take(directory, path)
 
-    def _file(self, descriptor: int, path: bytes) -> bool:
-        """Hash a small file that nobody touches meanwhile; False where it is anything else."""
-        before = os.fstat(descriptor)
+    def _file(self, descriptor: int, path: bytes, before: os.stat_result) -> bool:
+        """Hash a small file; False where somebody touches it meanwhile."""
         size = before.st_size
-        if size > _WHOLE or not stat.S_ISREG(before.st_mode):
-            return False
         data = os.read(descriptor, size + 1)
         after = os.fstat(descriptor)
         if len(data) != size or after.st_ctime_ns != before.st_ctime_ns or after.st_size != size:

@@ -10,6 +10,9 @@ __all__ = ["fetch", "forget", "is_cold", "open_file"]
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
+_BYTE = (bytearray(1),)
+"""Where a byte goes that nobody looks at."""
+
 
 def open_file(name: bytes, directory: int) -> int:
     """Open a name in an open directory, without touching its access time where its owner asks.
@@ -26,10 +29,13 @@ def open_file(name: bytes, directory: int) -> int:
         return os.open(name, _FLAGS, dir_fd=directory)
 
 
-def is_cold(descriptor: int) -> bool:
-    """Whether a file would have to come from the disk; False where the kernel cannot tell."""
+def is_cold(descriptor: int, offset: int = 0) -> bool:
+    """Whether a byte of a file would come from the disk; False where the kernel cannot tell.
+
+    Asking may make the kernel fetch what follows: ask for later bytes first.
+    """
     try:
-        os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+        os.preadv(descriptor, _BYTE, offset, os.RWF_NOWAIT)
     except BlockingIOError:
         return True
     except OSError:  # a directory or a file system without the flag: reading will tell
@@ -43,7 +49,7 @@ def fetch(descriptor: int, offset: int = 0, length: int = 0) -> None:
         os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_WILLNEED)
 
 
-def forget(descriptor: int) -> None:
-    """Have the kernel drop what it holds of a file, so that others keep their place in memory."""
+def forget(descriptor: int, offset: int = 0, length: int = 0) -> None:
+    """Have the kernel drop a range of a file, so that others keep their place in memory."""
     with contextlib.suppress(OSError):  # as above
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from dataguard.model.entry import Obstacle, Unreadable
@@ -15,6 +16,8 @@ from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import fetch, forget, is_cold, open_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dataguard.stores.gathered import Gathered
     from dataguard.stores.hashing import Hash
     from dataguard.stores.localunit import Unit
@@ -111,28 +114,57 @@ class SlowReader:
 
     def _digests(self, descriptor: int, size: int) -> tuple[bytes, ...]:
         hashes = tuple([new_hash(algorithm)() for algorithm in self._unit.algorithms])
-        cold = is_cold(descriptor)
-        total = _take_pieces(descriptor, size, hashes, ahead=cold)
-        if cold and self._unit.polite:
-            forget(descriptor)
+        total = _take_pieces(descriptor, size, hashes, polite=self._unit.polite)
         if total != size:
             raise _UnstableError(f"it holds {total} bytes, not {size}")
         return tuple([one.digest() for one in hashes])
 
 
-def _take_pieces(descriptor: int, size: int, hashes: tuple[Hash, ...], *, ahead: bool) -> int:
+def _take_pieces(descriptor: int, size: int, hashes: tuple[Hash, ...], *, polite: bool) -> int:
     """Feed a file to hashes and return how many bytes it held; stops soon after `size`."""
     buffer = bytearray(_PIECE)
     view = memoryview(buffer)
     total = 0
-    if ahead:
-        fetch(descriptor, 0, 2 * _AHEAD)
+    brought = deque(_look_ahead(descriptor, 0, size, polite=polite))
     while count := os.readv(descriptor, [buffer]):
-        if ahead and total % _AHEAD == 0:
-            fetch(descriptor, total + _AHEAD, _AHEAD)
+        if total % _AHEAD == 0:
+            brought += _look_ahead(descriptor, total + _AHEAD, size, polite=polite)
         total += count
         for one in hashes:
             one.update(view[:count])
+        while brought and brought[0].stop <= total:
+            _forget(descriptor, brought.popleft())
         if total > size:
             break
+    for piece in brought:
+        _forget(descriptor, piece)
     return total
+
+
+def _look_ahead(descriptor: int, start: int, size: int, *, polite: bool) -> list[range]:
+    """Have what is to be read next fetched; return the ranges to forget when they were read.
+
+    Those are, where `polite`, what was not in memory. Else two looks are enough: where the
+    beginning and the end are there, all is.
+    """
+    pieces = range(start, min(start + _AHEAD, size), _PIECE)
+    asked = pieces if polite else pieces[:: max(1, len(pieces) - 1)]
+    cold = [offset for offset in reversed(asked) if is_cold(descriptor, offset)]
+    if cold:
+        fetch(descriptor, start, _AHEAD)
+    return _joined(reversed(cold)) if polite else []
+
+
+def _joined(pieces: Iterable[int]) -> list[range]:
+    """Join neighbours: the kernel keeps what it holds as one, of which a part is to be dropped."""
+    found: list[range] = []
+    for offset in pieces:
+        if found and found[-1].stop == offset:
+            found[-1] = range(found[-1].start, offset + _PIECE)
+        else:
+            found.append(range(offset, offset + _PIECE))
+    return found
+
+
+def _forget(descriptor: int, piece: range) -> None:
+    forget(descriptor, piece.start, len(piece))

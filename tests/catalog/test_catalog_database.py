@@ -162,7 +162,7 @@ def test_newer_schema_is_refused(home, catalog):
 
 def test_older_schema_is_refused_until_upgraded(home, monkeypatch):
     home.open().close()
-    monkeypatch.setattr("dataguard.catalog.schema.REVISIONS", (*REVISIONS, "0002"))
+    monkeypatch.setattr("dataguard.catalog.schema.REVISIONS", (*REVISIONS, "9998"))
     with pytest.raises(ConflictError, match="older schema") as caught:
         home.open()
     assert "dataguard catalog upgrade" in str(caught.value.hint)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguard.catalog.findings import merge_all
+from dataguard.catalog.statements import above, is_in, select
+from dataguard.catalog.tables import FINDING
 from dataguard.catalog.writing import FINDINGS_PER_EVENT
 from dataguard.model.audit import AuditLevel, SliceRecord
 from dataguard.model.entry import Obstacle, Unreadable
@@ -68,16 +72,6 @@ def test_resolved_finding_opens_again_and_acknowledged_one_stays(catalog):
     ]
 
 
-def test_complete_audit_resolves_what_it_did_not_see(catalog):
-    gone, seen, other = finding(b"a"), finding(b"b"), finding(b"c", Code.DG106)
-    record(catalog, gone, seen, other)
-    with catalog.transaction() as t:
-        assert t.resolve_absent("faces", 1, [Code.DG101], {seen.id}, "audit") == 1
-        assert t.resolve_absent("faces", 1, [Code.DG101], {seen.id}, "audit") == 0
-    assert catalog.finding(gone.id).state is FindingState.RESOLVED
-    assert len(catalog.findings(states=[FindingState.OPEN])) == 2
-
-
 def test_many_findings_become_several_events(catalog):
     register(catalog)
     record(catalog, *(finding(b"%d" % n) for n in range(FINDINGS_PER_EVENT + 1)))
@@ -115,6 +109,16 @@ def test_findings_of_a_version_come_page_by_page_in_path_order(catalog, monkeypa
     assert [one.path for one in seen] == [*(b"%02d" % (n // 2) for n in range(8)), b"a", b"\xff/"]
     assert len({one.id for one in seen}) == 10
     assert catalog.findings_after("faces", 2, None, states=[FindingState.OPEN]) == ()
+
+
+def test_page_of_findings_is_read_in_the_order_of_an_index(home, catalog):
+    register(catalog)
+    query = select(FINDING, dataset="faces", version=1).where(is_in("state", ["open"]))
+    after = query.where(above("path", "YQ==")).order_by("path", "code").limit(5).statement()
+    with closing(sqlite3.connect(home.database)) as driver:
+        rows = driver.execute(f"EXPLAIN QUERY PLAN {after.text}", after.parameters).fetchall()
+    (plan,) = [row[-1] for row in rows]  # another step would be a sort
+    assert "dataset=? AND version=? AND path>?" in plan
 
 
 def test_findings_are_told_apart_by_their_last_sighting(catalog):

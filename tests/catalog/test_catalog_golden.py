@@ -16,6 +16,7 @@ from dataguard.catalog.eventlog import EventLog
 from dataguard.catalog.maintenance import rebuild
 from dataguard.catalog.projection import replay
 from dataguard.catalog.tables import REVISIONS, TABLES
+from dataguard.catalog.upgrade import upgrade
 from dataguard.core.chain import event_line
 from dataguard.model.audit import AuditRecord
 from dataguard.model.dataset import Dataset, Location, Tag, Version
@@ -50,6 +51,12 @@ def golden(home):
     return home
 
 
+@pytest.fixture
+def upgraded(golden):
+    assert upgrade(golden.url) == ("0001", REVISIONS[-1])
+    return golden
+
+
 def stored_in(driver, columns):
     """Return every row as SQLite has it, types and bytes, of the columns that are known."""
     driver.text_factory = bytes
@@ -80,27 +87,32 @@ def test_golden_catalog_has_a_row_in_every_table(golden):
     assert {table.name for table in TABLES} == {name for name, found in rows.items() if found}
 
 
-@pytest.mark.skipif(len(REVISIONS) > 1, reason="the golden catalog has to be upgraded first")
-def test_golden_catalog_is_sound_and_goes_on(golden):
-    lines = golden.lines()
-    assert check(golden.url, events=golden.events).problems == ()
-    with closing(golden.open(create=False)) as catalog:
+def test_golden_catalog_is_sound_and_goes_on(upgraded):
+    lines = upgraded.lines()
+    assert check(upgraded.url, events=upgraded.events).problems == ()
+    with closing(upgraded.open(create=False)) as catalog:
         assert [event_line(event) for event in catalog.events()] == lines
         assert catalog.version("faces", 1).note == "back\\slash \x00 \udcff"
         register(catalog, "z", place="/z")
-    assert golden.lines()[: len(lines)] == lines
-    assert check(golden.url, events=golden.events).problems == ()
+    assert upgraded.lines()[: len(lines)] == lines
+    assert check(upgraded.url, events=upgraded.events).problems == ()
 
 
-@pytest.mark.skipif(len(REVISIONS) > 1, reason="the golden catalog has to be upgraded first")
-def test_golden_catalog_is_the_same_after_a_rebuild(golden):
-    with closing(golden.open(create=False)) as catalog:
+def test_golden_catalog_is_the_same_after_a_rebuild(upgraded):
+    with closing(upgraded.open(create=False)) as catalog:
         before = everything(catalog)
+    columns = columns_of(upgraded.database)
+    rows = rows_of(upgraded.database, columns)
+    rebuild(upgraded.url, events=upgraded.events, now=EPOCH)
+    with closing(upgraded.open(create=False)) as catalog:
+        assert everything(catalog) == before
+    assert rows_of(upgraded.database, columns) == rows
+
+
+def test_upgrade_keeps_every_row_of_the_golden_catalog(golden):
     columns = columns_of(golden.database)
     rows = rows_of(golden.database, columns)
-    rebuild(golden.url, events=golden.events, now=EPOCH)
-    with closing(golden.open(create=False)) as catalog:
-        assert everything(catalog) == before
+    upgrade(golden.url)
     assert rows_of(golden.database, columns) == rows
 
 
@@ -112,10 +124,9 @@ def test_replay_of_golden_events_stores_the_bytes_of_then(golden):
             assert stored_in(driver, columns) == rows_of(golden.database, columns)
 
 
-@pytest.mark.skipif(len(REVISIONS) > 1, reason="the golden catalog has the first schema")
-def test_new_catalog_has_the_schema_of_the_golden_one(golden):
+def test_new_catalog_has_the_schema_of_the_golden_one_upgraded(upgraded):
     query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
-    with closing(sqlite3.connect(golden.database)) as driver:
+    with closing(sqlite3.connect(upgraded.database)) as driver:
         expected = driver.execute(query).fetchall()
     with closing(Database.in_memory()) as empty:
         replay(empty, ())

@@ -7,6 +7,8 @@ import tarfile
 import pytest
 from asking import tree_state
 
+from dataguard.model.medium import Medium
+
 
 def shown(world):
     """Everything that the catalog tells about its datasets."""
@@ -202,6 +204,18 @@ def test_doctor_of_a_damaged_catalog_fails(registered):
     (registered.home / "catalog.db").write_bytes(b"garbage" * 1000)
     found = registered.ask_json("doctor", code=1)
     assert ["catalog"] == [one["name"] for one in found["abilities"] if one["state"] == "failed"]
+
+
+def test_doctor_tells_how_many_workers_read_what(registered, monkeypatch):
+    def said():
+        found = registered.ask_json("doctor")["abilities"]
+        return next(one["detail"] for one in found if one["name"] == "workers")
+
+    monkeypatch.setattr("dataguard.actions.doctor.cores", lambda: 3)
+    monkeypatch.setattr("dataguard.actions.doctor.medium_of", lambda _place: Medium.NETWORK)
+    assert "12 for 1 place on network" == said()
+    monkeypatch.setenv("DATAGUARD_WORKERS", "5")
+    assert "5 for 1 place on network" == said()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LoopImage",
+    "attached_again",
     "flip_byte",
     "loop_btrfs",
     "loop_ext4",
@@ -85,6 +86,31 @@ def mounted_image(
         _run(_need("mount"), "-t", kind, device, top)
         undo.callback(_unmount_all, top)
         yield LoopImage(kind, image, device, top)
+
+
+@contextlib.contextmanager
+def attached_again(image: LoopImage) -> Iterator[None]:
+    """Show an image at the same place through another device, as after a boot or on another host.
+
+    It is a copy: the file system may live on in the mount namespace of somebody else.
+
+    Raises:
+        subprocess.CalledProcessError: it is in use, or cannot be mounted again.
+    """
+    copy = f"{image.image}.again"
+    with contextlib.ExitStack() as undo:
+        _run("sync", "--file-system", image.top)
+        _run(_need("umount"), image.top)
+        undo.callback(os.unlink, copy)
+        _run("cp", "--sparse=always", image.image, copy)
+        device = _run(_need("losetup"), "--find", "--show", copy).strip()
+        undo.callback(_run, _need("losetup"), "--detach", device)
+        options = (
+            ("-o", "nouuid") if image.kind == "xfs" else ()
+        )  # the other one may still be there
+        _run(_need("mount"), "-t", image.kind, *options, device, image.top)
+        undo.callback(_unmount_all, image.top)
+        yield
 
 
 def flip_byte(image: LoopImage, path: str | bytes, offset: int = 0) -> None:
