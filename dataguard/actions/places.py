@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotFoundError, UsageError
-from dataguard.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,4 +55,6 @@ def source_place(written: str, *, home: str, own: Mapping[str, str] | None = Non
 
 def open_store(ctx: Context, place: str, exclude: tuple[str, ...] = ()) -> Store:
     """Return the store of a place."""
+    from dataguard.stores.local import LocalStore  # noqa: PLC0415  loads Arrow
+
     return LocalStore(place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude)
