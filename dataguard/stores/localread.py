@@ -18,7 +18,7 @@ from dataguard.stores.hashing import digester
 from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
-from dataguard.stores.openfile import fetch, forget, is_cold, open_file
+from dataguard.stores.openfile import FLAGS, fetch, forget, is_cold, open_file, open_otherwise
 from dataguard.stores.slowread import SlowReader
 
 if TYPE_CHECKING:
@@ -125,48 +125,68 @@ class _Reader:
                 _open_into(opened, names[1:], directory)
                 for descriptor in opened.values():
                     fetch(descriptor, 0, _WHOLE)
-            for name in names:
-                if name not in opened:
-                    _open_into(opened, (name,), directory)
-                self._take(directory, prefix + name, opened.pop(name, -1), cold=cold)
+            self._take(directory, prefix, names, opened, polite=cold and self._unit.polite)
         finally:
             for descriptor in opened.values():
                 os.close(descriptor)
 
-    def _take(self, directory: int, path: bytes, descriptor: int, *, cold: bool) -> None:
-        """Hash one entry and close it."""
-        if descriptor < 0:
-            self._slow.take(directory, path)
-            return
-        try:
-            done = self._file(descriptor, path)
-            if cold and self._unit.polite:
-                forget(descriptor)
-        except OSError as err:
-            self._found.unreadable.append(unreadable(path, err))
-            return
-        finally:
-            os.close(descriptor)
-        if not done:
-            self._slow.take(directory, path)
+    def _take(
+        self,
+        directory: int,
+        prefix: bytes,
+        names: Sequence[bytes],
+        opened: dict[bytes, int],
+        *,
+        polite: bool,
+    ) -> None:
+        """Hash small files that nobody touches meanwhile; all else is left to `slowread`.
 
-    def _file(self, descriptor: int, path: bytes) -> bool:
-        """Hash a small file that nobody touches meanwhile; False where it is anything else."""
-        before = os.fstat(descriptor)
-        size = before.st_size
-        if size > _WHOLE or not stat.S_ISREG(before.st_mode):
-            return False
-        data = os.read(descriptor, size + 1)
-        after = os.fstat(descriptor)
-        if len(data) != size or after.st_ctime_ns != before.st_ctime_ns or after.st_size != size:
-            return False
-        found = self._found
-        found.paths.append(path)
-        found.statuses.append(before)
-        for add, digest in self._digests:
-            add(digest(data))
-        found.bytes_read += size
-        return True
+        One loop that calls little but C: a call of Python costs a small file as much as its hash.
+        What is `opened` already is used, and closed.
+        """
+        open_name, look, read, close = os.open, os.fstat, os.read, os.close
+        is_file, taken, found = stat.S_ISREG, opened.pop, self._found
+        add_path, add_status = found.paths.append, found.statuses.append
+        digests, total = self._digests, 0
+        for name in names:
+            path = prefix + name
+            descriptor = taken(name, -1)
+            try:
+                if descriptor < 0:
+                    descriptor = open_name(name, FLAGS, dir_fd=directory)
+            except OSError as err:
+                descriptor = open_otherwise(name, directory, err)
+                if descriptor < 0:
+                    self._slow.take(directory, path)
+                    continue
+            try:
+                data = None
+                before = look(descriptor)
+                size = before.st_size
+                if size <= _WHOLE and is_file(before.st_mode):
+                    data = read(descriptor, size + 1)
+                    after = look(descriptor)
+                if polite:
+                    forget(descriptor)
+            except OSError as err:
+                found.unreadable.append(unreadable(path, err))
+                continue
+            finally:
+                close(descriptor)
+            if (
+                data is None
+                or len(data) != size
+                or after.st_ctime_ns != before.st_ctime_ns
+                or after.st_size != size
+            ):
+                self._slow.take(directory, path)
+                continue
+            add_path(path)
+            add_status(before)
+            for add, digest in digests:
+                add(digest(data))
+            total += size
+        found.bytes_read += total
 
 
 def _open_into(opened: dict[bytes, int], names: Sequence[bytes], directory: int) -> None:
