@@ -50,7 +50,11 @@ def start() -> WorkerProcess:
 
 def may_fork() -> bool:
     """Whether this process has one thread, and has loaded nothing that must not be forked."""
-    return not _UNFORKED & sys.modules.keys() and len(os.listdir("/proc/self/task")) == 1
+    try:
+        threads = os.listdir("/proc/self/task")
+    except OSError:  # no proc: nobody knows
+        return False
+    return len(threads) == 1 and not _UNFORKED & sys.modules.keys()
 
 
 class _Forked:
@@ -97,12 +101,20 @@ def _serve_alone(requests: int, answers: int) -> NoReturn:
         os.setpgid(0, 0)
         os.dup2(requests, 0)
         os.dup2(answers, 1)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # locks, and the pipes of other workers
+        _close_all_but_standard()
         # What the original has not flushed stays its own; a task may print, to stderr.
         sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  for good
         serve()
     finally:
         os._exit(0)
+
+
+def _close_all_but_standard() -> None:
+    """Let go of the original's locks, and of the pipes of other workers."""
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2:  # noqa: PLR2004  stdin, stdout and stderr
+            with contextlib.suppress(OSError):  # the listing's own is gone
+                os.close(number)
 
 
 class _Spawned:
