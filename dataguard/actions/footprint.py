@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_data_dir
 
-from dataguard.actions.gate import person_of
+from dataguard.actions.person import person_of
 from dataguard.catalog.address import database_path
 from dataguard.catalog.repository import Catalog
 from dataguard.core.areas import gold_area, named_places

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import pwd
 from typing import TYPE_CHECKING
 
 from dataguard.actions.inputs import JobInput, resolve_inputs
+from dataguard.actions.person import person_of
 from dataguard.core.areas import default_place, named_places
 from dataguard.core.gate import gate as decide
 from dataguard.errors import DataguardError, PolicyError
@@ -16,7 +16,6 @@ from dataguard.model.gate import (
     GateFacts,
     InputFacts,
     OutputFacts,
-    Person,
     Places,
 )
 from dataguard.mounts import mountinfo
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.actions.context import Context
-    from dataguard.model.actor import Actor
-    from dataguard.model.gate import GateResult
+    from dataguard.model.gate import GateResult, Person
     from dataguard.model.workspace import Workspace
     from dataguard.mounts.mountinfo import MountTable
 
@@ -38,7 +36,6 @@ __all__ = [
     "output_facts",
     "outputs_place",
     "person",
-    "person_of",
     "places",
 ]
 
@@ -98,15 +95,6 @@ def outputs_place(ctx: Context, inputs: tuple[JobInput, ...], workspace: Workspa
 def person(ctx: Context) -> Person:
     """Return whom the places of a policy mean: the account, by the kernel's word."""
     return person_of(ctx.actor)
-
-
-def person_of(actor: Actor) -> Person:
-    """Return whom the places of a policy mean for an account."""
-    try:
-        home = pwd.getpwuid(actor.uid).pw_dir
-    except KeyError:
-        home = "/"
-    return Person(actor.user, home)
 
 
 def places(ctx: Context) -> Places:

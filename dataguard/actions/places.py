@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from dataguard.core.paths import is_inside
 from dataguard.engines.fitted import fit
 from dataguard.errors import NotFoundError, UsageError
-from dataguard.stores.local import LocalStore
 from dataguard.stores.medium import medium_of
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def open_store(
 
     With `polite` reading leaves nothing in the page cache that was not there before.
     """
+    from dataguard.stores.local import LocalStore  # noqa: PLC0415  loads Arrow
+
     fit(ctx.engine, medium_of(place))
     return LocalStore(
         place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude, polite=polite

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.settings import read_policy_text
 from dataguard.core.areas import check_output_place
+from dataguard.core.policy_json import policy_json
 from dataguard.core.policy_text import read_policy
 from dataguard.core.tighten import tighten
 from dataguard.errors import UsageError
+from dataguard.model import policy_form
 from dataguard.model.finding import Code
 from dataguard.model.policy import Policy
 from dataguard.model.policy_report import CodeExplanation, PolicyCheck, PolicyReport, PolicyValue
@@ -40,12 +42,9 @@ def check(file: str) -> PolicyCheck:
 def show(loaded: LoadedPolicy) -> PolicyReport:
     """Return every key of the rules in force, with the layers that decided it."""
     sources = tuple(layer.source for layer in loaded.layers)
-    asked = [
-        dict(_flat(layer.policy.model_dump(mode="json", exclude_unset=True)))
-        for layer in loaded.layers
-    ]
+    asked = [dict(_flat(policy_json(layer.policy, said=True))) for layer in loaded.layers]
     joined = accumulate((layer.policy for layer in loaded.layers), tighten)
-    steps = [dict(_flat(policy.model_dump(mode="json"))) for policy in joined]
+    steps = [dict(_flat(policy_json(policy))) for policy in joined]
     values = tuple(_value(key, steps, asked, sources) for key in steps[-1])
     return PolicyReport(loaded.policy.name, sources, values)
 
@@ -77,7 +76,10 @@ def explain_code(name: str, loaded: LoadedPolicy) -> CodeExplanation:
 def schema_text() -> str:
     """Return the JSON schema of policies as published beside them."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return json.dumps(schema | Policy.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(schema | policy_form.Policy.model_json_schema(), indent=2, ensure_ascii=False)
+        + "\n"
+    )
 
 
 def _value(

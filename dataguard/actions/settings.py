@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import reduce
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_dir
@@ -17,12 +16,12 @@ from dataguard.actions.configuration import (
     from_workspace,
     is_there,
 )
-from dataguard.core.policy_text import read_policy
 from dataguard.core.tighten import tighten
 from dataguard.errors import ConfigurationError, PolicyError
 from dataguard.model.digest import IDENTITY_ALGORITHMS
 from dataguard.model.home import embedded_catalog
-from dataguard.model.policy import CatalogRules, Policy
+from dataguard.model.policy import Policy
+from dataguard.model.policy_ready import READY_POLICIES
 from dataguard.model.settings import (
     LoadedPolicy,
     Origin,
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from dataguard.actions.configuration import SettingSource
 
 __all__ = ["READY_POLICIES", "load", "load_policy", "read_policy_text"]
-
-READY_POLICIES = ("default", "regulated", "research")
-"""Names of the policies that come with dataguard."""
 
 _CHOICES = {
     "engine": ("auto", "serial", "local"),
@@ -120,6 +116,8 @@ def read_policy_text(value: str) -> str:
         PolicyError: it cannot be read.
     """
     if value in READY_POLICIES:
+        from importlib.resources import files  # noqa: PLC0415  loads much, and few ask for it
+
         return (files("dataguard") / "policies" / f"{value}.toml").read_text("utf-8")
     try:
         with open(value, encoding="utf-8") as file:
@@ -131,6 +129,10 @@ def read_policy_text(value: str) -> str:
 
 
 def _read_layer(source: PolicySource) -> Policy:
+    if source.value in READY_POLICIES:
+        return READY_POLICIES[source.value]
+    from dataguard.core.policy_text import read_policy  # noqa: PLC0415  loads pydantic
+
     read = read_policy(read_policy_text(source.value))
     if isinstance(read, Policy):
         return read
@@ -154,8 +156,10 @@ def _host_catalog(settings: Settings) -> list[PolicyLayer]:
     if not given:
         return []
     file = os.path.join(settings.host_directory, "config.toml")
-    rules = CatalogRules.model_validate(given)
-    policy = Policy(format="policy/1", name="host configuration", catalog=rules)
+    from dataguard.core.policy_text import catalog_rules  # noqa: PLC0415  loads pydantic
+
+    said = frozenset({"format", "name", "catalog"})
+    policy = Policy(name="host configuration", catalog=catalog_rules(given), said=said)
     return [PolicyLayer(PolicySource(Origin.HOST, file, file), policy)]
 
 

@@ -111,10 +111,11 @@ def audit(
             invocation.context(), asked, level=AuditLevel(level), max_age=age, dry_run=dry_run
         )
     else:
-        from dataguard.actions.audit import audit as action
+        context = invocation.context(reads=True)
+        from dataguard.actions.audit import audit as action  # Arrow: workers start meanwhile
 
         result = action(
-            invocation.context(),
+            context,
             asked,
             level=AuditLevel(level),
             max_age=age,

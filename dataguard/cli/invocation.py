@@ -78,14 +78,14 @@ class Invocation:
 
         return load_policy(self.settings(workspace))
 
-    def context(self, workspace: str | None = None) -> "Context":
-        """Open the catalog and everything an action needs."""
+    def context(self, workspace: str | None = None, *, reads: bool = False) -> "Context":
+        """Open the catalog and everything an action needs; with `reads` workers start at once."""
         from dataguard.cli.opening import open_context
 
         if self._context is None:
             settings = self.settings(workspace)
             policy = self.policy(workspace).policy
-            self._context = open_context(settings, policy, self.progress())
+            self._context = open_context(settings, policy, self.progress(), reads=reads)
         return self._context
 
     def progress(self) -> "Progress":

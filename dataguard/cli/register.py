@@ -95,24 +95,34 @@ def register(
     version and reads only what changed since. Changed content at the location of an active
     version is refused with the differences, unless --append or --supersede says that it is meant.
     """
-    from dataguard.actions import register as action
     from dataguard.actions.footprint import own_places
     from dataguard.actions.places import source_place
     from dataguard.cli.opening import temporary_places
 
     invocation.flag("engine", engine)
     invocation.flag("workers", workers)
+    main = None if digest is None else _algorithm(digest)
+    others = tuple(_algorithm(one) for one in also or ())
+    expectation = _expectation(expect)
+    facts = dict(_fact(text) for text in meta or ())
+    # Before the home is made: it may have been asked for inside the source.
+    settings = invocation.settings()
+    own = own_places(settings, temporary_places())
+    source_place(location, home=settings.home.value, own=own)
+    context = invocation.context(reads=True)
+    from dataguard.actions import register as action  # Arrow: workers start meanwhile
+
     request = action.Request(
         name=name,
         location=location,
-        digest=None if digest is None else _algorithm(digest),
-        also=tuple(_algorithm(one) for one in also or ()),
-        expect=_expectation(expect),
+        digest=main,
+        also=others,
+        expect=expectation,
         expect_name=expect,
         exclude=tuple(exclude or ()),
         note=note,
         owner=owner,
-        metadata=dict(_fact(text) for text in meta or ()),
+        metadata=facts,
         replica=replica,
         append=append,
         supersede=supersede,
@@ -120,11 +130,7 @@ def register(
         rehash=rehash,
         dry_run=dry_run,
     )
-    # Before the home is made: it may have been asked for inside the source.
-    settings = invocation.settings()
-    own = own_places(settings, temporary_places())
-    source_place(location, home=settings.home.value, own=own)
-    result = action.register(invocation.context(), request)
+    result = action.register(context, request)
     invocation.show(result)
     if result.unreadable:
         return UNCHECKED

@@ -1,4 +1,4 @@
-"""Read the text of a policy, and say in which line it is wrong."""
+"""Read the text of a policy, and say in which line it is wrong; loaded only where there is one."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import re
 import tomllib
 from collections import Counter
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import ValidationError
 
-from dataguard.model.policy import Policy, Rules
+from dataguard.model import policy, policy_form
 from dataguard.model.policy_report import PolicyProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["line_of", "read_policy"]
+    from dataguard.model.policy import CatalogRules, Policy
+
+__all__ = ["catalog_rules", "line_of", "policy_of", "read_policy"]
 
 _HEADER = re.compile(r"\s*\[\[?([^\[\]#]+)\]")
 _KEY = re.compile(r"""\s*([A-Za-z0-9_."'-]+(?:\s*\.\s*[A-Za-z0-9_"'-]+)*)\s*=""")
@@ -28,13 +30,42 @@ _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 def read_policy(text: str) -> Policy | tuple[PolicyProblem, ...]:
     """Return the policy, or everything that is wrong with it in the order of its lines."""
     try:
-        return Policy.model_validate(tomllib.loads(text))
+        return policy_of(tomllib.loads(text))
     except tomllib.TOMLDecodeError as err:
         return (_syntax_problem(text, str(err)),)
     except ValidationError as err:
         details = err.errors(include_url=False)
         problems = {_problem(text, d) for d in details if not _is_consequence(d, details)}
         return tuple(sorted(problems, key=lambda p: (p.line, p.key, p.message)))
+
+
+def policy_of(tables: Mapping[str, object]) -> Policy:
+    """Return the policy that the tables of a file describe.
+
+    Raises:
+        ValidationError: they describe none.
+    """
+    return cast("Policy", _plain(policy_form.Policy.model_validate(tables)))
+
+
+def catalog_rules(given: Mapping[str, str]) -> CatalogRules:
+    """Return the rules on the catalog that these keys describe, as in a policy.
+
+    Raises:
+        ValidationError: they describe none.
+    """
+    return cast("CatalogRules", _plain(policy_form.CatalogRules.model_validate(given)))
+
+
+def _plain(value: Any) -> Any:
+    """Return the plain value of a table, which has its name and its keys."""
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    if not isinstance(value, policy_form.Rules):
+        return value
+    kind = getattr(policy, type(value).__name__)
+    keys = {key: _plain(getattr(value, key)) for key in type(value).model_fields}
+    return kind(**keys, said=frozenset(value.model_fields_set))
 
 
 def line_of(text: str, location: Iterable[str | int]) -> int:
@@ -111,8 +142,8 @@ def _unknown(location: tuple[str | int, ...]) -> str:
 
 def _known_keys(section: str | int | None) -> tuple[str, ...]:
     if section is None:
-        return tuple(Policy.model_fields)
-    annotation = Policy.model_fields[str(section)].annotation
+        return tuple(policy_form.Policy.model_fields)
+    annotation = policy_form.Policy.model_fields[str(section)].annotation
     models = (annotation, *get_args(annotation))
-    rules = next(m for m in models if isinstance(m, type) and issubclass(m, Rules))
+    rules = next(m for m in models if isinstance(m, type) and issubclass(m, policy_form.Rules))
     return tuple(rules.model_fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dataguard.model.finding import Code
@@ -23,23 +24,23 @@ def tighten(floor: Policy, other: Policy) -> Policy:
     A key that `other` does not set says nothing. Whatever `floor` refuses, the result refuses;
     `tighten(p, p) == p`; the name and the exemptions stay those of `floor`.
     """
-    sections = {
+    changes: dict[str, Any] = {
         name: _tighten_section(getattr(floor, name), getattr(other, name), rules)
         for name, rules in _STRICTER.items()
     }
-    areas = _both(floor.areas, other.areas) if "areas" in other.model_fields_set else floor.areas
-    return floor.model_copy(
-        update={**sections, "areas": areas, "severity": _severities(floor, other)}
-    )
+    changes["severity"] = _severities(floor, other)
+    if "areas" in other.said:
+        changes["areas"] = _both(floor.areas, other.areas)
+    return replace(floor, **changes, said=floor.said | changes.keys())
 
 
 def _tighten_section(floor: Rules, other: Rules, rules: Mapping[str, Stricter]) -> Rules:
-    update = {
+    changes: dict[str, Any] = {
         key: stricter(getattr(floor, key), getattr(other, key))
         for key, stricter in rules.items()
-        if key in other.model_fields_set
+        if key in other.said
     }
-    return floor.model_copy(update=update)
+    return replace(floor, **changes, said=floor.said | changes.keys())
 
 
 def _severities(floor: Policy, other: Policy) -> dict[str, Severity]:

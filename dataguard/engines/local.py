@@ -1,8 +1,8 @@
 """The engine that uses this machine's cores: a pool of worker processes.
 
-Workers are fresh interpreters and no forks, so that neither threads nor locks of Arrow are
-inherited, and they import only what the task needs. Each has the next unit waiting in its pipe
-while it works on one, so that it is never idle because the caller is busy.
+Workers inherit neither threads nor locks of Arrow and load only what the task needs (see
+`engines/process.py`). Each has the next unit waiting in its pipe while it works on one, so that it
+is never idle because the caller is busy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from dataguard.engines.capacity import cores
 from dataguard.engines.pool import Job, Pool
+from dataguard.engines.process import may_fork
 from dataguard.engines.serial import SerialEngine
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class LocalEngine:
         self._pool: Pool | None = None
 
     def start(self) -> None:
-        """Start the workers, which takes them as long as importing Arrow takes the caller."""
-        if self._pool is None and self.workers > 1:
+        """Start the workers if they can be forked; else the first units show whether it pays."""
+        if self._pool is None and self.workers > 1 and may_fork():
             self._pool = Pool(self.workers)
 
     def map(
@@ -75,7 +76,8 @@ class LocalEngine:
         units: Iterable[Unit],
         more: Callable[[Unit, Result], Iterable[Unit]] | None,
     ) -> Iterator[tuple[Unit, Result]]:
-        self.start()
+        if self._pool is None and self.workers > 1:
+            self._pool = Pool(self.workers)
         if self._pool is None:  # one worker: this process
             yield from SerialEngine().map(task, units, more)
         else:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import subprocess
-import sys
 from collections import deque
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from dataguard.engines.process import start
 from dataguard.engines.worker import frame, read_frame
 from dataguard.errors import DataguardError
 
@@ -27,9 +26,6 @@ Result = TypeVar("Result")
 _TRIES = 3
 _HELD = 2
 """Units a worker has: the one it works on and the next."""
-
-_PIPE_BYTES = 1 << 18
-"""Room asked for in the pipes to and from a worker."""
 
 
 class Job(Generic[Result]):
@@ -194,24 +190,12 @@ class _Feeder(Thread):
 
 
 class _Worker:
-    """One process and the pipes to it."""
+    """One process, spoken to in frames."""
 
     def __init__(self) -> None:
-        # -P: a file in the working directory must not stand in for a module.
-        command = [
-            sys.executable,
-            "-P",
-            "-c",
-            "from dataguard.engines.worker import serve; serve()",
-        ]
-        # A process group of its own: Ctrl-C is for the parent, which ends its workers in order.
-        self._process = subprocess.Popen(
-            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
-        )
-        for stream in self._streams():
-            with contextlib.suppress(OSError):  # beyond the user's share of pipe memory
-                fcntl.fcntl(stream, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self.room = fcntl.fcntl(self._streams()[0], fcntl.F_GETPIPE_SZ)
+        self._process = start()
+        self._ended = False
+        self.room = fcntl.fcntl(self._process.requests, fcntl.F_GETPIPE_SZ)
 
     def write(self, request: bytes) -> None:
         """Send a request.
@@ -219,10 +203,11 @@ class _Worker:
         Raises:
             BrokenPipeError: the worker is gone.
         """
-        stream, _ = self._streams()
+        if self._ended:
+            raise BrokenPipeError
         rest = memoryview(request)
         while rest:
-            rest = rest[os.write(stream, rest) :]
+            rest = rest[os.write(self._process.requests, rest) :]
 
     def read(self) -> tuple[bool, object]:
         """Wait for the next answer.
@@ -230,8 +215,9 @@ class _Worker:
         Raises:
             EOFError: the worker is gone.
         """
-        _, stream = self._streams()
-        return cast("tuple[bool, object]", read_frame(stream))
+        if self._ended:
+            raise EOFError
+        return cast("tuple[bool, object]", read_frame(self._process.answers))
 
     def terminate(self) -> None:
         """End the process, whatever it does; a thread that waits for it gets an EOFError."""
@@ -239,13 +225,5 @@ class _Worker:
 
     def end(self) -> None:
         """End the process and let go of it."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process.terminate()
-        self._process.wait()
-
-    def _streams(self) -> tuple[int, int]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise EOFError
-        return self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._ended = True
+        self._process.end()

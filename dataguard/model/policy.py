@@ -1,37 +1,24 @@
-"""Policies: the rules in force, as TOML files say them (format `policy/1`)."""
+"""Policies: the rules in force.
 
-# No `from __future__ import annotations`: pydantic needs the types themselves.
+Plain values, so that a command which reads no policy file needs no library for them. What a file
+may hold is in `model/policy_form.py`, which has the same tables with the same keys.
+"""
 
-from datetime import date
+from __future__ import annotations
+
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal
-
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    model_validator,
-)
+from typing import TYPE_CHECKING
 
 from dataguard.model.audit import AuditLevel
 from dataguard.model.digest import Strength
-from dataguard.model.finding import Code, Severity
-from dataguard.model.home import embedded_catalog
 from dataguard.model.mount import Guarantee
-from dataguard.model.policy_values import (
-    CatalogHome,
-    CatalogUrl,
-    CodeName,
-    Duration,
-    PathPattern,
-    Place,
-    PlacePattern,
-    Text,
-    as_conjunction,
-    as_list,
-)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, timedelta
+
+    from dataguard.model.finding import Code, Severity
 
 __all__ = [
     "AreaRules",
@@ -57,144 +44,86 @@ class Seal(StrEnum):
     IMMUTABLE = "immutable"
 
 
-class Rules(BaseModel):
-    """A table of a policy; unknown keys are errors, a key that is not set says nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """A table of a policy; `said` are the keys that were set, the others say nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    said: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRules(Rules):
     """What the digests of inputs must protect against."""
 
-    required_strength: Strength = Field(
-        default=Strength.ACCIDENTAL,
-        description="`accidental` (xxh3-128 is enough) or `adversarial` (blake3 or sha256); "
-        "`register` applies it before anything is read",
-    )
+    required_strength: Strength = Strength.ACCIDENTAL
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputRules(Rules):
     """How inputs must be named."""
 
-    pinned: StrictBool = Field(
-        default=True,
-        description="whether inputs must name a version (`faces@3`, `faces@dg1:...`, or a "
-        "`dataguard.lock`); a tag or a bare name is DG503",
-    )
+    pinned: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AreaRules(Rules):
     """Parts of file systems and buckets with a role; the deepest area that holds a path decides."""
 
-    gold: tuple[Place, ...] = Field(
-        default=(),
-        description="places where outputs are refused, besides every registered location",
-    )
-    output: tuple[Place, ...] = Field(
-        default=(), description="places for outputs; one inside gold is open to outputs"
-    )
-    scratch: tuple[Place, ...] = Field(
-        default=(),
-        description="places for files that nobody keeps; one inside gold is open to outputs",
-    )
+    gold: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRules(Rules):
-    """Where outputs may go."""
+    """Where outputs may go: each list of patterns in `allowed` must allow the place."""
 
-    allowed: Annotated[
-        tuple[Annotated[tuple[PlacePattern, ...], Field(min_length=1)], ...],
-        BeforeValidator(
-            as_conjunction,
-            json_schema_input_type=tuple[PlacePattern, ...] | tuple[tuple[PlacePattern, ...], ...],
-        ),
-    ] = Field(
-        default=(),
-        description="patterns of the places where outputs may go, at or below; `*` stands for "
-        "any text within one part; empty: any place outside gold. A list of lists: each of them "
-        "must allow the place",
-    )
-    default: PlacePattern | None = Field(
-        default=None, description="where outputs go when a job runs without a workspace"
-    )
+    allowed: tuple[tuple[str, ...], ...] = ()
+    default: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRules(Rules):
     """How recently inputs must have been audited."""
 
-    max_age: Duration | None = Field(
-        default=None,
-        description="a clean audit must not be older than this (`90d`, `12h`); registering counts "
-        "as a full audit; not set: no limit",
-    )
-    level: AuditLevel = Field(
-        default=AuditLevel.QUICK, description="the least level of audit that counts"
-    )
+    max_age: timedelta | None = None
+    level: AuditLevel = AuditLevel.QUICK
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MountRules(Rules):
     """What the mounts of inputs must promise."""
 
-    required_guarantee: Guarantee = Field(
-        default=Guarantee.NONE,
-        description="`none` (a symlink will do, and so will no mount), `declared` (recorded) or "
-        "`enforced` (nobody can write through it)",
-    )
+    required_guarantee: Guarantee = Guarantee.NONE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealRules(Rules):
     """How the sources of inputs must be protected in place."""
 
-    required: Seal = Field(
-        default=Seal.NONE,
-        description="`none`, `mode` (no write permission) or `immutable` (chattr +i)",
-    )
+    required: Seal = Seal.NONE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogRules(Rules):
     """The only catalog a gate may believe."""
 
-    url: Annotated[
-        tuple[CatalogUrl, ...],
-        BeforeValidator(as_list, json_schema_input_type=CatalogUrl | tuple[CatalogUrl, ...]),
-    ] = Field(default=(), description="database URL of the catalog, without user and password")
-    home: Annotated[
-        tuple[CatalogHome, ...],
-        BeforeValidator(as_list, json_schema_input_type=CatalogHome | tuple[CatalogHome, ...]),
-    ] = Field(
-        default=(), description="home of the catalog; without `url` it is the home's catalog.db"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _home_implies_url(cls, data: Any) -> Any:
-        """Name the home's own catalog, or a home could be kept and its catalog replaced."""
-        if not isinstance(data, dict) or "home" not in data:
-            return data
-        homes = [h.rstrip("/") for h in as_list(data["home"]) if isinstance(h, str)]
-        return {"url": [embedded_catalog(home) for home in homes], **data}
+    url: tuple[str, ...] = ()
+    home: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption(Rules):
     """Findings that are known and borne for a while."""
 
-    codes: Annotated[tuple[CodeName, ...], Field(min_length=1)] = Field(
-        description="finding codes it covers"
-    )
-    dataset: Text = Field(
-        default="*", description="glob over dataset names; `*` stands for all of it"
-    )
-    path: PathPattern | None = Field(
-        default=None,
-        description="gitignore pattern of the paths it covers, relative to the version's root, "
-        "absolute outside every version; not set: the dataset as a whole and all its paths",
-    )
-    reason: Text = Field(description="why it is borne; shown wherever the exemption applies")
-    expires: Annotated[date, Field(strict=True)] = Field(
-        description="the last day (UTC) on which it applies"
-    )
+    codes: tuple[str, ...]
+    dataset: str = "*"
+    path: str | None = None
+    reason: str
+    expires: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Rules):
     """A whole policy.
 
@@ -202,37 +131,18 @@ class Policy(Rules):
     value that joins several layers (see `core/tighten.py`) have the same form.
     """
 
-    model_config = ConfigDict(title="dataguard policy")
-
-    format: Literal["policy/1"] = Field(description="`policy/1`")
-    name: Text = Field(description="what the policy is called in messages")
-    digest: DigestRules = Field(default=DigestRules(), description="strength of digests")
-    inputs: InputRules = Field(default=InputRules(), description="how inputs must be named")
-    areas: Annotated[
-        tuple[AreaRules, ...],
-        Field(min_length=1),
-        BeforeValidator(as_list, json_schema_input_type=AreaRules | tuple[AreaRules, ...]),
-    ] = Field(
-        default=(AreaRules(),),
-        description="areas; several tables are judged one by one, and each must open the place. "
-        "Only the first can open a place inside a registered location",
-    )
-    outputs: OutputRules = Field(default=OutputRules(), description="where outputs may go")
-    audit: AuditRules = Field(default=AuditRules(), description="age and level of the last audit")
-    mount: MountRules = Field(default=MountRules(), description="guarantee of mounts")
-    seal: SealRules = Field(default=SealRules(), description="seal of sources")
-    catalog: CatalogRules = Field(
-        default=CatalogRules(), description="the only catalog a gate may believe"
-    )
-    severity: dict[CodeName, Severity] = Field(
-        default={},
-        description="severity of a finding code; below `error` it neither refuses a gate nor "
-        "makes a command exit with 3",
-        json_schema_extra={"propertyNames": {"enum": [code.name for code in Code]}},
-    )
-    exemption: tuple[Exemption, ...] = Field(
-        default=(), description="findings that are borne for a while"
-    )
+    format: str = "policy/1"
+    name: str
+    digest: DigestRules = DigestRules()
+    inputs: InputRules = InputRules()
+    areas: tuple[AreaRules, ...] = (AreaRules(),)
+    outputs: OutputRules = OutputRules()
+    audit: AuditRules = AuditRules()
+    mount: MountRules = MountRules()
+    seal: SealRules = SealRules()
+    catalog: CatalogRules = CatalogRules()
+    severity: Mapping[str, Severity] = field(default_factory=dict)
+    exemption: tuple[Exemption, ...] = ()
 
     def severity_of(self, code: Code) -> Severity:
         """Severity of findings with this code."""

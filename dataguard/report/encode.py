@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dataguard.core.chain import Event, event_line
 from dataguard.core.paths import json_fields
+from dataguard.core.policy_json import policy_json
 from dataguard.model.dataset import Location, LocationState
 from dataguard.model.digest import RootDigest
 from dataguard.model.entry import Unreadable
@@ -98,7 +99,7 @@ def _(value: Event) -> Json:
 
 @encode.register
 def _(value: Rules) -> Json:
-    return value.model_dump(mode="json")
+    return policy_json(value)
 
 
 @encode.register

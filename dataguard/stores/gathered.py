@@ -139,11 +139,17 @@ class Gathered:
 
 
 def _stat_columns(statuses: list[os.stat_result]) -> dict[str, array[int]]:
-    # The kernel counts inodes, users and groups without a sign.
+    # A status is a sequence of ten integers, whole seconds among them: one `zip` turns all round.
+    mode, inode, _, nlink, uid, gid, size = list(zip(*statuses, strict=True))[:7] or [()] * 7
     columns = {
-        name: array(code, [getattr(one, f"st_{name}") for one in statuses])
-        for name, code in STAT_COLUMNS.items()
-        if name != "inode"
+        "size": size,
+        "mtime_ns": [one.st_mtime_ns for one in statuses],
+        "ctime_ns": [one.st_ctime_ns for one in statuses],
+        # The kernel counts inodes without a sign.
+        "inode": array("q", array("Q", inode).tobytes()),
+        "mode": mode,
+        "uid": uid,
+        "gid": gid,
+        "nlink": nlink,
     }
-    numbers = array("Q", [one.st_ino for one in statuses])
-    return columns | {"inode": array("q", numbers.tobytes())}
+    return {name: array(code, columns[name]) for name, code in STAT_COLUMNS.items()}

@@ -18,7 +18,7 @@ from dataguard.stores.hashing import digester
 from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
-from dataguard.stores.openfile import fetch, forget, is_cold, open_file
+from dataguard.stores.openfile import FLAGS, fetch, forget, is_cold, open_file, open_otherwise
 from dataguard.stores.slowread import LARGE, SlowReader
 
 if TYPE_CHECKING:
@@ -129,12 +129,7 @@ class _Reader:
                 for name, descriptor in opened.items():
                     if name in lacking or not polite:
                         fetch(descriptor, 0, _WHOLE)
-            for name in names:
-                if name not in opened:
-                    _open_into(opened, (name,), directory)
-                descriptor = opened.pop(name, -1)
-                fetched = polite and name in lacking
-                self._take(directory, prefix + name, descriptor, fetched=fetched)
+            self._take(directory, prefix, names, opened, lacking)
         finally:
             for descriptor in opened.values():
                 os.close(descriptor)
@@ -147,38 +142,67 @@ class _Reader:
         small = not self._unit.polite or os.fstat(descriptor).st_size < LARGE
         return small and is_cold(descriptor)
 
-    def _take(self, directory: int, path: bytes, descriptor: int, *, fetched: bool) -> None:
-        """Hash one entry and close it; where polite, forget what was `fetched` for this or is."""
-        if descriptor < 0:
-            self._slow.take(directory, path)
-            return
-        try:
-            status = os.fstat(descriptor)
-            small = status.st_size <= _WHOLE and stat.S_ISREG(status.st_mode)
-            fetched = fetched or (small and self._unit.polite and is_cold(descriptor))
-            if not (small and self._file(descriptor, path, status)):
-                self._slow.take(directory, path)
-            if fetched:
-                forget(descriptor, 0, _WHOLE)
-        except OSError as err:
-            self._found.unreadable.append(unreadable(path, err))
-        finally:
-            os.close(descriptor)
+    def _take(
+        self,
+        directory: int,
+        prefix: bytes,
+        names: Sequence[bytes],
+        opened: dict[bytes, int],
+        lacking: set[bytes],
+    ) -> None:
+        """Hash small files that nobody touches meanwhile; all else is left to `slowread`.
 
-    def _file(self, descriptor: int, path: bytes, before: os.stat_result) -> bool:
-        """Hash a small file; False where somebody touches it meanwhile."""
-        size = before.st_size
-        data = os.read(descriptor, size + 1)
-        after = os.fstat(descriptor)
-        if len(data) != size or after.st_ctime_ns != before.st_ctime_ns or after.st_size != size:
-            return False
-        found = self._found
-        found.paths.append(path)
-        found.statuses.append(before)
-        for add, digest in self._digests:
-            add(digest(data))
-        found.bytes_read += size
-        return True
+        One loop that calls little but C: a call of Python costs a small file as much as its hash.
+        What is `opened` already is used, and closed. Where polite, what is `lacking` in the page
+        cache, or had to come from the disk here, is forgotten again.
+        """
+        open_name, look, read, close = os.open, os.fstat, os.read, os.close
+        is_file, taken, found = stat.S_ISREG, opened.pop, self._found
+        add_path, add_status = found.paths.append, found.statuses.append
+        digests, total, polite = self._digests, 0, self._unit.polite
+        for name in names:
+            path = prefix + name
+            descriptor = taken(name, -1)
+            try:
+                if descriptor < 0:
+                    descriptor = open_name(name, FLAGS, dir_fd=directory)
+            except OSError as err:
+                descriptor = open_otherwise(name, directory, err)
+                if descriptor < 0:
+                    self._slow.take(directory, path)
+                    continue
+            fetched = polite and name in lacking
+            whole = False
+            try:
+                before = look(descriptor)
+                size = before.st_size
+                if size <= _WHOLE and is_file(before.st_mode):
+                    if polite and not fetched:
+                        fetched = is_cold(descriptor)
+                    data = read(descriptor, size + 1)
+                    after = look(descriptor)
+                    whole = (
+                        len(data) == size
+                        and after.st_ctime_ns == before.st_ctime_ns
+                        and after.st_size == size
+                    )
+                if not whole:
+                    self._slow.take(directory, path)
+                if fetched:
+                    forget(descriptor, 0, _WHOLE)
+            except OSError as err:
+                found.unreadable.append(unreadable(path, err))
+                continue
+            finally:
+                close(descriptor)
+            if not whole:
+                continue
+            add_path(path)
+            add_status(before)
+            for add, digest in digests:
+                add(digest(data))
+            total += size
+        found.bytes_read += total
 
 
 def _open_into(opened: dict[bytes, int], names: Sequence[bytes], directory: int) -> None:

@@ -6,9 +6,12 @@ import contextlib
 import errno
 import os
 
-__all__ = ["fetch", "forget", "is_cold", "open_file"]
+__all__ = ["FLAGS", "fetch", "forget", "is_cold", "open_file", "open_otherwise"]
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+FLAGS = _FLAGS | os.O_NOATIME
+"""How a file is opened: no link is followed, nothing waited for, its access time left alone."""
 
 _BYTE = (bytearray(1),)
 """Where a byte goes that nobody looks at."""
@@ -21,12 +24,22 @@ def open_file(name: bytes, directory: int) -> int:
         OSError: it is a symlink or socket, is gone, or may not be read.
     """
     try:
-        return os.open(name, _FLAGS | os.O_NOATIME, dir_fd=directory)
+        return os.open(name, FLAGS, dir_fd=directory)
     except PermissionError as err:
         if err.errno != errno.EPERM:
             raise
         # O_NOATIME is for the owner alone: whoever may read may still read.
         return os.open(name, _FLAGS, dir_fd=directory)
+
+
+def open_otherwise(name: bytes, directory: int, err: OSError) -> int:
+    """Open what could not be opened with `FLAGS` as `open_file` does; -1 where it cannot be."""
+    if err.errno != errno.EPERM:
+        return -1
+    try:
+        return os.open(name, _FLAGS, dir_fd=directory)
+    except OSError:  # said when it is looked at with more care
+        return -1
 
 
 def is_cold(descriptor: int, offset: int = 0) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,15 @@ import pytest
 import dataguard
 from dataguard.actions.policy import check, explain_code, explain_place, schema_text, show
 from dataguard.actions.settings import READY_POLICIES
-from dataguard.core.policy_text import line_of
+from dataguard.core.policy_json import policy_json
+from dataguard.core.policy_text import line_of, read_policy
 from dataguard.core.tighten import tighten
 from dataguard.errors import PolicyError, UsageError
+from dataguard.model import policy as rules_in_force
+from dataguard.model import policy_form
 from dataguard.model.finding import Code, Severity
 from dataguard.model.gate import Places
-from dataguard.model.policy import Policy, Rules
+from dataguard.model.policy import Exemption, Policy
 from dataguard.model.settings import LoadedPolicy, Origin, PolicyLayer, PolicySource
 from support.gatefacts import ALICE, FACES, output, policy
 
@@ -69,6 +74,29 @@ def loaded(*policies):
 def test_ready_policy_is_valid_and_called_by_its_name(name):
     assert check(str(POLICIES / f"{name}.toml")).name == name
     assert check(name).valid
+
+
+def everything(rules):
+    """A policy with what was set in it, which two equal ones may differ in."""
+    return rules, policy_json(rules), policy_json(rules, said=True)
+
+
+@pytest.mark.parametrize("name", READY_POLICIES)
+def test_ready_policy_holds_what_its_file_says(name):
+    text = (POLICIES / f"{name}.toml").read_text("utf-8")
+    assert everything(read_policy(text)) == everything(READY_POLICIES[name])
+
+
+@pytest.mark.parametrize("form", policy_form.Rules.__subclasses__(), ids=lambda form: form.__name__)
+def test_tables_of_files_and_of_rules_in_force_have_the_same_keys(form):
+    plain = fields(getattr(rules_in_force, form.__name__))
+    assert {*form.model_fields} == {field.name for field in plain} - {"said"}
+
+
+def test_file_that_sets_nothing_holds_the_defaults_of_the_rules_in_force():
+    borne = {"codes": ("DG501",), "reason": "known", "expires": date(2026, 4, 1)}
+    expected = Policy(name="test", exemption=(Exemption(**borne),))
+    assert expected == policy(exemption=[borne])
 
 
 def test_every_problem_is_reported_with_its_line(tmp_path):
@@ -185,7 +213,7 @@ def test_published_schema_is_current():
 
 def test_every_key_of_a_policy_is_described_in_schema_and_documentation():
     documentation = Path(POLICIES.parent.parent, "docs", "policies.md").read_text("utf-8")
-    tables = [Policy, *Rules.__subclasses__()]
+    tables = [*policy_form.Rules.__subclasses__()]
 
     for table in tables:
         for name, field in table.model_fields.items():

@@ -113,3 +113,26 @@ def test_workers_of_a_killed_command_end_by_themselves(long_work):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         wait_for(lambda: not session(process.pid))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("register", "no/such/../name", "gold"), 2),
+        (("register", "faces", "gold", "--also", "md4"), 2),
+        (("register", "faces", "gold", "--expect", "nowhere"), 10),
+        (("register", "faces", "gold", "--append"), 2),
+        (("register", "faces", "nowhere"), 10),
+        (("register", "faces", "gold", "--digest", "xxh3-128", "--policy", "mine.toml"), 2),
+        (("audit", "nothing"), 10),
+    ],
+)
+def test_command_that_fails_after_its_workers_started_leaves_none(world, words, code):
+    (world.top / "mine.toml").write_text(
+        'format = "policy/1"\nname = "x"\n[digest]\nrequired_strength = "adversarial"\n'
+    )
+    with started(world, *words, "--workers", "2") as process:
+        _, err = process.communicate(timeout=30)
+        assert code == process.returncode, err
+        assert b"Traceback" not in err
+        assert [] == session(process.pid)

@@ -112,3 +112,31 @@ def test_help_without_a_terminal_is_for_80_columns_unless_told(monkeypatch, colu
 
     monkeypatch.setenv("COLUMNS", columns)
     assert is_quick == (answer(["--help"]) is not None)
+
+
+CONFIGURED = {"pydantic", "rich", "sqlalchemy", "alembic", "fsspec", "pandas", "tomlkit", "dask"}
+
+
+@pytest.fixture
+def plain(world):
+    """A gold tree without links."""
+    (world.gold / "link").unlink()
+    return world
+
+
+def test_registering_loads_no_library_that_it_does_not_use(plain):
+    found = loaded_for("register", "faces", str(plain.gold))
+    assert set() == found & (CONFIGURED | {"pyarrow.dataset", "pathspec"})
+    assert "pyarrow" in found
+
+
+def test_auditing_loads_no_library_that_it_does_not_use(plain):
+    plain.register()
+    assert set() == loaded_for("audit", "faces") & CONFIGURED
+
+
+def test_policy_file_is_read_with_the_library_for_it(world):
+    file = world.top / "mine.toml"
+    file.write_text('format = "policy/1"\nname = "mine"\n')
+    found = loaded_for("register", "faces", str(world.gold), "--policy", str(file))
+    assert "pydantic" in found

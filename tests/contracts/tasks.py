@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +16,8 @@ __all__ = [
     "fail",
     "kill_itself",
     "module_file",
+    "modules",
+    "open_files",
     "print_and_double",
     "process",
     "raise_end_of_file",
@@ -88,3 +93,18 @@ def module_file(name: str) -> str:
     import importlib
 
     return str(importlib.import_module(name).__file__)
+
+
+def modules(name: str) -> list[str]:
+    """What the process has loaded, a module that it is to load included."""
+    importlib.import_module(name)
+    return sorted(sys.modules)
+
+
+def open_files(_unit: object) -> list[str]:
+    """What the descriptors of the process stand for, but for the one that looks."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import date, timedelta
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from dataguard.core.gate import gate
 from dataguard.core.tighten import tighten
+from dataguard.model import policy_form
 from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Algorithm, Strength
@@ -167,8 +169,8 @@ def test_what_the_floor_refuses_stays_refused(floor, other, job):
 
 @given(UNFORGIVING, UNFORGIVING, FACTS)
 def test_rule_added_to_a_floor_without_exemptions_bites(floor, other, job):
-    harsh = other.model_copy(update={"severity": {}})
-    firm = floor.model_copy(update={"severity": {}})
+    harsh = replace(other, severity={})
+    firm = replace(floor, severity={})
     inside_registered = any("/gold/faces/out/1" in place.aliases for place in job.outputs)
 
     # the floor alone says which places inside a registered location are open
@@ -181,9 +183,9 @@ def test_every_key_of_a_policy_is_joined_by_a_rule():
 
     joined_apart = {"format", "name", "areas", "severity", "exemption"}
 
-    assert {*_STRICTER, *joined_apart} == set(Policy.model_fields)
+    assert {*_STRICTER, *joined_apart} == set(policy_form.Policy.model_fields)
     for name, rules in _STRICTER.items():
-        assert set(rules) == set(type(getattr(policy(), name)).model_fields)
+        assert set(rules) == {field.name for field in fields(getattr(policy(), name))} - {"said"}
 
 
 def test_lower_layer_cannot_add_an_exemption():

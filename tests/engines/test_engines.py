@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,12 +12,16 @@ import pytest
 import dataguard
 from contracts import tasks
 from contracts.engine import EngineContract
+from dataguard.engines import process
 from dataguard.engines.choose import choose
 from dataguard.engines.local import LocalEngine
+from dataguard.engines.pool import _Worker
 from dataguard.engines.serial import SerialEngine
 from dataguard.errors import ConfigurationError, DataguardError
 
 TESTS = str(Path(__file__).parents[1])
+# Forks are forced here beside the threads of the test runner; what workers do needs none of them.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 
 class TestSerialEngine(EngineContract):
@@ -24,10 +30,11 @@ class TestSerialEngine(EngineContract):
         return SerialEngine()
 
 
-@pytest.fixture
-def workers(monkeypatch):
+@pytest.fixture(params=[True, False], ids=["forked", "fresh"])
+def workers(monkeypatch, request):
     """Two workers that can import the tasks of these tests."""
     monkeypatch.setenv("PYTHONPATH", f"{Path(TESTS).parent}:{TESTS}")
+    monkeypatch.setattr(process, "may_fork", lambda: request.param)
     engine = LocalEngine(2)
     yield engine
     engine.close()
@@ -133,6 +140,7 @@ def test_stray_prints_do_not_reach_the_pipe(workers, capfd):
 
 
 def test_modules_of_the_working_directory_are_not_imported(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "may_fork", lambda: False)
     for name in ("dataguard", "xxhash", "pickle"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the wrong place')\n")
     monkeypatch.chdir(tmp_path)
@@ -189,3 +197,82 @@ def test_choice_of_engine():
 def test_unknown_engines_and_counts_are_refused(name, workers):
     with pytest.raises(ConfigurationError):
         choose(name, workers)
+
+
+def asked_alone(program: str) -> list[str]:
+    """What a fresh interpreter prints that can import the tasks of these tests."""
+    path = f"{Path(TESTS).parent}:{TESTS}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("before", "forked"),
+    [
+        ("pass", True),
+        ("import numpy", False),
+        ("import pyarrow", False),
+        ("import threading; threading.Timer(0.5, print).start()", False),
+    ],
+)
+def test_only_a_process_without_threads_and_arrow_is_forked(before, forked):
+    program = f"{before}\nfrom dataguard.engines.process import may_fork\nprint(may_fork())"
+    assert str(forked) == asked_alone(program)[0]
+
+
+def test_workers_load_what_reading_needs_and_nothing_heavy():
+    program = (
+        "import sys, dataguard.stores.localread\n"
+        "from contracts import tasks\n"
+        "from dataguard.engines import process\n"
+        "from dataguard.engines.local import LocalEngine\n"
+        "process.may_fork = lambda: {}\n"
+        "engine = LocalEngine(2)\n"
+        "found = dict(engine.map(tasks.modules, ['dataguard.stores.localread', 'xxhash']))\n"
+        "engine.close()\n"
+        "print(*found['xxhash'])"
+    )
+    heavy = {"numpy", "pyarrow", "pydantic", "typer", "sqlite3", "ssl", "hashlib", "asyncio"}
+    for forked in (True, False):
+        found = set(asked_alone(program.format(forked)))
+        assert set() == found & heavy
+        assert {"dataguard.stores.localread", "xxhash"} <= found
+    assert set() == found & {"subprocess", "threading", "concurrent.futures", "socket"}
+
+
+@pytest.mark.parametrize(("before", "count"), [("pass", 2), ("import numpy", 0)])
+def test_workers_are_started_early_only_as_forks(before, count):
+    program = (
+        f"import os\n{before}\n"
+        "from dataguard.engines.local import LocalEngine\n"
+        "engine = LocalEngine(2)\n"
+        "engine.start()\n"
+        "print(len(open(f'/proc/self/task/{os.getpid()}/children').read().split()))\n"
+        "engine.close()\n"
+        "print(len(open(f'/proc/self/task/{os.getpid()}/children').read().split()))\n"
+    )
+    assert [str(count), "0"] == asked_alone(program)
+
+
+def test_worker_that_is_gone_takes_and_gives_nothing():
+    worker = _Worker()
+    worker.end()
+    with pytest.raises(BrokenPipeError):
+        worker.write(b"x")
+    with pytest.raises(EOFError):
+        worker.read()
+    worker.terminate()
+
+
+def test_forked_workers_keep_no_file_of_the_caller_open(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "may_fork", lambda: True)
+    with open(tmp_path / "lock", "wb") as file:
+        found = dict(workers.map(tasks.open_files, range(2)))[0]
+        assert str(tmp_path / "lock") not in found
+        assert file.writable()

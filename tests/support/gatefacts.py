@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from dataguard.core.policy_text import policy_of
 from dataguard.model.actor import Actor
 from dataguard.model.area import Area, Role
 from dataguard.model.audit import AuditLevel, AuditRecord
@@ -91,4 +92,4 @@ def facts(**changes) -> GateFacts:
 
 
 def policy(**tables) -> Policy:
-    return Policy.model_validate({"format": "policy/1", "name": "test", **tables})
+    return policy_of({"format": "policy/1", "name": "test", **tables})

@@ -1,0 +1,229 @@
+"""What a policy file may hold (format `policy/1`), loaded only where one is read.
+
+Each table here becomes the plain value of the same name and the same keys in `model/policy.py`.
+"""
+
+# No `from __future__ import annotations`: pydantic needs the types themselves.
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
+
+from dataguard.model.audit import AuditLevel
+from dataguard.model.digest import Strength
+from dataguard.model.finding import Code, Severity
+from dataguard.model.home import embedded_catalog
+from dataguard.model.mount import Guarantee
+from dataguard.model.policy import Seal
+from dataguard.model.policy_values import (
+    CatalogHome,
+    CatalogUrl,
+    CodeName,
+    Duration,
+    PathPattern,
+    Place,
+    PlacePattern,
+    Text,
+    as_conjunction,
+    as_list,
+)
+
+__all__ = [
+    "AreaRules",
+    "AuditRules",
+    "CatalogRules",
+    "DigestRules",
+    "Exemption",
+    "InputRules",
+    "MountRules",
+    "OutputRules",
+    "Policy",
+    "Rules",
+    "SealRules",
+]
+
+
+class Rules(BaseModel):
+    """A table of a policy; unknown keys are errors, a key that is not set says nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DigestRules(Rules):
+    """What the digests of inputs must protect against."""
+
+    required_strength: Strength = Field(
+        default=Strength.ACCIDENTAL,
+        description="`accidental` (xxh3-128 is enough) or `adversarial` (blake3 or sha256); "
+        "`register` applies it before anything is read",
+    )
+
+
+class InputRules(Rules):
+    """How inputs must be named."""
+
+    pinned: StrictBool = Field(
+        default=True,
+        description="whether inputs must name a version (`faces@3`, `faces@dg1:...`, or a "
+        "`dataguard.lock`); a tag or a bare name is DG503",
+    )
+
+
+class AreaRules(Rules):
+    """Parts of file systems and buckets with a role; the deepest area that holds a path decides."""
+
+    gold: tuple[Place, ...] = Field(
+        default=(),
+        description="places where outputs are refused, besides every registered location",
+    )
+    output: tuple[Place, ...] = Field(
+        default=(), description="places for outputs; one inside gold is open to outputs"
+    )
+    scratch: tuple[Place, ...] = Field(
+        default=(),
+        description="places for files that nobody keeps; one inside gold is open to outputs",
+    )
+
+
+class OutputRules(Rules):
+    """Where outputs may go."""
+
+    allowed: Annotated[
+        tuple[Annotated[tuple[PlacePattern, ...], Field(min_length=1)], ...],
+        BeforeValidator(
+            as_conjunction,
+            json_schema_input_type=tuple[PlacePattern, ...] | tuple[tuple[PlacePattern, ...], ...],
+        ),
+    ] = Field(
+        default=(),
+        description="patterns of the places where outputs may go, at or below; `*` stands for "
+        "any text within one part; empty: any place outside gold. A list of lists: each of them "
+        "must allow the place",
+    )
+    default: PlacePattern | None = Field(
+        default=None, description="where outputs go when a job runs without a workspace"
+    )
+
+
+class AuditRules(Rules):
+    """How recently inputs must have been audited."""
+
+    max_age: Duration | None = Field(
+        default=None,
+        description="a clean audit must not be older than this (`90d`, `12h`); registering counts "
+        "as a full audit; not set: no limit",
+    )
+    level: AuditLevel = Field(
+        default=AuditLevel.QUICK, description="the least level of audit that counts"
+    )
+
+
+class MountRules(Rules):
+    """What the mounts of inputs must promise."""
+
+    required_guarantee: Guarantee = Field(
+        default=Guarantee.NONE,
+        description="`none` (a symlink will do, and so will no mount), `declared` (recorded) or "
+        "`enforced` (nobody can write through it)",
+    )
+
+
+class SealRules(Rules):
+    """How the sources of inputs must be protected in place."""
+
+    required: Seal = Field(
+        default=Seal.NONE,
+        description="`none`, `mode` (no write permission) or `immutable` (chattr +i)",
+    )
+
+
+class CatalogRules(Rules):
+    """The only catalog a gate may believe."""
+
+    url: Annotated[
+        tuple[CatalogUrl, ...],
+        BeforeValidator(as_list, json_schema_input_type=CatalogUrl | tuple[CatalogUrl, ...]),
+    ] = Field(default=(), description="database URL of the catalog, without user and password")
+    home: Annotated[
+        tuple[CatalogHome, ...],
+        BeforeValidator(as_list, json_schema_input_type=CatalogHome | tuple[CatalogHome, ...]),
+    ] = Field(
+        default=(), description="home of the catalog; without `url` it is the home's catalog.db"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _home_implies_url(cls, data: Any) -> Any:
+        """Name the home's own catalog, or a home could be kept and its catalog replaced."""
+        if not isinstance(data, dict) or "home" not in data:
+            return data
+        homes = [h.rstrip("/") for h in as_list(data["home"]) if isinstance(h, str)]
+        return {"url": [embedded_catalog(home) for home in homes], **data}
+
+
+class Exemption(Rules):
+    """Findings that are known and borne for a while."""
+
+    codes: Annotated[tuple[CodeName, ...], Field(min_length=1)] = Field(
+        description="finding codes it covers"
+    )
+    dataset: Text = Field(
+        default="*", description="glob over dataset names; `*` stands for all of it"
+    )
+    path: PathPattern | None = Field(
+        default=None,
+        description="gitignore pattern of the paths it covers, relative to the version's root, "
+        "absolute outside every version; not set: the dataset as a whole and all its paths",
+    )
+    reason: Text = Field(description="why it is borne; shown wherever the exemption applies")
+    expires: Annotated[date, Field(strict=True)] = Field(
+        description="the last day (UTC) on which it applies"
+    )
+
+
+class Policy(Rules):
+    """A whole policy.
+
+    Every default is the weakest choice except `inputs.pinned`. A value read from a file and a
+    value that joins several layers (see `core/tighten.py`) have the same form.
+    """
+
+    model_config = ConfigDict(title="dataguard policy")
+
+    format: Literal["policy/1"] = Field(description="`policy/1`")
+    name: Text = Field(description="what the policy is called in messages")
+    digest: DigestRules = Field(default=DigestRules(), description="strength of digests")
+    inputs: InputRules = Field(default=InputRules(), description="how inputs must be named")
+    areas: Annotated[
+        tuple[AreaRules, ...],
+        Field(min_length=1),
+        BeforeValidator(as_list, json_schema_input_type=AreaRules | tuple[AreaRules, ...]),
+    ] = Field(
+        default=(AreaRules(),),
+        description="areas; several tables are judged one by one, and each must open the place. "
+        "Only the first can open a place inside a registered location",
+    )
+    outputs: OutputRules = Field(default=OutputRules(), description="where outputs may go")
+    audit: AuditRules = Field(default=AuditRules(), description="age and level of the last audit")
+    mount: MountRules = Field(default=MountRules(), description="guarantee of mounts")
+    seal: SealRules = Field(default=SealRules(), description="seal of sources")
+    catalog: CatalogRules = Field(
+        default=CatalogRules(), description="the only catalog a gate may believe"
+    )
+    severity: dict[CodeName, Severity] = Field(
+        default={},
+        description="severity of a finding code; below `error` it neither refuses a gate nor "
+        "makes a command exit with 3",
+        json_schema_extra={"propertyNames": {"enum": [code.name for code in Code]}},
+    )
+    exemption: tuple[Exemption, ...] = Field(
+        default=(), description="findings that are borne for a while"
+    )
