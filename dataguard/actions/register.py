@@ -286,7 +286,9 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         tx.record_audit(audit)
         if sum(one.state is LocationState.ACTIVE for one in tx.locations(*key)) == 1:
             seen = {finding.id for finding in found}
-            tx.resolve_absent(*key, content_codes(audit.level), seen, "registered again")
+            # Bits may have rotted since an earlier attempt read them: only reading clears that.
+            level = AuditLevel.QUICK if intake.resumed else audit.level
+            tx.resolve_absent(*key, content_codes(level), seen, "registered again")
         for number in before - _at_a_place(tx, request.name):
             codes = content_codes(AuditLevel.FULL)
             tx.resolve_absent(request.name, number, codes, set(), "superseded")

@@ -11,6 +11,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dataguard.actions.findings import finding_of
+from dataguard.actions.recording import record_findings
+from dataguard.actions.settings import load, load_policy
+from dataguard.cli.opening import open_context
+from dataguard.core.verdicts import Difference
+from dataguard.model.finding import Code
+from dataguard.model.ports import NoProgress
 from dataguard.stores.journal import Journal
 from support.killedregister import register_until
 from support.killpoints import why_no_strace
@@ -291,3 +298,31 @@ def test_journal_is_private(large):
     (journal,) = journals(large)
     assert 0o600 == journal.stat().st_mode & 0o7777
     assert 0o700 == journal.parent.stat().st_mode & 0o7777
+
+
+def test_rot_that_an_audit_found_between_the_attempts_is_not_resolved(large):
+    large.register()
+    interrupt(large, 0.8, also=["sha256"])
+    with sqlite3.connect(large.home / "catalog.db") as base:
+        assert 0 == base.execute("select count(*) from finding").fetchone()[0]
+    report_rot("d0/f000")
+    result = large.register("--also", "sha256")
+    assert 80 == result["resumed"]
+    assert ["DG107"] == open_codes(large)
+    large.register("--also", "sha256", "--rehash")
+    assert [] == open_codes(large)
+
+
+def open_codes(world):
+    found = world.ask_json("findings", "list")["findings"]
+    return [one["code"] for one in found if one["state"] == "open"]
+
+
+def report_rot(path):
+    """Record that the bits of a file rotted, which only an audit of a real disk can find."""
+    now = datetime.now(UTC)
+    settings = load({}, os.environ, workspace=None)
+    with open_context(settings, load_policy(settings).policy, NoProgress()) as context:
+        rot = Difference(Code.DG107, path.encode(), "bit rot")
+        found = finding_of(context, rot, "faces", 1, now)
+        record_findings(context, [found])
