@@ -11,39 +11,29 @@ import fcntl
 import os
 import stat
 from functools import reduce
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
-import pyarrow as pa
-
-from dataguard.core.baseline import is_usable
-from dataguard.core.columns import joined, raw_paths
-from dataguard.core.identity import check_order
-from dataguard.core.vouchers import as_expected, overlaid, vouchers, withdrawn
-from dataguard.errors import CatalogDamagedError
-from dataguard.model.journal import PACE, JournalHead, Pace, journal_schema
-from dataguard.stores.frames import append_frames, frames
-from dataguard.stores.journalhead import head_bytes, journal_name, parse_head
+from dataguard.core.columns import joined
+from dataguard.core.vouchers import overlaid, vouchers, withdrawn
+from dataguard.model.journal import PACE, Pace, journal_schema
+from dataguard.stores.frames import append_frames
+from dataguard.stores.journalhead import head_bytes, journal_name
+from dataguard.stores.journalsurvey import ATTEMPT, ROWS, Run, Survey, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
+    import pyarrow as pa
+
     from dataguard.model.digest import DigestPlan
+    from dataguard.model.journal import JournalHead
     from dataguard.model.ports import Clock
 
 __all__ = ["Journal", "expire_journals"]
 
-_ATTEMPT, _ROWS = b"HEAD", b"ROWS"
 _ROWS_PER_FRAME = 65_536
 _OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class _Attempt(NamedTuple):
-    """The frames of one attempt in the file; each attempt's rows are in path order."""
-
-    started: datetime
-    start: int
-    stop: int
 
 
 class Journal:
@@ -71,8 +61,9 @@ class Journal:
         self._head, self._schema = head, journal_schema(plan)
         self._clock, self._pace = clock, pace
         self._keep = keep and head.filesystem is not None
-        self._attempts: list[_Attempt] = []
-        self._begun = False
+        self._fresh = fresh
+        self._runs: list[Run] = []
+        self._begun = self._owned = False
         self._held: list[pa.RecordBatch] = []
         self._files = self._size = 0
         self._since = clock()
@@ -81,7 +72,7 @@ class Journal:
         self._descriptor = self._opened(create=False)
         if self._descriptor is not None:
             with self._giving_up():
-                self._survey(fresh=fresh)
+                self._take_stock()
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +87,7 @@ class Journal:
 
         The rows are as `read_with_sheet` of the manifests has them, files only.
         """
-        streams = [self._rows(one) for one in self._attempts]
+        streams = [self._rows(one) for one in self._runs]
         return reduce(overlaid, streams) if streams else iter(())
 
     def add(self, entries: pa.RecordBatch, size: int) -> None:
@@ -125,7 +116,7 @@ class Journal:
     def remove(self) -> None:
         """Leave nothing of it: what it holds is recorded elsewhere."""
         self._held = []
-        if self._descriptor is not None and self._keep:
+        if self._descriptor is not None and self._owned:
             with contextlib.suppress(OSError):  # what stays is taken for what it is, or expires
                 os.unlink(self._path)
         self._close()
@@ -133,55 +124,27 @@ class Journal:
     @property
     def _is_begun(self) -> bool:
         """Whether there is a file, of this attempt or of earlier ones."""
-        return self._begun or bool(self._attempts)
+        return self._begun or bool(self._runs)
 
-    def _survey(self, *, fresh: bool) -> None:
+    def _take_stock(self) -> None:
         """Find out what the file holds, and cut off what cannot be trusted."""
-        end = 0 if fresh else self._sound_end()
-        if self._keep and os.fstat(self._fileno).st_size > end:
-            os.ftruncate(self._fileno, end)
-        if self._attempts:
-            self.started = min(one.started for one in self._attempts)
+        survey = Survey(self._head, self._schema, self._head.started)
+        if not self._fresh:
+            survey.take(self._fileno)
+        if self._keep and os.fstat(self._fileno).st_size > survey.end:
+            os.ftruncate(self._fileno, survey.end)
+        self._runs, self.last, self.started = survey.runs, survey.last, survey.started
 
-    def _sound_end(self) -> int:
-        """Return where the frames end that are whole, in order and of this key."""
-        end, last = 0, None
-        for frame in frames(self._fileno):
-            if frame.tag == _ATTEMPT:
-                head = parse_head(frame.body)
-                if head is None or not self._is_ours(head):
-                    break
-                self._attempts.append(_Attempt(head.started, frame.end, frame.end))
-                last = None
-            elif frame.tag == _ROWS and self._attempts:
-                try:
-                    last = check_order(raw_paths(self._decoded(frame.body)), last)
-                except (CatalogDamagedError, pa.ArrowException):
-                    break
-                self._attempts[-1] = self._attempts[-1]._replace(stop=frame.end)
-                self.last = last if self.last is None else max(self.last, last)
-            else:
-                break
-            end = frame.end
-        return end
-
-    def _is_ours(self, head: JournalHead) -> bool:
-        return head.key == self._head.key and is_usable(head.filesystem, self._head.filesystem)
-
-    def _rows(self, attempt: _Attempt) -> Iterator[pa.RecordBatch]:
+    def _rows(self, run: Run) -> Iterator[pa.RecordBatch]:
         with self._giving_up():  # a file that no row vouches for is read
-            for frame in frames(self._fileno, attempt.start, attempt.stop):
-                yield self._decoded(frame.body)
-
-    def _decoded(self, body: bytes) -> pa.RecordBatch:
-        return as_expected(pa.ipc.read_record_batch(pa.py_buffer(body), self._schema))
+            yield from rows_of(self._fileno, run, self._schema)
 
     def _write(self) -> None:
         """Write down what is held; the first time after the head of this attempt."""
-        content = [] if self._begun else [(_ATTEMPT, head_bytes(self._head))]
+        content = [] if self._begun else [(ATTEMPT, head_bytes(self._head))]
         held = [batch for batch in self._held if batch.num_rows]
         if held:
-            content.append((_ROWS, joined(held).serialize().to_pybytes()))
+            content.append((ROWS, joined(held).serialize().to_pybytes()))
         self._held, self._files, self._size, self._since = [], 0, 0, self._clock()
         if not self._keep or not held:
             return
@@ -205,6 +168,7 @@ class Journal:
             self._keep = False
             return None
         if _locked(descriptor, self._path, fcntl.LOCK_EX if self._keep else fcntl.LOCK_SH):
+            self._owned = self._keep
             return descriptor
         os.close(descriptor)
         self._keep = False

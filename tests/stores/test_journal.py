@@ -85,6 +85,20 @@ def test_later_attempts_win_and_earlier_ones_stay(top):
     assert {b"a": 1, b"b": 3, b"c": 2, b"e": 1, b"f": 3} == known(top)
 
 
+def test_attempts_that_follow_one_another_are_one_run(top):
+    for number in range(150):
+        write(top, seen(f"{number:03}"))
+    write(top, seen("000", size=2))
+    found = known(top)
+    assert (150, 2) == (len(found), found[b"000"])
+
+
+def test_too_many_attempts_that_go_back_are_forgotten(top):
+    for number in range(80):
+        write(top, seen("a", size=number), seen(f"b{number:02}"))
+    assert 64 <= len(known(top)) < 70
+
+
 def test_what_is_known_stays_the_same_while_more_is_written(top):
     write(top, seen("a"), seen("b"))
     with opened(top) as journal:
