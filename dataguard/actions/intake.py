@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
-from dataguard.actions.observation import WINDOW_ROWS, Observation, Reading, observe
+from dataguard.actions.observation import WINDOW_ROWS, Reading, observe, with_known_digests
 from dataguard.core.align import align
-from dataguard.core.columns import gather, number_column, numbers
+from dataguard.core.columns import gather
 from dataguard.core.expectation import judge_expectation
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+
+    import pyarrow as pa
 
     from dataguard.actions.context import Context
     from dataguard.core.expectation import Expectation
@@ -48,7 +48,8 @@ class Source:
 class Intake:
     """What reading brought to light beside the entries.
 
-    `differences` are those from the reference, `broken` those from the expectation.
+    `differences` are those from the reference, `broken` those from the expectation. `hashed` files
+    were read now, `resumed` ones by attempts that were interrupted, since `began`.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -58,6 +59,9 @@ class Intake:
     writers: WriterCount = field(default_factory=WriterCount)
     hashed: int = 0
     bytes_read: int = 0
+    resumed: int = 0
+    resumed_bytes: int = 0
+    began: datetime | None = None
     unlisted: int = 0
 
 
@@ -89,7 +93,7 @@ def _entries(ctx: Context, source: Source, intake: Intake) -> Iterator[pa.Record
     for seen in observe(source.store, _expected(ctx, source), source.reads, reading, ctx.progress):
         _note(intake, seen.unreadable, seen.files_read, seen.bytes_read)
         differences += judge(seen.window, baseline=source.sheet is not None, sheet=False)
-        yield _with_known_digests(seen)
+        yield with_known_digests(seen.window)
     intake.differences = list(merge_kind_changes(differences))
 
 
@@ -100,21 +104,6 @@ def _expected(ctx: Context, source: Source) -> Iterator[pa.RecordBatch]:
     if source.sheet is not None:
         return ctx.manifests.read_with_sheet(root, algorithm, source.sheet)
     return ctx.manifests.read(root, algorithm)
-
-
-def _with_known_digests(seen: Observation) -> pa.RecordBatch:
-    """Take the digests that the baseline vouches for from the manifest."""
-    window = seen.window
-    observed = window.right.column("digest")
-    if not observed.null_count:
-        return window.right
-    # Rows of the observed digests first, then those of the manifest's.
-    rows = np.arange(window.right.num_rows)
-    unread = numbers(observed.is_null())[window.right_rows]
-    rows[window.right_rows[unread]] = window.left_rows[unread] + len(observed)
-    both = pa.concat_arrays([observed, window.left.column("digest").cast(observed.type)])
-    position = window.right.schema.get_field_index("digest")
-    return window.right.set_column(position, "digest", both.take(number_column(rows)))
 
 
 def _checked(

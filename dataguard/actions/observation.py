@@ -16,6 +16,7 @@ from dataguard.core.columns import (
     kind_mask,
     mask_of,
     number_column,
+    numbers,
     raw_paths,
 )
 from dataguard.core.verdicts import suspects
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from dataguard.model.span import Span
     from dataguard.stores.interface import Scanned, Store
 
-__all__ = ["WINDOW_ROWS", "Observation", "Reading", "observe"]
+__all__ = ["WINDOW_ROWS", "Observation", "Reading", "observe", "with_known_digests"]
 
 WINDOW_ROWS = 8_192
 """What is compared at a time: a scan comes in pieces of a few hundred rows."""
@@ -87,6 +88,29 @@ def observe(
             yield notes.observation(window)
     if notes.unreadable:
         yield notes.observation(_nothing(plan))
+
+
+def with_known_digests(window: Window) -> pa.RecordBatch:
+    """Return what was observed, with the digests of unread files from what was expected."""
+    entries = window.right
+    if not entries.column("digest").null_count:
+        return entries
+    unread = numbers(entries.column("digest").is_null())[window.right_rows]
+    for name in _digest_columns(entries.schema):
+        observed = entries.column(name)
+        # Rows of the observed digests first, then those of the expected ones.
+        rows = np.arange(len(observed))
+        rows[window.right_rows[unread]] = window.left_rows[unread] + len(observed)
+        both = pa.concat_arrays([observed, window.left.column(name).cast(observed.type)])
+        position = entries.schema.get_field_index(name)
+        entries = entries.set_column(position, name, both.take(number_column(rows)))
+    return entries
+
+
+def _digest_columns(schema: pa.Schema) -> list[str]:
+    """Return the names of the digests: the main one's, and those after the stat fields."""
+    names = schema.names
+    return ["digest", *names[names.index("nlink") + 1 :]]
 
 
 def _nothing(plan: DigestPlan) -> Window:

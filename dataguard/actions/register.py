@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import content_codes, findings_of, unstable_findings
-from dataguard.actions.intake import Intake, Source, take_in
+from dataguard.actions.intake import Source
 from dataguard.actions.places import open_store, source_place
 from dataguard.actions.recording import resolve_stale
+from dataguard.actions.resumption import Attempt, journal_of, take_in_rest
 from dataguard.core.baseline import is_usable
 from dataguard.core.outcome import is_violation
 from dataguard.errors import PolicyError, UsageError
@@ -18,6 +19,7 @@ from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import LocationState, Registration
 from dataguard.model.digest import IDENTITY_ALGORITHMS, Algorithm, DigestPlan, Strength
 from dataguard.model.finding import Code
+from dataguard.model.journal import PACE
 from dataguard.model.reference import Reference, check_dataset_name
 from dataguard.model.results import RegisterResult, Writers
 
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.actions.intake import Intake
     from dataguard.catalog.writing import Transaction
     from dataguard.core.expectation import Expectation
     from dataguard.core.permissions import WriterCount
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
+    from dataguard.model.journal import Pace
     from dataguard.stores.draft import Draft, Published
     from dataguard.stores.interface import Store
 
@@ -59,8 +63,11 @@ class Request:
     dry_run: bool = False
 
 
-def register(ctx: Context, request: Request) -> RegisterResult:
+def register(ctx: Context, request: Request, *, pace: Pace = PACE) -> RegisterResult:
     """Hash a source and record it; nothing at the source changes.
+
+    What is read is written down at this pace, so that an attempt that is killed is gone on with
+    by the next one.
 
     Nothing is recorded where something cannot be read, an expectation is not met, or the content
     of an active version changed at its location without `append` or `supersede`: the result then
@@ -78,12 +85,18 @@ def register(ctx: Context, request: Request) -> RegisterResult:
     task = _prepare(ctx, request, place)
     ctx.progress.start(f"registering {request.name}")
     try:
-        with ctx.manifests.in_use(), ctx.manifests.draft(task.plan) as draft:
-            intake = take_in(ctx, task.source, draft)
+        with (
+            ctx.manifests.in_use(),
+            ctx.manifests.draft(task.plan) as draft,
+            journal_of(ctx, task.source, task.attempt, pace=pace) as journal,
+        ):
+            intake = take_in_rest(ctx, task.source, draft, journal)
             refusal = _refusal(ctx, task, intake)
             if refusal or intake.unreadable or request.dry_run:
                 return _result(ctx, task, intake, draft, refusal=refusal)
-            return _record(ctx, task, intake, draft.publish())
+            result = _record(ctx, task, intake, draft.publish())
+            journal.remove()
+            return result
     finally:
         ctx.progress.finish()
 
@@ -103,6 +116,12 @@ class _Task:
     exclude: tuple[str, ...]
     in_place: bool
     started: datetime
+
+    @property
+    def attempt(self) -> Attempt:
+        """How this task takes part in a journal."""
+        fresh, keep = self.request.rehash, not self.request.dry_run
+        return Attempt(self.exclude, self.started, fresh=fresh, keep=keep)
 
 
 def _check_request(request: Request) -> None:
@@ -270,7 +289,9 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         superseded = before - _at_a_place(tx, request.name)
     # Afterwards: there may be so many that others would wait for long.
     if only_here:
-        codes, seen = content_codes(audit.level), {finding.id for finding in found}
+        # Bits may have rotted since an earlier attempt read them: only reading clears that.
+        level = AuditLevel.QUICK if intake.resumed else audit.level
+        codes, seen = content_codes(level), {finding.id for finding in found}
         resolve_stale(ctx, *key, codes, "registered again", before=task.started, seen=seen)
     for number in sorted(superseded):
         resolve_stale(ctx, request.name, number, content_codes(AuditLevel.FULL), "superseded")
@@ -284,6 +305,7 @@ def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> 
         algorithm=str(version.algorithm),
         strength=str(version.algorithm.strength),
         hashed=intake.hashed,
+        resumed=intake.resumed,
         location=task.place,
         manifest=ctx.manifests.manifest_path(version.root),
         findings=tuple(found),
@@ -303,19 +325,19 @@ def _at_a_place(tx: Transaction, dataset: str) -> set[int]:
 def _first_audit(
     ctx: Context, task: _Task, intake: Intake, version: Version, findings: int
 ) -> AuditRecord:
-    """Registering read everything, or trusted a baseline: a full or a quick audit."""
-    full = intake.hashed == version.files
+    """Registering read everything since it began, or trusted a baseline: full or quick."""
+    full = intake.hashed + intake.resumed == version.files
     return AuditRecord(
         dataset=version.dataset,
         version=version.number,
         location=task.place,
         level=AuditLevel.FULL if full else AuditLevel.QUICK,
-        started=task.started,
+        started=intake.began or task.started,
         finished=ctx.clock(),
         complete=True,
         clean=True,
         checked_files=version.files,
-        checked_bytes=intake.bytes_read,
+        checked_bytes=intake.bytes_read + intake.resumed_bytes,
         findings=findings,
         unreadable=0,
         actor=ctx.actor,
@@ -341,6 +363,7 @@ def _result(
         algorithm=str(task.plan.main),
         strength=str(task.plan.main.strength),
         hashed=intake.hashed,
+        resumed=intake.resumed,
         location=task.place,
         manifest=ctx.manifests.manifest_path(standing.root) if standing else None,
         findings=tuple(refusal or hazard_findings),

@@ -92,8 +92,9 @@ def register(
     """Hash a source in place and record it as the next version of a dataset.
 
     Nothing at the source is changed, moved or copied. The same content again makes no new
-    version and reads only what changed since. Changed content at the location of an active
-    version is refused with the differences, unless --append or --supersede says that it is meant.
+    version and reads only what changed since; what was interrupted goes on with the same command.
+    Changed content at the location of an active version is refused with the differences, unless
+    --append or --supersede says that it is meant.
     """
     from dataguard.actions.footprint import own_places
     from dataguard.actions.places import source_place

@@ -108,8 +108,8 @@ class _InOrder(Generic[Unit, Result]):
 
     def results(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Result]]:
         try:
-            for unit in units:
-                self._pending.append(self._given_out(unit))
+            for order, unit in enumerate(units):
+                self._pending.append(self._given_out(unit, order))
                 if len(self._pending) >= self._pool.size * _LOOK_AHEAD:
                     yield from self._next()
             while self._pending:
@@ -127,13 +127,17 @@ class _InOrder(Generic[Unit, Result]):
             yield one.unit, one.job.result()
         self._pending.popleft()
 
-    def _given_out(self, unit: Unit) -> _Pending[Unit, Result]:
+    def _given_out(self, unit: Unit, order: int) -> _Pending[Unit, Result]:
+        """Give out a unit; what it leaves over is more urgent than the units after it."""
         left: list[_Pending[Unit, Result]] = []
         more = self._more
 
         def give_out_more(result: Result) -> None:
             # Runs before the job is done, so that whoever has its result sees all of `left`.
             rest = more(unit, result) if more is not None else ()
-            left.extend(_Pending(one, self._pool.submit(self._task, one), []) for one in rest)
+            for one in rest:
+                job = self._pool.submit(self._task, one, order=order)
+                left.append(_Pending(one, job, []))
 
-        return _Pending(unit, self._pool.submit(self._task, unit, give_out_more), left)
+        job = self._pool.submit(self._task, unit, give_out_more, order=order)
+        return _Pending(unit, job, left)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 from collections import deque
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
+from itertools import count
+from queue import Empty, PriorityQueue
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from dataguard.engines.process import start
 from dataguard.engines.worker import frame, read_frame
@@ -67,12 +69,21 @@ class Job(Generic[Result]):
         self._future.set_exception(error)
 
 
+class _Queued(NamedTuple):
+    """A job in the queue, the most urgent first; None ends a feeder."""
+
+    order: float
+    serial: int
+    job: Job[object] | None
+
+
 class Pool:
     """Worker processes, each fed by a thread of its own."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._jobs: SimpleQueue[Job[object] | None] = SimpleQueue()
+        self._jobs: PriorityQueue[_Queued] = PriorityQueue()
+        self._serial = count()
         self._feeders = [_Feeder(self._jobs) for _ in range(size)]
         for feeder in self._feeders:
             feeder.start()
@@ -82,10 +93,15 @@ class Pool:
         task: Callable[[Unit], Result],
         unit: Unit,
         done: Callable[[Result], None] | None = None,
+        *,
+        order: int = 0,
     ) -> Job[Result]:
-        """Queue a unit; `done` is called with its result before anybody else gets it."""
+        """Queue a unit; `done` is called with its result before anybody else gets it.
+
+        Units of a lower `order` are begun first.
+        """
         job = Job(task, unit, done)
-        self._jobs.put(cast("Job[object]", job))
+        self._jobs.put(_Queued(order, next(self._serial), cast("Job[object]", job)))
         return job
 
     def close(self) -> None:
@@ -93,7 +109,7 @@ class Pool:
         for feeder in self._feeders:
             feeder.give_up()
         for _ in self._feeders:
-            self._jobs.put(None)
+            self._jobs.put(_Queued(math.inf, next(self._serial), None))
         for feeder in self._feeders:
             feeder.join()
 
@@ -101,7 +117,7 @@ class Pool:
 class _Feeder(Thread):
     """Keeps one worker busy: writes the next units to it and reads its answers."""
 
-    def __init__(self, jobs: SimpleQueue[Job[object] | None]) -> None:
+    def __init__(self, jobs: PriorityQueue[_Queued]) -> None:
         super().__init__(name="dataguard-feeder", daemon=True)
         self._jobs = jobs
         self._held: deque[Job[object]] = deque()
@@ -128,7 +144,7 @@ class _Feeder(Thread):
         """Give the worker units until it has enough; waits only where it has none."""
         while not self._closed and len(self._held) < _HELD and self._has_room():
             try:
-                job = self._jobs.get(block=not self._held)
+                job = self._jobs.get(block=not self._held).job
             except Empty:
                 return
             if job is None:

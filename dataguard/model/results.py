@@ -57,8 +57,8 @@ class RegisterResult:
     """Result of `register`.
 
     Where it was `refused`, nothing was recorded, and `version` and `root` are those that stand, if
-    any. `hashed` counts the files that were read, `unlisted` those that the expected manifest does
-    not name.
+    any. `hashed` counts the files that were read, `resumed` those that an interrupted attempt had
+    read, `unlisted` those that the expected manifest does not name.
     """
 
     dataset: str
@@ -80,6 +80,7 @@ class RegisterResult:
     refused: bool = False
     dry_run: bool = False
     note: str | None = None
+    resumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

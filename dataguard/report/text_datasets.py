@@ -50,6 +50,8 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  content   {number(result.files, 'file')}, {size_words(result.bytes)}"
     yield f"  location  {place(result.location)}"
     yield f"  read      {number(result.hashed, 'file')}"
+    if result.resumed:
+        yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
     if result.expected is not None:
         unlisted = number(result.unlisted, "file")
         yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["LocalStore", "exclusion"]
 
 _NAMES_PER_UNIT = 1024
+_STEP_BYTES = 16 << 20
+"""What was handed back is given away in pieces of at least so much content."""
+
 _BYTES_PER_NAME = 32
 """What a name takes in the listing of a directory: ext4 needs 8 bytes beside the name."""
 
@@ -96,10 +100,13 @@ class LocalStore:
         results = self._spread(read_unit, _units(items, empty), _set_aside)
         for unit, columns in results:
             piece = _scanned(unit, columns, plan)
-            if columns.large:
-                rest = [next(results) for _ in columns.large]
-                piece = _merged([piece, *(_scanned(one, found, plan) for one, found in rest)])
-            yield from self._with_branches(piece, columns, plan, read=read)
+            back = islice(results, len(columns.large))
+            rest = (_scanned(one, found, plan) for one, found in back)
+            if columns.branches:
+                piece = _merged([piece, *rest])
+                yield from self._with_branches(piece, columns, plan, read=read)
+            else:
+                yield from _in_steps(piece, rest)
 
     def _with_branches(
         self, piece: Scanned, columns: Columns, plan: DigestPlan, *, read: bool
@@ -252,6 +259,19 @@ def _cut(piece: Scanned, path: bytes) -> tuple[Scanned, Scanned]:
     position = rows_through(raw_paths(piece.entries), path)
     first = replace(piece, entries=piece.entries.slice(0, position))
     return first, Scanned(piece.entries.slice(position), (), 0, 0)
+
+
+def _in_steps(piece: Scanned, rest: Iterator[Scanned]) -> Iterator[Scanned]:
+    """Put what was handed back into a piece, and give away what is done before all of it is."""
+    held: list[Scanned] = []
+    for one in rest:
+        held.append(one)
+        if one.entries.num_rows and sum(found.bytes_read for found in held) >= _STEP_BYTES:
+            paths = raw_paths(one.entries)
+            before, piece = _cut(piece, paths[len(paths) - 1].as_py())
+            yield _merged([before, *held])
+            held = []
+    yield _merged([piece, *held]) if held else piece
 
 
 def _merged(pieces: list[Scanned]) -> Scanned:

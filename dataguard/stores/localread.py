@@ -32,6 +32,12 @@ _WHOLE = 1 << 20
 _WINDOW = 128
 """Files opened before the first of them is read, where they have to come from the disk."""
 
+_UNIT_BYTES = 24 << 20
+"""What lies beyond is handed back in parts of this size, to be read at the same time."""
+
+_FIRST = 8
+"""Files read before their size is known; a unit of such that are just not large is not much."""
+
 
 def read_unit(unit: Unit) -> Columns:
     """Return the columns of a unit. What cannot be read is listed, never raised.
@@ -74,12 +80,32 @@ class _Reader:
         """Read what a part names in its open directory."""
         prefix = part.directory + b"/" if part.directory else b""
         names = self._listed(part, directory) if isinstance(part, Leaf) else part.names
-        for start in range(0, len(names), _WINDOW):
-            window = names[start : start + _WINDOW]
-            if self._unit.read:
+        start = 0
+        while start < len(names):
+            full = self._is_full()
+            window = names[start : start + (self._stride() if full else self._window())]
+            start += len(window)
+            if full:
+                self._found.large.append(Segment(part.directory, tuple(window)))
+            elif self._unit.read:
                 self._hash(directory, prefix, window)
             else:
                 self._look_at(directory, prefix, window)
+
+    def _is_full(self) -> bool:
+        """Whether the rest of the unit is to be read by others."""
+        return self._unit.hand_back and self._found.bytes_read >= _UNIT_BYTES
+
+    def _window(self) -> int:
+        """Return how many files to read next: few where they are large or nobody knows yet."""
+        if not (self._unit.read and self._unit.hand_back):
+            return _WINDOW
+        return min(self._stride(), _WINDOW) if self._found.paths else _FIRST
+
+    def _stride(self) -> int:
+        """Return how many files of the size seen so far fill a unit."""
+        found = self._found
+        return max(_UNIT_BYTES * len(found.paths) // max(found.bytes_read, 1), 1)
 
     def _listed(self, leaf: Leaf, directory: int) -> Sequence[bytes]:
         """Return the names in a leaf, and note what else there is to say about it."""

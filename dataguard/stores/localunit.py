@@ -43,10 +43,10 @@ class Leaf(NamedTuple):
 class Unit:
     """Entries to stat, and to hash where `read`, below the directory `root`.
 
-    `tick_ns` is the granularity of the file system's timestamps. With `hand_back` large files are
-    not read but named in the result. With `polite` what had to be fetched from the disk is not
-    left in the page cache. `unreadable` is what the walk could not read at this place; it rides
-    along.
+    `tick_ns` is the granularity of the file system's timestamps. With `hand_back` large files, and
+    what lies beyond some tens of megabytes, are not read but named in the result. With `polite`
+    what had to be fetched from the disk is not left in the page cache. `unreadable` is what the
+    walk could not read at this place; it rides along.
     """
 
     root: str
@@ -65,7 +65,7 @@ class Columns:
 
     `paths` are joined, `lengths` tell them apart. `kinds` has one letter an entry, `racy` and
     `digested` one byte that is 0 or 1. `digests` has the joined values of each algorithm, zeros
-    where nothing was digested. `large` are the files handed back, `branches` directories that were
+    where nothing was digested. `large` is what was handed back, `branches` directories that were
     taken for leaves and hold directories: nothing of them is in the columns.
     """
 

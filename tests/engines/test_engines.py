@@ -276,3 +276,20 @@ def test_forked_workers_keep_no_file_of_the_caller_open(workers, tmp_path, monke
         found = dict(workers.map(tasks.open_files, range(2)))[0]
         assert str(tmp_path / "lock") not in found
         assert file.writable()
+
+
+def test_what_a_unit_left_over_is_done_before_later_units(workers, tmp_path):
+    log = tmp_path / "log"
+
+    def more(unit, _result):
+        return [f"{unit}-rest{number}" for number in range(3)] if unit.endswith("first") else []
+
+    units = [f"{log}:first", *(f"{log}:later{number:02}" for number in range(12))]
+    results = [unit for unit, _ in workers.map(tasks.note, units, more)]
+    done = [line.partition(":")[2] for line in log.read_text().splitlines()]
+    assert [unit.partition(":")[2] for unit in results[:4]] == [
+        "first",
+        *(f"first-rest{number}" for number in range(3)),
+    ]
+    # Those that a worker had at hand already come before.
+    assert max(done.index(f"first-rest{number}") for number in range(3)) < 10

@@ -371,3 +371,16 @@ def test_sparse_file_of_4_gib_needs_little_memory(tmp_path):
     found = read(tmp_path, b"sparse")
     assert (1, SPARSE_SIZE) == (found.files_read, found.bytes_read)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+
+
+def test_unit_of_many_bytes_hands_back_its_rest_in_parts(tmp_path):
+    names = [b"%03d" % number for number in range(300)]
+    for name in names:
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.truncate(1 << 20)
+    found = read(tmp_path, *names, hand_back=True)
+    rest = [name for part in found.large for name in part.names]
+    assert names == [*paths(found), *rest]
+    assert 16 <= len(found.large[0].names) <= 64
+    assert len(paths(found)) <= 64
+    assert names == paths(read(tmp_path, *names))

@@ -1,0 +1,159 @@
+"""The store of a source that an earlier attempt read in part: only the rest of it is read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dataguard.actions.observation import Reading, observe, with_known_digests
+from dataguard.core.columns import numbers, raw_paths
+from dataguard.core.runs import rows_through
+from dataguard.core.slicing import rows_in
+from dataguard.model.ports import NoProgress
+from dataguard.model.span import WHOLE, Span
+from dataguard.stores.interface import Scanned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import pyarrow as pa
+
+    from dataguard.model.dataset import FileSystem
+    from dataguard.model.digest import DigestPlan
+    from dataguard.stores.interface import Store
+    from dataguard.stores.journal import Journal
+
+__all__ = ["ResumedStore"]
+
+_REST = Reading(full=False, baseline=True, extras=True)
+
+
+class ResumedStore:
+    """A store that takes from a journal what that vouches for, and writes down what it reads.
+
+    `files` and `bytes` count what was taken from the journal. Keeps the laws of stores; what is
+    `read` must come in path order, also from call to call, and its rows must be of a scan that
+    was made since the journal was opened: a file that is vouched for is not looked at again.
+    """
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self.place = store.place
+        self._store = _NotedStore(store, journal)
+        self._journal = journal
+        self._known = _Cursor(journal.known())
+        self.files = 0
+        self.bytes = 0
+
+    def filesystem(self) -> FileSystem | None:
+        """Return what baselines depend on."""
+        return self._store.filesystem()
+
+    def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield every entry in a span of paths; contents are read where nothing vouches for them.
+
+        Raises:
+            NotFoundError: the place does not exist.
+            StoreUnreachableError: the place does not answer.
+        """
+        last = self._journal.last
+        if not read or last is None or last <= span.after:
+            return self._store.scan(plan, read=read, span=span)
+        if span.through is not None and span.through <= last:
+            return self._taken_over(self._store, rows_in(self._journal.known(), span), plan, span)
+        return self._in_two(plan, Span(span.after, last), Span(last, span.through))
+
+    def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
+        """Yield these entries with contents digested, read where nothing vouches for them."""
+        if self._journal.last is None:
+            yield from self._store.read(entries, plan)
+            return
+        for batch in entries:
+            if batch.num_rows:
+                last = raw_paths(batch)[batch.num_rows - 1].as_py()
+                seen = _SeenStore(self._store, batch)
+                yield from self._taken_over(seen, self._known.through(last), plan, WHOLE)
+
+    def _in_two(self, plan: DigestPlan, begun: Span, rest: Span) -> Iterator[Scanned]:
+        """Compare as far as the journal goes; beyond it, reading at once costs less."""
+        yield from self._taken_over(self._store, rows_in(self._journal.known(), begun), plan, begun)
+        for piece in self._store.scan(plan, read=True, span=rest):
+            # What cannot be listed and may hold paths of both spans was said before.
+            new = tuple(item for item in piece.unreadable if not begun.may_hold(item.path))
+            yield replace(piece, unreadable=new)
+
+    def _taken_over(
+        self, store: Store, known: Iterable[pa.RecordBatch], plan: DigestPlan, span: Span
+    ) -> Iterator[Scanned]:
+        for seen in observe(store, known, plan, _REST, NoProgress(), span=span):
+            unread = numbers(seen.window.right.column("digest").is_null())
+            sizes = numbers(seen.window.right.column("size"))
+            self.files += int(np.count_nonzero(unread))
+            self.bytes += int(sizes[unread].sum())
+            entries = with_known_digests(seen.window)
+            yield Scanned(entries, seen.unreadable, seen.files_read, seen.bytes_read)
+
+
+class _NotedStore:
+    """A store whose every read is written down in a journal."""
+
+    def __init__(self, store: Store, journal: Journal) -> None:
+        self.place = store.place
+        self._store = store
+        self._journal = journal
+
+    def filesystem(self) -> FileSystem | None:
+        return self._store.filesystem()
+
+    def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
+        found = self._store.scan(plan, read=read, span=span)
+        return self._noted(found) if read else found
+
+    def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
+        return self._noted(self._store.read(entries, plan))
+
+    def _noted(self, pieces: Iterable[Scanned]) -> Iterator[Scanned]:
+        for piece in pieces:
+            self._journal.add(piece.entries, piece.bytes_read)
+            yield piece
+
+
+class _SeenStore:
+    """A store of which a part was scanned already."""
+
+    def __init__(self, store: Store, seen: pa.RecordBatch) -> None:
+        self.place = store.place
+        self._store = store
+        self._seen = seen
+
+    def filesystem(self) -> FileSystem | None:
+        return self._store.filesystem()
+
+    def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
+        del plan, read, span
+        yield Scanned(self._seen, (), 0, 0)
+
+    def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
+        return self._store.read(entries, plan)
+
+
+class _Cursor:
+    """A stream in path order that is taken in steps."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._ahead: pa.RecordBatch | None = None
+
+    def through(self, bound: bytes) -> Iterator[pa.RecordBatch]:
+        """Yield what was not taken yet of the paths up to `bound`."""
+        while (batch := self._next()) is not None:
+            count = rows_through(raw_paths(batch), bound)
+            self._ahead = batch.slice(count) if count < batch.num_rows else None
+            if count:
+                yield batch.slice(0, count)
+            if self._ahead is not None:
+                return
+
+    def _next(self) -> pa.RecordBatch | None:
+        return next(self._batches, None) if self._ahead is None else self._ahead

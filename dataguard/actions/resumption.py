@@ -1,0 +1,74 @@
+"""Goes on with a `register` that was interrupted: its journal is opened, used and given up."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dataguard.actions.intake import take_in
+from dataguard.actions.resumed import ResumedStore
+from dataguard.model.finding import Code
+from dataguard.model.journal import JournalHead, JournalKey
+from dataguard.stores.journal import Journal, expire_journals
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dataguard.actions.context import Context
+    from dataguard.actions.intake import Intake, Source
+    from dataguard.model.journal import Pace
+    from dataguard.stores.draft import Draft
+
+__all__ = ["Attempt", "journal_of", "take_in_rest"]
+
+_KEPT = timedelta(days=7)
+"""How long an interrupted attempt can be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One `register`: `fresh` trusts no earlier one, without `keep` it leaves no trace."""
+
+    exclude: tuple[str, ...]
+    started: datetime
+    fresh: bool
+    keep: bool
+
+
+def journal_of(ctx: Context, source: Source, attempt: Attempt, *, pace: Pace) -> Journal:
+    """Return the journal of a source, with what interrupted attempts to read it left.
+
+    Raises:
+        NotFoundError: there is no such place.
+        StoreUnreachableError: the place does not answer.
+    """
+    directory = os.path.join(ctx.settings.home.value, "state")
+    if attempt.keep:
+        expire_journals(directory, ctx.clock(), _KEPT)
+    plan, store = source.reads, source.store
+    key = JournalKey(store.place, plan.algorithms, attempt.exclude, ctx.actor.uid)
+    head = JournalHead(key, store.filesystem(), attempt.started)
+    return Journal(
+        directory,
+        head,
+        plan,
+        clock=ctx.clock,
+        pace=pace,
+        fresh=attempt.fresh,
+        keep=attempt.keep,
+    )
+
+
+def take_in_rest(ctx: Context, source: Source, draft: Draft, journal: Journal) -> Intake:
+    """Read a source into a draft as `take_in` does, but no file that the journal vouches for."""
+    store = ResumedStore(source.store, journal)
+    intake = take_in(ctx, replace(source, store=store), draft)
+    if store.files:
+        intake.resumed, intake.resumed_bytes = store.files, store.bytes
+        intake.began = journal.started
+    # A bad read must not be believed again and again: what it was held against says otherwise.
+    doubtful = [one for one in intake.differences if one.code is Code.DG107]
+    journal.distrust([one.path for one in (*intake.broken, *doubtful)])
+    return intake
