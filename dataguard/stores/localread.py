@@ -19,7 +19,7 @@ from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import FLAGS, fetch, forget, is_cold, open_file, open_otherwise
-from dataguard.stores.slowread import LARGE, SlowReader
+from dataguard.stores.slowread import SlowReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,9 +163,9 @@ class _Reader:
     def _is_cold(self, descriptor: int) -> bool:
         """Whether a file would have to come from the disk, and is to be forgotten where polite.
 
-        What is handed back looks after itself: asking would have some of it fetched.
+        What `slowread` takes looks after itself: asking would have some of it fetched.
         """
-        small = not self._unit.polite or os.fstat(descriptor).st_size < LARGE
+        small = not self._unit.polite or os.fstat(descriptor).st_size <= _WHOLE
         return small and is_cold(descriptor)
 
     def _take(
@@ -197,14 +197,13 @@ class _Reader:
                 if descriptor < 0:
                     self._slow.take(directory, path)
                     continue
-            fetched = polite and name in lacking
             whole = False
             try:
                 before = look(descriptor)
                 size = before.st_size
+                fetched = polite and name in lacking
                 if size <= _WHOLE and is_file(before.st_mode):
-                    if polite and not fetched:
-                        fetched = is_cold(descriptor)
+                    fetched = fetched or (polite and is_cold(descriptor))
                     data = read(descriptor, size + 1)
                     after = look(descriptor)
                     whole = (
@@ -212,8 +211,6 @@ class _Reader:
                         and after.st_ctime_ns == before.st_ctime_ns
                         and after.st_size == size
                     )
-                if not whole:
-                    self._slow.take(directory, path)
                 if fetched:
                     forget(descriptor, 0, _WHOLE)
             except OSError as err:
@@ -222,6 +219,7 @@ class _Reader:
             finally:
                 close(descriptor)
             if not whole:
+                self._slow.take(directory, path)
                 continue
             add_path(path)
             add_status(before)
