@@ -33,6 +33,7 @@ __all__ = [
     "text_paths",
     "truths",
     "values_of",
+    "words",
 ]
 
 _ASCENDING_MAX = 65_537
@@ -147,6 +148,20 @@ def numbers(column: pa.Array) -> np.ndarray:
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
         return bits[start:stop].astype(bool)
     return np.frombuffer(data, column.type.to_pandas_dtype())[start:stop]
+
+
+def words(column: pa.Array) -> np.ndarray | None:
+    """Return a column without nulls as rows of 64-bit words; None where it does not come to that.
+
+    That is so for 64-bit integers and for fixed-size binary of a multiple of 8 bytes. Equal rows
+    are equal values.
+    """
+    if column.type == pa.int64():
+        return numbers(column)[:, np.newaxis]
+    if not pa.types.is_fixed_size_binary(column.type) or column.type.byte_width % 8:
+        return None
+    shape = len(column), column.type.byte_width // 8
+    return np.frombuffer(fixed_bytes(column), np.uint64).reshape(shape)
 
 
 def truths(column: pa.Array, *, null: bool) -> np.ndarray:
