@@ -49,10 +49,13 @@ def raw_paths(batch: pa.RecordBatch) -> pa.Array:
 
 def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
     r"""Return `path` and `path_raw` for raw paths; bytes that are not UTF-8 become `\xNN`."""
+    text = raw.view(pa.string())
     try:
-        return raw.cast(pa.string()), pa.nulls(len(raw), pa.binary())
+        text.validate(full=True)
     except pa.ArrowInvalid:
         values = raw.to_pylist()
+    else:
+        return text, pa.nulls(len(raw), pa.binary())
     texts = [value.decode("utf-8", "backslashreplace") for value in values]
     kept = [None if _is_utf8(value) else value for value in values]
     return pa.array(texts, pa.string()), pa.array(kept, pa.binary())
