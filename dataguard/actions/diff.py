@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["diff"]
 
 _AHEAD = 1
-"""Row groups that wait: enough that both readers go on while two others are compared."""
+"""Batches that wait: enough that both readers go on while two others are compared."""
 
 
 def diff(ctx: Context, left: str, right: str) -> DiffResult:

@@ -33,6 +33,7 @@ __all__ = [
     "text_paths",
     "truths",
     "values_of",
+    "words",
 ]
 
 _ASCENDING_MAX = 65_537
@@ -48,10 +49,13 @@ def raw_paths(batch: pa.RecordBatch) -> pa.Array:
 
 def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
     r"""Return `path` and `path_raw` for raw paths; bytes that are not UTF-8 become `\xNN`."""
+    text = raw.view(pa.string())
     try:
-        return raw.cast(pa.string()), pa.nulls(len(raw), pa.binary())
+        text.validate(full=True)
     except pa.ArrowInvalid:
         values = raw.to_pylist()
+    else:
+        return text, pa.nulls(len(raw), pa.binary())
     texts = [value.decode("utf-8", "backslashreplace") for value in values]
     kept = [None if _is_utf8(value) else value for value in values]
     return pa.array(texts, pa.string()), pa.array(kept, pa.binary())
@@ -147,6 +151,20 @@ def numbers(column: pa.Array) -> np.ndarray:
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
         return bits[start:stop].astype(bool)
     return np.frombuffer(data, column.type.to_pandas_dtype())[start:stop]
+
+
+def words(column: pa.Array) -> np.ndarray | None:
+    """Return a column without nulls as rows of 64-bit words; None where it does not come to that.
+
+    That is so for 64-bit integers and for fixed-size binary of a multiple of 8 bytes. Equal rows
+    are equal values.
+    """
+    if column.type == pa.int64():
+        return numbers(column)[:, np.newaxis]
+    if not pa.types.is_fixed_size_binary(column.type) or column.type.byte_width % 8:
+        return None
+    shape = len(column), column.type.byte_width // 8
+    return np.frombuffer(fixed_bytes(column), np.uint64).reshape(shape)
 
 
 def truths(column: pa.Array, *, null: bool) -> np.ndarray:

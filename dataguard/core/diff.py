@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dataguard.core.align import align, differing
+from dataguard.core.align import align, differing_pairs
 from dataguard.model.results import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import numpy as np
     import pyarrow as pa
 
     from dataguard.core.align import Window
@@ -58,12 +57,9 @@ def _alone(
 
 
 def _changed(window: Window) -> Iterator[ChangedEntry]:
-    differs = differing(window, "kind") | differing(window, "size") | differing(window, "digest")
-    for i in np.flatnonzero(differs).tolist():
-        row = int(window.left_rows[i])
-        before = _content(window.left, row)
-        after = _content(window.right, int(window.right_rows[i]))
-        path = window.left_paths[row].as_py()
+    for left, right in differing_pairs(window, ("kind", "size", "digest")):
+        before, after = _content(window.left, left), _content(window.right, right)
+        path = window.left_paths[left].as_py()
         yield ChangedEntry(path, after[0], after[1], before[0], before[1])
 
 

@@ -59,9 +59,10 @@ class RootBuilder:
         for stream, part in zip(self._streams, parts, strict=True):
             stream.update(part)
         is_file = np.frombuffer(letters, np.uint8) == ord("f")
+        files = int(np.count_nonzero(is_file))
         self.count += len(paths)
-        self.files += int(np.count_nonzero(is_file))
-        self.bytes += int(sizes_le.sum(where=is_file))
+        self.files += files
+        self.bytes += int((sizes_le if files == len(is_file) else sizes_le[is_file]).sum())
 
     def root(self) -> RootDigest:
         """Return the digest of what was taken so far."""

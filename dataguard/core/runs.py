@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from dataguard.core.columns import ascending
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import pyarrow as pa
 
-__all__ = ["Run", "equal_runs", "rows_through"]
+__all__ = ["Run", "equal_runs", "gaps", "lefts", "rights", "rows_of", "rows_through"]
 
 _FIRST_STRIDE = 1_024
 _TURNS_MAX = 256
@@ -43,6 +49,33 @@ def equal_runs(left: pa.Array, right: pa.Array) -> tuple[Run, ...] | None:
         else:
             j = _first_from(right, j, one)
     return None
+
+
+def lefts(runs: Iterable[Run]) -> Iterator[tuple[int, int]]:
+    """Yield where each run starts on the left, and its rows."""
+    return ((run.left, run.rows) for run in runs)
+
+
+def rights(runs: Iterable[Run]) -> Iterator[tuple[int, int]]:
+    """Yield where each run starts on the right, and its rows."""
+    return ((run.right, run.rows) for run in runs)
+
+
+def gaps(ranges: Iterable[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges (start, rows) that these ascending ones leave of `length` rows."""
+    done = 0
+    for start, rows in ranges:
+        if start > done:
+            yield done, start - done
+        done = start + rows
+    if length > done:
+        yield done, length - done
+
+
+def rows_of(ranges: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Return the row numbers of ascending ranges (start, rows); not to be written to."""
+    parts = [ascending(start, start + rows) for start, rows in ranges]
+    return parts[0] if len(parts) == 1 else np.concatenate([ascending(0, 0), *parts])
 
 
 def rows_through(paths: pa.Array, bound: bytes) -> int:

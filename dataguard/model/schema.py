@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ LOCATION_SHEET = pa.schema(
 )
 
 
+@functools.cache
 def manifest_schema(algorithm: Algorithm) -> pa.Schema:
     """Columns of a manifest: what a version contains, in bytewise path order."""
     return pa.schema(
@@ -51,6 +53,7 @@ def manifest_schema(algorithm: Algorithm) -> pa.Schema:
     )
 
 
+@functools.cache
 def observed_schema(algorithm: Algorithm, also: tuple[Algorithm, ...] = ()) -> pa.Schema:
     """Columns of a scan: the manifest's, the location sheet's, `nlink`, additional digests.
 

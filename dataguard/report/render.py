@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.model.results import AuditResult
+from dataguard.model.results import AuditResult, DiffResult
 from dataguard.report.encode import encode, encode_result
 from dataguard.report.table import rows_of, to_csv
 from dataguard.report.text import lines_of, painted, plain
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["parts", "render"]
 
 _PART = 1 << 16
-_EMPTY = '"findings": []'
 
 
 def render(command: str, result: object, form: str, *, color: bool, verbose: int = 0) -> str:
@@ -59,16 +58,29 @@ def _texts(command: str, result: object, form: str, *, color: bool, verbose: int
 
 
 def _json(command: str, result: object) -> Iterator[str]:
-    """Yield one object; the findings of an audit one by one, since there may be millions."""
-    if not isinstance(result, AuditResult):
-        yield json.dumps(encode_result(command, result)) + "\n"
-        return
-    text = json.dumps(encode_result(command, replace(result, findings=())))
-    head, _, tail = text.partition(_EMPTY)  # no text can hold it: its quotes would be escaped
-    yield head + _EMPTY[:-1]
-    for number, finding in enumerate(result.findings):
-        yield (", " if number else "") + json.dumps(encode(finding))
-    yield _EMPTY[-1] + tail + "\n"
+    """Yield one object; long lists one item after the other, since there may be millions."""
+    emptied, names = _without_long_lists(result)
+    rest = json.dumps(encode_result(command, emptied)) + "\n"
+    for name in names:
+        # No text can hold it: its quotes would be escaped.
+        head, empty, rest = rest.partition(f'"{name}": []')
+        yield head + empty[:-1]
+        for number, item in enumerate(getattr(result, name)):
+            yield (", " if number else "") + json.dumps(encode(item))
+        yield empty[-1]
+    yield rest
+
+
+def _without_long_lists(result: object) -> tuple[object, tuple[str, ...]]:
+    """Return a result with its long lists empty, and their names in the order of the fields."""
+    match result:
+        case AuditResult():
+            return replace(result, findings=()), ("findings",)
+        case DiffResult():
+            emptied = replace(result, added=(), removed=(), changed=(), renamed=())
+            return emptied, ("added", "removed", "changed", "renamed")
+        case _:
+            return result, ()
 
 
 def _json_lines(command: str, result: object) -> Iterator[str]:

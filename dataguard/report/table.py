@@ -76,12 +76,10 @@ def _(result: VersionLog) -> list[dict[str, Any]]:
 
 
 @rows_of.register
-def _(result: DiffResult) -> list[dict[str, Any]]:
-    return [
-        {"difference": name, **encode(entry)}
-        for name in ("added", "removed", "changed", "renamed")
-        for entry in getattr(result, name)
-    ]
+def _(result: DiffResult) -> Iterator[dict[str, Any]]:
+    for name in ("added", "removed", "changed", "renamed"):
+        for entry in getattr(result, name):
+            yield {"difference": name, **encode(entry)}
 
 
 def to_csv(result: object) -> Iterator[str]:

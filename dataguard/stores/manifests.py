@@ -19,6 +19,7 @@ from dataguard.model.schema import (
     digest_sheet_schema,
     manifest_schema,
 )
+from dataguard.stores.allocation import allocate_frugally
 from dataguard.stores.draft import Draft
 from dataguard.stores.rowgroups import opened, row_groups
 from dataguard.stores.shelf import PARTIAL, Shelf, file_sha256
@@ -28,11 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ManifestStore"]
 
+_CONTENT_ROWS = 32_768
+"""What is compared at a time: some of it waits, of two manifests."""
+
 
 class ManifestStore:
     """The directories `manifests/` and `sheets/` of a home."""
 
     def __init__(self, home: str) -> None:
+        allocate_frugally()
         self._shelf = Shelf(home)
 
     def draft(self, plan: DigestPlan) -> Draft:
@@ -119,17 +124,19 @@ class ManifestStore:
         """
         path, *rest = manifest_schema(algorithm)
         content = [field for field in rest if field.name != "link_target"]
-        return self._verified(root, algorithm, pa.schema([path.with_type(pa.binary()), *content]))
+        schema = pa.schema([path.with_type(pa.binary()), *content])
+        return self._verified(root, algorithm, schema, rows=_CONTENT_ROWS)
 
     def _verified(
-        self, root: RootDigest, algorithm: Algorithm, schema: pa.Schema
+        self, root: RootDigest, algorithm: Algorithm, schema: pa.Schema, *, rows: int | None = None
     ) -> Iterator[pa.RecordBatch]:
         builder = RootBuilder(algorithm)
-        for batch in row_groups(self.manifest_path(root), schema, MANIFEST_FORMAT):
+        for batch in row_groups(self.manifest_path(root), schema, MANIFEST_FORMAT, rows=rows):
             if batch.column("digest").null_count:
                 raise CatalogDamagedError(f"the manifest of {root} lacks a digest")
             builder.update(batch)
             yield batch
+            del batch  # its memory is wanted for the next
         if builder.root() != root:
             raise CatalogDamagedError(
                 f"the manifest of {root} holds other content: {builder.root()}",

@@ -49,8 +49,13 @@ def opened(path: str) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-def row_groups(path: str, schema: pa.Schema, form: str) -> Iterator[pa.RecordBatch]:
+def row_groups(
+    path: str, schema: pa.Schema, form: str, *, rows: int | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the row groups of a file as batches of exactly this schema.
+
+    With `rows` the batches are of so many rows, wherever the row groups end: what is then read
+    ahead and compared stays in the cache of a core.
 
     Raises:
         CatalogDamagedError: the file is missing, damaged, of another form, or lacks a column; it
@@ -58,16 +63,30 @@ def row_groups(path: str, schema: pa.Schema, form: str) -> Iterator[pa.RecordBat
     """
     with opened(path) as file:
         _check_form(file, path, schema, form)
-        for number in range(file.num_row_groups):
+        pieces = _pieces(file, schema.names, rows)
+        while True:
             try:
-                table = file.read_row_group(number, columns=schema.names, use_threads=False)
-                columns = [_checked(table.column(field.name), field) for field in schema]
+                piece = next(pieces, None)
+                if piece is None:
+                    return
+                columns = [_checked(piece.column(field.name), field) for field in schema]
                 batch = pa.RecordBatch.from_arrays(columns, schema=schema)
             except _DAMAGE as err:
                 raise CatalogDamagedError(f"{path} is damaged: {err}") from err
-            del table, columns
+            del piece, columns
             if batch.num_rows:
                 yield batch
+            del batch  # its memory is wanted for the next
+
+
+def _pieces(
+    file: pq.ParquetFile, names: list[str], rows: int | None
+) -> Iterator[pa.Table | pa.RecordBatch]:
+    if rows is not None:
+        yield from file.iter_batches(rows, columns=names, use_threads=False)
+        return
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number, columns=names, use_threads=False)
 
 
 def _check_form(file: pq.ParquetFile, path: str, schema: pa.Schema, form: str) -> None:
@@ -82,28 +101,40 @@ def _check_form(file: pq.ParquetFile, path: str, schema: pa.Schema, form: str) -
         raise CatalogDamagedError(f"{path} lacks the column {min(missing)}")
 
 
-def _checked(chunks: pa.ChunkedArray, field: pa.Field) -> pa.Array:
+def _checked(values: pa.Array | pa.ChunkedArray, field: pa.Field) -> pa.Array:
     """Return a column of the wanted type; ValueError says what is wrong with it.
 
     Arrow makes offsets and lengths while it decodes, so of the values themselves only texts can
     be invalid: they are looked at where they were written as text.
     """
-    column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+    column = _whole(values)
     if column.null_count and not field.nullable:
         raise ValueError(f"a null in the column {field.name}")
     if isinstance(column, pa.DictionaryArray):
         return _letters(column)
-    column = column if column.type == field.type else column.cast(field.type)
+    if column.type != field.type:
+        as_bytes = pa.types.is_string(column.type) and pa.types.is_binary(field.type)
+        column = column.view(field.type) if as_bytes else column.cast(field.type)
     if pa.types.is_string(field.type):
         column.validate(full=True)
     return column
 
 
+def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
+    return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+
+
 def _letters(kinds: pa.DictionaryArray) -> pa.Array:
     """Return encoded kinds as text, each of them a known one."""
-    kinds.validate(full=True)
     known = kinds.dictionary.to_pylist()
     if not all(kind in ("f", "l", "d") for kind in known):
         raise ValueError("an unknown kind of entry")
+    indices = numbers(kinds.indices).view(np.uint32)  # so that one below zero is a large one
+    if len(indices) and int(indices.max()) >= len(known):
+        raise ValueError("a kind of entry that the column does not define")
     codes = np.frombuffer("".join(known).encode(), np.uint8)
-    return letter_column(codes[numbers(kinds.indices)])
+    if len(codes) == 1:
+        return letter_column(np.full(len(indices), codes[0]))
+    return letter_column(codes.take(indices))

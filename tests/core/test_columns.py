@@ -23,6 +23,7 @@ from dataguard.core.columns import (
     raw_paths,
     text_paths,
     values_of,
+    words,
 )
 
 PIECES = st.one_of(st.binary(max_size=4), st.text(max_size=3).map(str.encode))
@@ -103,6 +104,27 @@ def test_numbers_go_in_and_out(values, cut):
         column.validate(full=True)
         assert pa.array(values, pa.int64()).equals(column)
         assert values[cut[0] :][: cut[1]] == numbers(column.slice(*cut)).tolist()
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), max_size=8), SLICES)
+@settings(deadline=None)
+def test_words_of_a_column_differ_where_its_values_do(values, cut):
+    ones, others = values[cut[0] :][: cut[1]], [bytes(16)] * len(values[cut[0] :][: cut[1]])
+    left = words(fixed_column(values, 16).slice(*cut))
+    right = words(fixed_column([bytes(16)] * len(values), 16).slice(*cut))
+    assert left is not None
+    assert (len(ones), 2) == left.shape
+    differ = [one != other for one, other in zip(ones, others, strict=True)]
+    assert differ == (left != right).any(axis=1).tolist()
+
+
+def test_only_columns_of_whole_words_are_shown_as_words():
+    assert words(pa.array([b"abc"], pa.binary(3))) is None
+    assert words(pa.array(["f"], pa.string())) is None
+    assert words(pa.array([1], pa.int32())) is None
+    found = words(pa.array([1, -1], pa.int64()))
+    assert found is not None
+    assert [[1], [-1]] == found.tolist()
 
 
 def test_numbers_of_narrow_columns():

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataguard.core import runs as runs_module
-from dataguard.core.align import differing, match
+from dataguard.core.align import differing, differing_pairs, match
 from dataguard.core.columns import raw_paths
-from dataguard.core.runs import Run, equal_runs, rows_through
+from dataguard.core.runs import Run, equal_runs, gaps, lefts, rights, rows_of, rows_through
 from support.entrybatches import batch_of, file
 
 NAMES = st.binary(min_size=1, max_size=2).filter(lambda name: b"\0" not in name)
@@ -92,6 +92,21 @@ def test_differing_agrees_with_dictionaries_also_where_runs_were_given_up(left, 
     assert content == differing(window, "digest").tolist()
     inodes = [left[path] != (right[path] or 0) for path in both]
     assert inodes == differing(window, "inode").tolist()
+    for names in (("digest",), ("kind", "size", "digest"), ("inode", "digest"), ("kind",)):
+        some = np.logical_or.reduce([differing(window, name) for name in names])
+        rows = zip(window.left_rows[some], window.right_rows[some], strict=True)
+        assert list(rows) == list(differing_pairs(window, names))
+
+
+@given(st.sets(NAMES, max_size=25), st.sets(NAMES, max_size=25))
+@settings(deadline=None)
+def test_gaps_are_the_rows_that_no_run_has(left, right):
+    runs = equal_runs(column(left), column(right))
+    assert runs is not None
+    for side, names in ((lefts, left), (rights, right)):
+        paired, alone = rows_of(side(runs)), rows_of(gaps(side(runs), len(names)))
+        assert list(range(len(names))) == sorted([*paired.tolist(), *alone.tolist()])
+        assert sorted(alone.tolist()) == alone.tolist()
 
 
 @given(st.lists(NAMES, unique=True), NAMES)

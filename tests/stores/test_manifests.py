@@ -169,6 +169,19 @@ def test_content_is_what_the_root_covers_and_is_verified_too(shelf):
         list(store.read_content(other, XXH3))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 100_000])
+def test_content_is_the_same_whatever_the_batches_it_comes_in(shelf, monkeypatch, rows):
+    store, published, _ = shelf
+    names = ("kind", "size", "digest", "path_raw")
+    whole = list(store.read_content(published.root, XXH3))
+    monkeypatch.setattr("dataguard.stores.manifests._CONTENT_ROWS", rows)
+    pieces = list(store.read_content(published.root, XXH3))
+    assert all(piece.num_rows <= rows for piece in pieces)
+    assert pa.Table.from_batches(whole).equals(pa.Table.from_batches(pieces))
+    assert {"f", "l", "d"} == {kind for piece in pieces for kind in piece["kind"].to_pylist()}
+    assert all(piece.column(name).validate(full=True) is None for piece in pieces for name in names)
+
+
 def test_names_that_are_no_text_come_back_as_bytes(shelf):
     store, published, _ = shelf
     found = [p for b in store.read(published.root, XXH3) for p in raw_paths(b).to_pylist()]
