@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataguard.model.mountpoint import MountStatus
 
 __all__ = [
+    "BACKEND_SENTENCES",
     "GUARANTEE_SENTENCES",
     "Backend",
     "Guarantee",
@@ -56,6 +57,14 @@ GUARANTEE_SENTENCES = {
     "dataset at its registered location",
     Guarantee.NONE: "a symlink: whoever may write the dataset can write through this path",
 }
+
+
+BACKEND_SENTENCES = {
+    Backend.BIND: GUARANTEE_SENTENCES[Guarantee.ENFORCED],
+    Backend.DECLARED: GUARANTEE_SENTENCES[Guarantee.DECLARED],
+    Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
+}
+"""What a user can rely on, by backend."""
 
 
 class MountState(StrEnum):
@@ -153,6 +162,11 @@ class MountResult:
     step: str
     findings: tuple[Finding, ...] = ()
     weaker_because: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What can be relied on; nothing where findings are why the mount was taken down."""
+        return "nothing: it was not mounted" if self.findings else BACKEND_SENTENCES[self.backend]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def detach(parent: int, name: str) -> None:
 
 
 def probe_support() -> Support:
-    """Try the first two calls on `/`; nothing becomes visible.
+    """Try all three calls on `/`; nothing becomes visible, since the last one has no target.
 
     Raises:
         OSError: another reason than a missing call or a missing right.
@@ -106,10 +106,20 @@ def _make_and_drop() -> None:
         tree = clone_tree(root)
         try:
             make_read_only(tree)
+            _attach_nowhere(tree)
         finally:
             os.close(tree)
     finally:
         os.close(root)
+
+
+def _attach_nowhere(tree: int) -> None:
+    """Ask for move_mount with a target that cannot exist: a kernel that has it says EBADF."""
+    try:
+        attach(tree, -1)
+    except OSError as err:
+        if err.errno != errno.EBADF:
+            raise
 
 
 def _call(number: int, *arguments: object) -> int:

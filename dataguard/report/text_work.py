@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
 from dataguard.model.gate import GateResult
-from dataguard.model.mount import GUARANTEE_SENTENCES, MountReport, MountResult, UnmountResult
+from dataguard.model.mount import MountReport, MountResult, UnmountResult
 from dataguard.model.results import LineageResult, RunResult
 from dataguard.model.workspace import InitResult, WorkspaceRecord, WorkspaceView
 from dataguard.report.lines import (
@@ -87,7 +87,7 @@ def _(result: MountResult, paint: Paint, verbose: int) -> Iterator[str]:
         yield paint("good", f"{verb} {name}")
     yield f"  root      {result.root}"
     yield f"  backend   {result.backend}"
-    yield f"  guarantee {result.guarantee}: {GUARANTEE_SENTENCES[result.guarantee]}"
+    yield f"  guarantee {result.guarantee}: {result.sentence}"
     if result.weaker_because:
         yield "  " + paint("warn", f"not stronger, because {escape(result.weaker_because)}")
     counts = Counter(str(step.result) for step in result.probe)

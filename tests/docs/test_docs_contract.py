@@ -7,7 +7,7 @@ import pytest
 
 from dataguard import errors
 from dataguard.model.finding import Code
-from dataguard.model.mount import GUARANTEE_SENTENCES, Backend, Guarantee
+from dataguard.model.mount import BACKEND_SENTENCES, Backend, Guarantee
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -69,7 +69,7 @@ def test_mount_table_quotes_the_sentences_that_commands_print():
         Backend.DECLARED: Guarantee.DECLARED,
         Backend.SYMLINK: Guarantee.NONE,
     }
-    expected = {(f"`{b}`", str(g), GUARANTEE_SENTENCES[g]) for b, g in promised.items()}
+    expected = {(f"`{b}`", str(g), BACKEND_SENTENCES[b]) for b, g in promised.items()}
     assert set(Backend) == set(promised)
     assert expected <= {(c[0], c[1], c[-1]) for c in rows(page("guarantees.md"))}
 

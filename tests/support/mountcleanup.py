@@ -17,6 +17,7 @@ from dataguard.mounts.bind import BindBackend
 __all__ = [
     "as_user",
     "fingerprint",
+    "in_child",
     "mount_command",
     "mounts_below",
     "needs_mounts",
@@ -81,14 +82,23 @@ def _quietly(path, read):
 
 def as_user(act, *, uid=12345):
     """Run `act` in a child that is an ordinary user; return what it printed into the pipe."""
+
+    def lowered():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        return act()
+
+    return in_child(lowered)
+
+
+def in_child(act):
+    """Run `act` in a child; return its answer as text, or its error's class and message."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         answer = "no answer"
         try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
             answer = str(act())
         except BaseException as err:  # noqa: BLE001 - a child must never return into pytest
             answer = f"{type(err).__name__}: {err}"
