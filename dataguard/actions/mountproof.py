@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.model.finding import Code, Finding
-from dataguard.model.mount import Backend, MountRecord, ProbeOutcome
+from dataguard.model.mount import Guarantee, MountRecord, ProbeOutcome
 from dataguard.mounts.probe import probe
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def prove(ctx: Context, record: MountRecord) -> tuple[MountRecord, tuple[Finding
     """
     result = probe(record.target, record.backend)
     record = replace(record, probe=result)
-    if record.backend is not Backend.BIND or result.proves_read_only:
+    if record.guarantee is not Guarantee.ENFORCED or result.proves_read_only:
         return record, ()
     return record, (_finding(ctx, record, result),)
 

@@ -73,9 +73,16 @@ def take_down(ctx: Context, record: MountRecord) -> str | None:
         return f"{record.target} is not ours any more and stays as it is"
     save(ctx, replace(record, state=MountState.REMOVING))
     backend_of(record.backend).undo(record)
-    left = points.clear(os.path.join(record.workspace, workspaces.DATA), record.target)
+    left = _cleared(record)
     save(ctx, replace(record, state=MountState.REMOVED))
     return left
+
+
+def _cleared(record: MountRecord) -> str | None:
+    """Remove the mount point; returns what stays, in words."""
+    if record.backend is Backend.CONTAINER:
+        return f"{record.target} stays: the container's runtime mounted it"
+    return points.clear(os.path.join(record.workspace, workspaces.DATA), record.target)
 
 
 def save(ctx: Context, record: MountRecord) -> None:

@@ -37,7 +37,10 @@ def mount(
         str | None, typer.Option("--as", metavar="NAME", help="Its name in data/.")
     ] = None,
     backend: Annotated[
-        str, typer.Option("--backend", metavar="NAME", help="auto, bind, symlink or declared.")
+        str,
+        typer.Option(
+            "--backend", metavar="NAME", help="auto, bind, container, symlink or declared."
+        ),
     ] = "auto",
     best_effort: Annotated[
         bool,

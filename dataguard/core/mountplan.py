@@ -71,6 +71,8 @@ def status(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus:
     Identity is the device and inode of the mounted directory, since mount ids differ between
     mount namespaces and are used again after a mount has gone.
     """
+    if record.backend is Backend.CONTAINER:
+        return _contained(record, view)
     if view.stack:
         return _mounted(record, view, boot_id)
     if record.backend is Backend.SYMLINK:
@@ -128,6 +130,14 @@ def _mounted(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus
     return MountStatus.WRITABLE
 
 
+def _contained(record: MountRecord, view: TargetView) -> MountStatus:
+    """Return what a runtime's mount is worth; it ends with its container, not with the kernel."""
+    if (view.device, view.inode) != (record.root_device, record.root_inode):
+        bare = view.kind in (TargetKind.ABSENT, TargetKind.EMPTY)
+        return MountStatus.MISSING if bare else MountStatus.REPLACED
+    return MountStatus.LIVE if view.read_only else MountStatus.WRITABLE
+
+
 def _linked(record: MountRecord, view: TargetView) -> MountStatus:
     if view.kind in (TargetKind.ABSENT, TargetKind.EMPTY):
         return MountStatus.MISSING
@@ -146,15 +156,16 @@ def _step(
         return MountStep(StepKind.BLOCKED, wanted, record, f"mounts do not nest: `{nested}`")
     view = views[wanted.target]
     if record is None:
-        reason = obstacle(view)
+        # a container's runtime has mounted it already: there is nothing to be in the way of
+        reason = None if wanted.backend is Backend.CONTAINER else obstacle(view)
         kind = StepKind.MAKE if reason is None else StepKind.BLOCKED
         return MountStep(kind, wanted, None, reason or "")
-    return _from_record(wanted, record, view, boot_id)
+    return _from_record(wanted, record, views[record.target], boot_id)
 
 
 def _from_record(wanted: Wanted, record: MountRecord, view: TargetView, boot_id: str) -> MountStep:
     now = status(record, view, boot_id)
-    blocked = _blocked_by(now, view)
+    blocked = _blocked_by(wanted, now, view)
     if blocked is not None:
         return MountStep(StepKind.BLOCKED, wanted, record, blocked)
     entry = wanted.entry
@@ -167,7 +178,9 @@ def _from_record(wanted: Wanted, record: MountRecord, view: TargetView, boot_id:
     return MountStep(kind, wanted, record)
 
 
-def _blocked_by(now: MountStatus, view: TargetView) -> str | None:
+def _blocked_by(wanted: Wanted, now: MountStatus, view: TargetView) -> str | None:
+    if wanted.backend is Backend.CONTAINER:
+        return None
     if now in (MountStatus.MISSING, MountStatus.STALE):
         return obstacle(view)
     if now is not MountStatus.REPLACED:
@@ -178,6 +191,8 @@ def _blocked_by(now: MountStatus, view: TargetView) -> str | None:
 def _again_because(wanted: Wanted, record: MountRecord, now: MountStatus) -> str | None:
     if now not in _GOOD:
         return f"it was {now}"
+    if record.target != wanted.target:
+        return f"it was at {record.target}"
     if record.state is MountState.REMOVING:
         return "its removal was not finished"
     shown = (record.source, record.root_device, record.root_inode)
@@ -192,7 +207,9 @@ def _backend_stays(wanted: Wanted, record: MountRecord) -> bool:
         return True
     if wanted.insisted or record.backend is Backend.DECLARED:
         return False
-    return wanted.guarantee is not Guarantee.ENFORCED
+    return wanted.guarantee.rank <= record.guarantee.rank or (
+        wanted.guarantee is not Guarantee.ENFORCED
+    )
 
 
 def _nested(name: str, names: set[str]) -> str | None:

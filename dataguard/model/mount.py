@@ -35,6 +35,7 @@ class Backend(StrEnum):
     BIND = "bind"
     SYMLINK = "symlink"
     DECLARED = "declared"
+    CONTAINER = "container"
 
 
 class Guarantee(StrEnum):
@@ -62,6 +63,9 @@ GUARANTEE_SENTENCES = {
 BACKEND_SENTENCES = {
     Backend.BIND: GUARANTEE_SENTENCES[Guarantee.ENFORCED],
     Backend.DECLARED: GUARANTEE_SENTENCES[Guarantee.DECLARED],
+    Backend.CONTAINER: "mounted read-only by the container's runtime and checked, not made, here: "
+    "through this path nobody in the container without CAP_SYS_ADMIN can change the dataset; other "
+    "paths to the same files are not covered",
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""

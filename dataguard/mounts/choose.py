@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.symlink import SymlinkBackend
 
@@ -29,11 +30,13 @@ class Choice:
     weaker_because: str | None = None
 
 
-def choose(requested: str = AUTO, *, best_effort: bool = False) -> Choice:
+def choose(requested: str = AUTO, *, best_effort: bool = False, contained: bool = False) -> Choice:
     """Return the backend for what was asked: `auto`, or a backend's name.
 
     `auto` takes `bind` where it works, else `declared`; with `best_effort` a link in its place,
-    so that something is visible. Each choice carries its guarantee, for the user to see.
+    so that something is visible. In a container (`contained`) it takes what the runtime mounted
+    and nothing else, also where this process could mount. Each choice carries its guarantee, for
+    the user to see.
 
     Raises:
         ConflictError: a backend was named that cannot work here.
@@ -41,6 +44,8 @@ def choose(requested: str = AUTO, *, best_effort: bool = False) -> Choice:
     """
     if requested != AUTO:
         return Choice(_named(requested), insisted=True)
+    if contained:
+        return Choice(ContainerBackend(), insisted=False)
     bind = BindBackend()
     reason = bind.unavailable()
     if reason is None:
@@ -55,6 +60,8 @@ def backend_of(name: Backend) -> MountBackend:
     match name:
         case Backend.BIND:
             return BindBackend()
+        case Backend.CONTAINER:
+            return ContainerBackend()
         case Backend.SYMLINK:
             return SymlinkBackend()
         case Backend.DECLARED:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.model.mount import Backend, Probe, ProbeOutcome, ProbeStep
-from dataguard.mounts import mountinfo
+from dataguard.mounts.view import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +49,8 @@ class _Attempt:
 def probe(target: str, backend: Backend) -> Probe:
     """Try to write through a mount and return what came of each attempt.
 
-    Only a bind mount is tried: behind a link lies the source itself, and a declared mount shows
-    nothing yet. Nothing changes on a writable mount, access times included.
+    Only what promises to refuse is tried: behind a link lies the source itself, and a declared
+    mount shows nothing yet. Nothing changes on a writable mount, access times included.
 
     Raises:
         DataguardError: `/proc/self/mountinfo` cannot be read.
@@ -59,7 +59,7 @@ def probe(target: str, backend: Backend) -> Probe:
         return skipped("a link leads to the source itself; never tried")
     if backend is Backend.DECLARED:
         return skipped("nothing is mounted; tried where a job mounts it")
-    steps = [_mountinfo_step(target), _statvfs_step(target)]
+    steps = [_mountinfo_step(target, backend), _statvfs_step(target)]
     bench = _bench(target, quiet=not _all_refused(steps))
     steps += [_try(attempt, bench) for attempt in _HARMLESS]
     for attempt in _TRACES:
@@ -73,12 +73,12 @@ def skipped(reason: str) -> Probe:
     return Probe(tuple(ProbeStep(name, ProbeOutcome.SKIPPED, reason) for name in OPERATIONS))
 
 
-def _mountinfo_step(target: str) -> ProbeStep:
-    table = mountinfo.read()
-    stack = table.at(target)
-    if not stack:
+def _mountinfo_step(target: str, backend: Backend) -> ProbeStep:
+    view = look(target)
+    mounted = bool(view.stack) or backend is Backend.CONTAINER
+    if view.through is None or not mounted:
         return ProbeStep("mountinfo", ProbeOutcome.FAILED, "nothing is mounted")
-    shown = (stack[-1], *table.below(target))
+    shown = (view.through, *view.below)
     writable = [point.target for point in shown if not point.read_only]
     if writable:
         return ProbeStep("mountinfo", ProbeOutcome.ALLOWED, f"writable: {writable[0]}")

@@ -11,6 +11,7 @@ from contracts.mounting import MountContract
 from dataguard.model.mount import Backend, ProbeOutcome
 from dataguard.mounts.aliases import aliases_of
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.holding import holder
 from dataguard.mounts.probe import OPERATIONS
@@ -42,6 +43,28 @@ class TestDeclared(MountContract):
     @pytest.fixture
     def backend(self):
         return DeclaredBackend()
+
+
+class Runtime(ContainerBackend):
+    """A container's runtime and the check of what it did, in one."""
+
+    def unavailable(self):
+        return None
+
+    def make(self, source, target):
+        BindBackend().make(source, target)
+        return super().make(source, target)
+
+    def undo(self, record):
+        super().undo(record)
+        BindBackend().undo(record)
+
+
+@needs_mounts
+class TestContainer(MountContract):
+    @pytest.fixture
+    def backend(self):
+        return Runtime()
 
 
 @pytest.fixture
