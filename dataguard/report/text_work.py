@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
+from dataguard.model.emit import EmitReport
 from dataguard.model.gate import GateResult
 from dataguard.model.mount import MountReport, MountResult, UnmountResult
 from dataguard.model.results import LineageResult, RunResult
@@ -97,6 +98,13 @@ def _(result: MountResult, paint: Paint, verbose: int) -> Iterator[str]:
         for step in result.probe:
             yield f"    {step.operation:<24} {step.result:<8} {escape(step.detail)}"
     yield from finding_lines(result.findings, paint, verbose)
+
+
+@lines_of.register(EmitReport)
+def _(result: EmitReport, paint: Paint, verbose: int) -> Iterator[str]:
+    """Nothing but the configuration: no path in it has a control character."""
+    del paint, verbose
+    yield from result.text.removesuffix("\n").split("\n")
 
 
 @lines_of.register(UnmountResult)
