@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.actions.mounting import AS_IT_IS, perform, planned
+from dataguard.actions.mountproof import state_of
 from dataguard.actions.resolution import wanted_entries
 from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
@@ -58,7 +59,7 @@ def mount(
     with workspaces.locked(directory):
         declared = workspaces.read(directory)
         contained = in_container()
-        choice = choose(backend, best_effort=best_effort, contained=contained)
+        choice = choose(backend, best_effort=best_effort, contained=contained, state=state_of(ctx))
         entries = wanted_entries(ctx, declared, reference, name, contained=contained)
         steps = _steps(ctx, directory, entries, choice)
         _check(ctx, steps)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.mountproof import prove
+from dataguard.actions.mountproof import prove, state_of
 from dataguard.actions.unmount import save, take_down
 from dataguard.core.mountplan import StepKind
 from dataguard.errors import ConflictError, DataguardError
@@ -98,7 +98,7 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
     try:
         if record.backend is not Backend.CONTAINER:  # whose runtime made the mount point too
             points.make_parents(os.path.join(record.workspace, workspaces.DATA), record.target)
-        made = backend_of(record.backend).make(record.source, record.target)
+        made = backend_of(record.backend, state=state_of(ctx)).make(record.source, record.target)
     except DataguardError:
         with suppress(ConflictError):  # then the record says `making`, and the next command tries
             take_down(ctx, record)

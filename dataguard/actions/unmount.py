@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.mountproof import report_attempts, state_of
 from dataguard.core.mountplan import status
 from dataguard.errors import ConflictError, NotFoundError, UsageError
 from dataguard.model.mount import Backend, MountState, UnmountResult
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.mount import MountRecord
     from dataguard.model.mountpoint import TargetView
+
+_MOUNTED = (Backend.BIND, Backend.FUSE)
 
 __all__ = ["save", "take_down", "unmount"]
 
@@ -72,8 +75,9 @@ def take_down(ctx: Context, record: MountRecord) -> str | None:
         save(ctx, replace(record, state=MountState.REMOVED))
         return f"{record.target} is not ours any more and stays as it is"
     save(ctx, replace(record, state=MountState.REMOVING))
-    backend_of(record.backend).undo(record)
+    backend_of(record.backend, state=state_of(ctx)).undo(record)
     left = _cleared(record)
+    report_attempts(ctx, record)
     save(ctx, replace(record, state=MountState.REMOVED))
     return left
 
@@ -127,7 +131,7 @@ def _matching(
 
 def _check_not_covered(record: MountRecord, view: TargetView) -> None:
     below_the_top = {point.mount_id for point in view.stack[:-1]}
-    if record.backend is Backend.BIND and record.mount_id in below_the_top:
+    if record.backend in _MOUNTED and record.mount_id in below_the_top:
         raise ConflictError(
             f"a foreign mount lies over ours at {record.target}", hint=f"umount {record.target}"
         )

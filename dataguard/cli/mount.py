@@ -52,7 +52,7 @@ def mount(
     backend: Annotated[
         str,
         typer.Option(
-            "--backend", metavar="NAME", help="auto, bind, container, symlink or declared."
+            "--backend", metavar="NAME", help="auto, bind, fuse, container, symlink or declared."
         ),
     ] = "auto",
     best_effort: Annotated[

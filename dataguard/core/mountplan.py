@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
 from dataguard.model.mount import Backend, Guarantee, MountState
-from dataguard.model.mountpoint import MountStatus, TargetKind
+from dataguard.model.mountpoint import SERVED, MountStatus, TargetKind, served_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,12 +122,27 @@ def plan(
 
 
 def _mounted(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus:
+    if record.backend is Backend.FUSE:
+        return _served(record, view)
     same = (view.device, view.inode) == (record.root_device, record.root_inode)
     if record.boot_id != boot_id or not same or record.backend is Backend.SYMLINK:
         return MountStatus.REPLACED
     if all(point.read_only for point in (view.stack[-1], *view.below)):
         return MountStatus.LIVE
     return MountStatus.WRITABLE
+
+
+def _served(record: MountRecord, view: TargetView) -> MountStatus:
+    """Return what a served mount is worth; it is not read-only for the kernel, but the server is.
+
+    A server that has ended leaves its mount behind, which is ours to take away: stale.
+    """
+    top = view.stack[-1]
+    if top.filesystem != SERVED or top.source != served_as(record.root_device, record.root_inode):
+        return MountStatus.REPLACED
+    if view.kind is TargetKind.BROKEN:
+        return MountStatus.STALE
+    return MountStatus.LIVE if all(p.read_only for p in view.below) else MountStatus.WRITABLE
 
 
 def _contained(record: MountRecord, view: TargetView) -> MountStatus:
@@ -181,7 +196,7 @@ def _from_record(wanted: Wanted, record: MountRecord, view: TargetView, boot_id:
 def _blocked_by(wanted: Wanted, now: MountStatus, view: TargetView) -> str | None:
     if wanted.backend is Backend.CONTAINER:
         return None
-    if now in (MountStatus.MISSING, MountStatus.STALE):
+    if now is MountStatus.MISSING or (now is MountStatus.STALE and not view.stack):
         return obstacle(view)
     if now is not MountStatus.REPLACED:
         return None

@@ -36,6 +36,7 @@ class Backend(StrEnum):
     SYMLINK = "symlink"
     DECLARED = "declared"
     CONTAINER = "container"
+    FUSE = "fuse"
 
 
 class Guarantee(StrEnum):
@@ -66,6 +67,9 @@ BACKEND_SENTENCES = {
     Backend.CONTAINER: "mounted read-only by the container's runtime and checked, not made, here: "
     "through this path nobody in the container without CAP_SYS_ADMIN can change the dataset; other "
     "paths to the same files are not covered",
+    Backend.FUSE: "through this path nobody without CAP_SYS_ADMIN can change the dataset, and each "
+    "write that permissions would allow is refused and noted with its process; it ends with its "
+    "server, and other paths to the same files are not covered",
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""

@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Made", "MountPoint", "MountStatus", "TargetKind", "TargetView"]
+__all__ = [
+    "SERVED",
+    "Made",
+    "MountPoint",
+    "MountStatus",
+    "TargetKind",
+    "TargetView",
+    "served_as",
+]
+
+SERVED = "fuse.dataguard"
+"""The kind of file system that our own server's mounts are."""
+
+
+def served_as(device: int | None, inode: int | None) -> str:
+    """Return the name of a served mount of a directory, which mountinfo shows as its source."""
+    return f"dataguard:{device or 0:x}:{inode or 0:x}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,21 @@ import errno
 import os
 from enum import Enum
 
-__all__ = ["Support", "attach", "clone_tree", "detach", "make_read_only", "probe_support"]
+__all__ = [
+    "Support",
+    "attach",
+    "clone_tree",
+    "detach",
+    "make_read_only",
+    "mount_new",
+    "probe_support",
+]
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _OPEN_TREE_CLONE = 0x1
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 0x1, 0x2, 0x4
-_MS_PRIVATE = 1 << 18
+_MS_NOSUID, _MS_NODEV, _MS_PRIVATE = 0x2, 0x4, 1 << 18
 _MOVE_FROM_EMPTY_PATH, _MOVE_TO_EMPTY_PATH = 0x4, 0x40
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 0x2, 0x8
 _NO_PATH = b""
@@ -71,6 +79,14 @@ def attach(tree: int, target: int) -> None:
     """Make a detached tree visible at an open directory; the first moment anybody can see it."""
     flags = _MOVE_FROM_EMPTY_PATH | _MOVE_TO_EMPTY_PATH
     _call(_MOVE_MOUNT, tree, _NO_PATH, target, _NO_PATH, flags)
+
+
+def mount_new(source: str, target: int, filesystem: str, options: str) -> None:
+    """Mount a new file system on an open directory, without setuid and devices, see mount(2)."""
+    words = (os.fsencode(text) for text in (source, f"/proc/self/fd/{target}", filesystem))
+    flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
+    if _libc.mount(*words, flags, os.fsencode(options)) != 0:
+        raise _last_error()
 
 
 def detach(parent: int, name: str) -> None:

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from dataguard.model.mountpoint import TargetKind, TargetView
+from dataguard.model.mountpoint import SERVED, TargetKind, TargetView
 from dataguard.mounts import mountinfo
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def look(target: str, *, table: MountTable | None = None) -> TargetView:
     table = mountinfo.read() if table is None else table
     stack, below = table.at(target), table.below(target)
     try:
+        if stack and stack[-1].filesystem == SERVED:
+            os.statvfs(target)  # what is cached would answer for a server that is dead
         status = os.lstat(target)
         kind = TargetKind.FULL if stack else _kind(target, status.st_mode)
         link = os.readlink(target) if kind is TargetKind.LINK else None

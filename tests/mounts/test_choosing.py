@@ -63,7 +63,7 @@ def test_named_backend_that_cannot_work_is_a_conflict():
     assert answer.startswith("ConflictError: backend `bind` does not work here")
 
 
-@pytest.mark.parametrize("name", ["overlay", "cas", "fuse"])
+@pytest.mark.parametrize("name", ["overlay", "cas"])
 def test_backend_that_is_not_built_is_a_conflict(name):
     with pytest.raises(ConflictError, match="built without"):
         choose(name)

@@ -13,6 +13,7 @@ import pytest
 
 from dataguard.mounts import mountinfo
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.fuse import FuseBackend
 
 __all__ = [
     "as_user",
@@ -20,11 +21,15 @@ __all__ = [
     "in_child",
     "mount_command",
     "mounts_below",
+    "needs_fuse",
     "needs_mounts",
     "swept",
     "unmount_command",
 ]
 
+needs_fuse = pytest.mark.skipif(
+    FuseBackend("").unavailable() is not None, reason=f"fuse: {FuseBackend('').unavailable()}"
+)
 needs_mounts = pytest.mark.skipif(
     BindBackend().unavailable() is not None, reason="needs CAP_SYS_ADMIN and Linux 5.12"
 )
