@@ -138,7 +138,8 @@ def _start(place: str, shown: int, connection: int) -> None:
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "dataguard.mounts.fuseserver", "3", "4", "5"],
+            # -P: nothing is imported from wherever the command was started
+            [sys.executable, "-P", "-m", "dataguard.mounts.fuseserver", "3", "4", "5"],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, directory, aside),

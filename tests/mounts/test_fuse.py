@@ -299,6 +299,14 @@ def test_writable_mount_over_a_directory_of_it_is_told(area, mounted):
     assert not probe(mounted, Backend.FUSE).proves_read_only
 
 
+def test_server_imports_nothing_from_the_working_directory(area, backend, target, monkeypatch):
+    (area / "dataguard").mkdir()
+    (area / "dataguard" / "__init__.py").write_text("raise SystemExit('mine')\n")
+    monkeypatch.chdir(area)
+    backend.make(str(area / "gold"), target)
+    assert os.path.exists(f"{target}/a")
+
+
 def test_server_that_cannot_start_leaves_no_mount_and_says_why(area, backend, target, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("PYTHONNOUSERSITE", "1")
