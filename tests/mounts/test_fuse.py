@@ -21,7 +21,7 @@ from dataguard.core.mountplan import status
 from dataguard.errors import ConflictError
 from dataguard.model.mount import Backend, ProbeOutcome
 from dataguard.model.mountpoint import MountStatus
-from dataguard.mounts import attempts
+from dataguard.mounts import attempts, fuse
 from dataguard.mounts.fuse import FuseBackend
 from dataguard.mounts.fuseserver import open_beneath
 from dataguard.mounts.probe import OPERATIONS, probe
@@ -281,6 +281,19 @@ def test_dead_server_is_seen_as_stale_and_not_as_foreign(area, dead):
 def test_dead_mount_is_taken_away_by_undo(area, backend, dead):
     backend.undo(record_of(area / "gold", dead, Backend.FUSE))
     assert ([], []) == (mounts_below(area), os.listdir(dead))
+
+
+def test_crash_before_the_server_starts_leaves_a_stale_mount_of_ours(
+    area, backend, target, monkeypatch
+):
+    monkeypatch.setattr(fuse, "_start", lambda *_: os._exit(0))
+    in_child(lambda: backend.make(str(area / "gold"), target))
+    monkeypatch.undo()
+    record = record_of(area / "gold", target, Backend.FUSE)
+    assert MountStatus.STALE is status(record, look(target), record.boot_id)
+    backend.undo(record)
+    backend.make(str(area / "gold"), target)
+    assert MountStatus.LIVE is status(record, look(target), record.boot_id)
 
 
 def test_living_mount_is_live_and_another_one_is_not_ours(area, backend, mounted):
