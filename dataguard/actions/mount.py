@@ -6,13 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.actions.mounting import AS_IT_IS, perform, planned
+from dataguard.actions.mountproof import state_of
 from dataguard.actions.resolution import wanted_entries
 from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
 from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
-from dataguard.model.mount import MountReport
+from dataguard.model.mount import Backend, MountReport
 from dataguard.mounts.choose import AUTO, choose
+from dataguard.mounts.container import shown_at
 from dataguard.mounts.holding import holder
+from dataguard.mounts.privilege import in_container
 from dataguard.mounts.view import look, mounted_between
 from dataguard.stores import workspaces
 
@@ -55,8 +58,9 @@ def mount(
     directory = os.path.realpath(workspace)
     with workspaces.locked(directory):
         declared = workspaces.read(directory)
-        entries = wanted_entries(ctx, declared, reference, name)
-        choice = choose(backend, best_effort=best_effort)
+        contained = in_container()
+        choice = choose(backend, best_effort=best_effort, contained=contained, state=state_of(ctx))
+        entries = wanted_entries(ctx, declared, reference, name, contained=contained)
         steps = _steps(ctx, directory, entries, choice)
         _check(ctx, steps)
         workspaces.check_files(directory)
@@ -100,16 +104,19 @@ def _steps(
 
 
 def _wanted(directory: str, entry: LockEntry, choice: Choice) -> Wanted:
+    source, target = entry.location, workspaces.target(directory, entry.name)
+    if choice.backend.name is Backend.CONTAINER:
+        source = target = shown_at(source, target)
     try:
-        source = os.stat(entry.location)
+        shown = os.stat(source)
     except OSError as err:
-        raise StoreUnreachableError(f"cannot open {entry.location}: {err.strerror}") from err
+        raise StoreUnreachableError(f"cannot open {source}: {err.strerror}") from err
     return Wanted(
         entry=entry,
         workspace=directory,
-        target=workspaces.target(directory, entry.name),
-        device=source.st_dev,
-        inode=source.st_ino,
+        target=target,
+        device=shown.st_dev,
+        inode=shown.st_ino,
         backend=choice.backend.name,
         guarantee=choice.backend.guarantee,
         insisted=choice.insisted,
@@ -129,7 +136,7 @@ def _check_place(step: MountStep, wanted: Wanted) -> None:
         raise ConflictError(
             f"cannot mount at {wanted.target}: {step.reason}", hint=f"ls -ld {wanted.target}"
         )
-    if step.kind in AS_IT_IS:
+    if step.kind in AS_IT_IS or wanted.backend is Backend.CONTAINER:
         return
     data = os.path.join(wanted.workspace, workspaces.DATA)
     between = mounted_between(data, wanted.target)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.mountproof import prove
+from dataguard.actions.mountproof import prove, state_of
 from dataguard.actions.unmount import save, take_down
 from dataguard.core.mountplan import StepKind
 from dataguard.errors import ConflictError, DataguardError
-from dataguard.model.mount import Guarantee, MountRecord, MountResult, MountState
+from dataguard.model.mount import Backend, Guarantee, MountRecord, MountResult, MountState
 from dataguard.mounts import points
 from dataguard.mounts.choose import backend_of
 from dataguard.mounts.view import look
@@ -78,6 +78,8 @@ def _undo(ctx: Context, step: MountStep) -> None:
     if step.record is None:
         return
     left = take_down(ctx, step.record)
+    if step.record.backend is Backend.CONTAINER:
+        return  # what the runtime mounted is not in the way of its next record
     if left is not None and step.wanted is not None:
         raise ConflictError(f"cannot mount at {step.wanted.target}: {left}")
 
@@ -94,8 +96,9 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
     record = _intention(ctx, wanted)
     save(ctx, record)
     try:
-        points.make_parents(os.path.join(record.workspace, workspaces.DATA), record.target)
-        made = backend_of(record.backend).make(record.source, record.target)
+        if record.backend is not Backend.CONTAINER:  # whose runtime made the mount point too
+            points.make_parents(os.path.join(record.workspace, workspaces.DATA), record.target)
+        made = backend_of(record.backend, state=state_of(ctx)).make(record.source, record.target)
     except DataguardError:
         with suppress(ConflictError):  # then the record says `making`, and the next command tries
             take_down(ctx, record)

@@ -1,20 +1,29 @@
-"""Proving that a mount refuses writes, and the findings where it does not."""
+"""Proving that a mount refuses writes; findings where it does not, and of whom it refused."""
 
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.model.finding import Code, Finding
-from dataguard.model.mount import Backend, MountRecord, ProbeOutcome
+from dataguard.model.mount import Backend, Guarantee, MountRecord, ProbeOutcome
+from dataguard.mounts.attempts import probing
+from dataguard.mounts.fuse import FuseBackend
 from dataguard.mounts.probe import probe
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from dataguard.actions.context import Context
+    from dataguard.model.attempt import Attempt
     from dataguard.model.mount import Probe
 
-__all__ = ["prove"]
+__all__ = ["prove", "report_attempts", "state_of"]
+
+_TOLD = 20
+"""Attempts that the evidence of one finding names."""
 
 
 def prove(ctx: Context, record: MountRecord) -> tuple[MountRecord, tuple[Finding, ...]]:
@@ -23,11 +32,70 @@ def prove(ctx: Context, record: MountRecord) -> tuple[MountRecord, tuple[Finding
     Raises:
         DataguardError: `/proc/self/mountinfo` cannot be read.
     """
-    result = probe(record.target, record.backend)
+    with _as_probe(ctx, record):
+        result = probe(record.target, record.backend)
     record = replace(record, probe=result)
-    if record.backend is not Backend.BIND or result.proves_read_only:
+    if record.guarantee is not Guarantee.ENFORCED or result.proves_read_only:
         return record, ()
     return record, (_finding(ctx, record, result),)
+
+
+def state_of(ctx: Context) -> str:
+    """Return where servers of mounts keep their files."""
+    return os.path.join(ctx.settings.home.value, "state")
+
+
+def report_attempts(ctx: Context, record: MountRecord) -> None:
+    """Record the writes that a served mount refused as findings, one a path; then forget them.
+
+    Raises:
+        DataguardError: they cannot be read.
+    """
+    if record.backend is not Backend.FUSE:
+        return
+    server = FuseBackend(state_of(ctx))
+    by_path: dict[bytes, list[Attempt]] = {}
+    for attempt in server.attempts(record.target):
+        by_path.setdefault(attempt.path, []).append(attempt)
+    if by_path:
+        findings = [_blocked(ctx, record, path, made) for path, made in sorted(by_path.items())]
+        with ctx.catalog.transaction() as transaction:
+            transaction.record_findings(findings)
+    server.forget(record.target)
+
+
+def _as_probe(ctx: Context, record: MountRecord) -> AbstractContextManager[None]:
+    """Keep what the probe attempts from being taken for a job's doing."""
+    if record.backend is not Backend.FUSE:
+        return nullcontext()
+    return probing(FuseBackend(state_of(ctx)).attempts_file(record.target), os.getpid())
+
+
+def _blocked(ctx: Context, record: MountRecord, path: bytes, made: list[Attempt]) -> Finding:
+    operations = dict.fromkeys(attempt.operation for attempt in made)
+    return Finding(
+        code=Code.DG302,
+        severity=ctx.policy.severity_of(Code.DG302),
+        path=path,
+        message=f"{Code.DG302.title} at {record.target}: {', '.join(operations)}",
+        first_seen=made[0].time,
+        last_seen=made[-1].time,
+        dataset=record.dataset,
+        version=record.version,
+        count=len(made),
+        evidence={
+            "attempts": [
+                {
+                    "operation": attempt.operation,
+                    "pid": attempt.pid,
+                    "uid": attempt.uid,
+                    "command": attempt.command,
+                    "time": attempt.time.isoformat(),
+                }
+                for attempt in made[:_TOLD]
+            ]
+        },
+    )
 
 
 def _finding(ctx: Context, record: MountRecord, result: Probe) -> Finding:

@@ -21,11 +21,17 @@ __all__ = ["fits", "is_here", "wanted_entries"]
 
 
 def wanted_entries(
-    ctx: Context, declared: Workspace, reference: Reference | None, name: str | None
+    ctx: Context,
+    declared: Workspace,
+    reference: Reference | None,
+    name: str | None,
+    *,
+    contained: bool = False,
 ) -> tuple[LockEntry, ...]:
     """Return what is asked for, resolved: one version, or all of declaration and lock.
 
-    A mount that is there is not moved to another location without need.
+    A mount that is there is not moved to another location without need. A container (`contained`)
+    has a host name of its own and need not see the location: any one will do.
 
     Raises:
         ConflictError: a version may not be used here, or the lock contradicts the catalog.
@@ -35,24 +41,29 @@ def wanted_entries(
     """
     if reference is not None:
         name = check_dataset_name(reference.dataset if name is None else name)
-        return (_pinned(ctx, declared, reference, name),)
+        return (_pinned(ctx, declared, reference, name, contained=contained),)
     if name is not None:
         raise UsageError("a name is given, but nothing to mount", hint="dataguard mount REF --as X")
     names = dict.fromkeys([*declared.datasets, *declared.lock])
-    return tuple(_declared(ctx, declared, name) for name in names)
+    return tuple(_declared(ctx, declared, name, contained=contained) for name in names)
 
 
-def _declared(ctx: Context, declared: Workspace, name: str) -> LockEntry:
+def _declared(ctx: Context, declared: Workspace, name: str, *, contained: bool) -> LockEntry:
     """Return what a declared mount means: the lock decides, where it still fits the reference."""
     locked = declared.lock.get(name)
     reference = Reference.parse(declared.datasets[name]) if name in declared.datasets else None
     if locked is not None and (reference is None or fits(reference, locked)):
-        return _follow_lock(ctx, locked, preferred=_source_now(ctx, declared, name))
-    return _pinned(ctx, declared, Reference.parse(declared.datasets[name]), name)
+        now = _source_now(ctx, declared, name)
+        return _follow_lock(ctx, locked, preferred=now, contained=contained)
+    wanted = Reference.parse(declared.datasets[name])
+    return _pinned(ctx, declared, wanted, name, contained=contained)
 
 
-def _pinned(ctx: Context, declared: Workspace, reference: Reference, name: str) -> LockEntry:
-    return _pin(ctx, reference, name=name, preferred=_source_now(ctx, declared, name))
+def _pinned(
+    ctx: Context, declared: Workspace, reference: Reference, name: str, *, contained: bool
+) -> LockEntry:
+    now = _source_now(ctx, declared, name)
+    return _pin(ctx, reference, name=name, preferred=now, contained=contained)
 
 
 def _source_now(ctx: Context, declared: Workspace, name: str) -> tuple[str, ...]:
@@ -70,7 +81,9 @@ def fits(reference: Reference, entry: LockEntry) -> bool:
     )
 
 
-def _pin(ctx: Context, reference: Reference, *, name: str, preferred: Iterable[str]) -> LockEntry:
+def _pin(
+    ctx: Context, reference: Reference, *, name: str, preferred: Iterable[str], contained: bool
+) -> LockEntry:
     """Return what a reference means now, at the first of the preferred places that is there.
 
     Raises:
@@ -80,11 +93,13 @@ def _pin(ctx: Context, reference: Reference, *, name: str, preferred: Iterable[s
     """
     version = ctx.catalog.resolve(reference)
     _check_usable(version)
-    place = _place(ctx, version, preferred)
+    place = _place(ctx, version, tuple(preferred), contained=contained)
     return LockEntry(name, version.dataset, version.number, version.root, place)
 
 
-def _follow_lock(ctx: Context, entry: LockEntry, *, preferred: Iterable[str]) -> LockEntry:
+def _follow_lock(
+    ctx: Context, entry: LockEntry, *, preferred: Iterable[str], contained: bool
+) -> LockEntry:
     """Return what a lock entry means here, where the version may lie at another location.
 
     Raises:
@@ -99,7 +114,8 @@ def _follow_lock(ctx: Context, entry: LockEntry, *, preferred: Iterable[str]) ->
             f"the lock has {reference} as {entry.root}, the catalog as {version.root}",
             hint=f"`dataguard mount {reference}` takes the catalog's; check where the lock is from",
         )
-    return _pin(ctx, reference, name=entry.name, preferred=(*preferred, entry.location))
+    places = (*preferred, entry.location)
+    return _pin(ctx, reference, name=entry.name, preferred=places, contained=contained)
 
 
 def _check_usable(version: Version) -> None:
@@ -115,13 +131,19 @@ def _check_usable(version: Version) -> None:
         )
 
 
-def _place(ctx: Context, version: Version, preferred: Iterable[str]) -> str:
+def _place(ctx: Context, version: Version, preferred: tuple[str, ...], *, contained: bool) -> str:
     locations = ctx.catalog.locations(version.dataset, version.number)
     active = [one for one in locations if one.state is LocationState.ACTIVE]
-    local = [one.place for one in active if is_here(one, ctx.actor.host)]
-    for place in (*(p for p in preferred if p in local), *local):
+    if contained:
+        local = [one.place for one in active if "://" not in one.place]
+    else:
+        local = [one.place for one in active if is_here(one, ctx.actor.host)]
+    places = (*(p for p in preferred if p in local), *local)
+    for place in places:
         if os.path.isdir(place):
             return place
+    if contained and places:
+        return places[0]
     if active and all("://" in one.place for one in active):
         raise ConflictError(
             f"{version.reference} lies in an object store, which cannot be mounted",

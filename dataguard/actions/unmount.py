@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.mountproof import report_attempts, state_of
 from dataguard.core.mountplan import status
 from dataguard.errors import ConflictError, NotFoundError, UsageError
 from dataguard.model.mount import Backend, MountState, UnmountResult
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.mount import MountRecord
     from dataguard.model.mountpoint import TargetView
+
+_MOUNTED = (Backend.BIND, Backend.FUSE)
 
 __all__ = ["save", "take_down", "unmount"]
 
@@ -72,10 +75,18 @@ def take_down(ctx: Context, record: MountRecord) -> str | None:
         save(ctx, replace(record, state=MountState.REMOVED))
         return f"{record.target} is not ours any more and stays as it is"
     save(ctx, replace(record, state=MountState.REMOVING))
-    backend_of(record.backend).undo(record)
-    left = points.clear(os.path.join(record.workspace, workspaces.DATA), record.target)
+    backend_of(record.backend, state=state_of(ctx)).undo(record)
+    left = _cleared(record)
+    report_attempts(ctx, record)
     save(ctx, replace(record, state=MountState.REMOVED))
     return left
+
+
+def _cleared(record: MountRecord) -> str | None:
+    """Remove the mount point; returns what stays, in words."""
+    if record.backend is Backend.CONTAINER:
+        return f"{record.target} stays: the container's runtime mounted it"
+    return points.clear(os.path.join(record.workspace, workspaces.DATA), record.target)
 
 
 def save(ctx: Context, record: MountRecord) -> None:
@@ -120,7 +131,7 @@ def _matching(
 
 def _check_not_covered(record: MountRecord, view: TargetView) -> None:
     below_the_top = {point.mount_id for point in view.stack[:-1]}
-    if record.backend is Backend.BIND and record.mount_id in below_the_top:
+    if record.backend in _MOUNTED and record.mount_id in below_the_top:
         raise ConflictError(
             f"a foreign mount lies over ours at {record.target}", hint=f"umount {record.target}"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
 from dataguard.model.mount import Backend, Guarantee, MountState
-from dataguard.model.mountpoint import MountStatus, TargetKind
+from dataguard.model.mountpoint import SERVED, MountStatus, TargetKind, served_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +71,8 @@ def status(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus:
     Identity is the device and inode of the mounted directory, since mount ids differ between
     mount namespaces and are used again after a mount has gone.
     """
+    if record.backend is Backend.CONTAINER:
+        return _contained(record, view)
     if view.stack:
         return _mounted(record, view, boot_id)
     if record.backend is Backend.SYMLINK:
@@ -120,12 +122,35 @@ def plan(
 
 
 def _mounted(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus:
+    if record.backend is Backend.FUSE:
+        return _served(record, view)
     same = (view.device, view.inode) == (record.root_device, record.root_inode)
     if record.boot_id != boot_id or not same or record.backend is Backend.SYMLINK:
         return MountStatus.REPLACED
     if all(point.read_only for point in (view.stack[-1], *view.below)):
         return MountStatus.LIVE
     return MountStatus.WRITABLE
+
+
+def _served(record: MountRecord, view: TargetView) -> MountStatus:
+    """Return what a served mount is worth; it is not read-only for the kernel, but the server is.
+
+    A server that has ended leaves its mount behind, which is ours to take away: stale.
+    """
+    top = view.stack[-1]
+    if top.filesystem != SERVED or top.source != served_as(record.root_device, record.root_inode):
+        return MountStatus.REPLACED
+    if view.kind is TargetKind.BROKEN:
+        return MountStatus.STALE
+    return MountStatus.LIVE if all(p.read_only for p in view.below) else MountStatus.WRITABLE
+
+
+def _contained(record: MountRecord, view: TargetView) -> MountStatus:
+    """Return what a runtime's mount is worth; it ends with its container, not with the kernel."""
+    if (view.device, view.inode) != (record.root_device, record.root_inode):
+        bare = view.kind in (TargetKind.ABSENT, TargetKind.EMPTY)
+        return MountStatus.MISSING if bare else MountStatus.REPLACED
+    return MountStatus.LIVE if view.read_only else MountStatus.WRITABLE
 
 
 def _linked(record: MountRecord, view: TargetView) -> MountStatus:
@@ -146,15 +171,16 @@ def _step(
         return MountStep(StepKind.BLOCKED, wanted, record, f"mounts do not nest: `{nested}`")
     view = views[wanted.target]
     if record is None:
-        reason = obstacle(view)
+        # a container's runtime has mounted it already: there is nothing to be in the way of
+        reason = None if wanted.backend is Backend.CONTAINER else obstacle(view)
         kind = StepKind.MAKE if reason is None else StepKind.BLOCKED
         return MountStep(kind, wanted, None, reason or "")
-    return _from_record(wanted, record, view, boot_id)
+    return _from_record(wanted, record, views[record.target], boot_id)
 
 
 def _from_record(wanted: Wanted, record: MountRecord, view: TargetView, boot_id: str) -> MountStep:
     now = status(record, view, boot_id)
-    blocked = _blocked_by(now, view)
+    blocked = _blocked_by(wanted, now, view)
     if blocked is not None:
         return MountStep(StepKind.BLOCKED, wanted, record, blocked)
     entry = wanted.entry
@@ -167,8 +193,10 @@ def _from_record(wanted: Wanted, record: MountRecord, view: TargetView, boot_id:
     return MountStep(kind, wanted, record)
 
 
-def _blocked_by(now: MountStatus, view: TargetView) -> str | None:
-    if now in (MountStatus.MISSING, MountStatus.STALE):
+def _blocked_by(wanted: Wanted, now: MountStatus, view: TargetView) -> str | None:
+    if wanted.backend is Backend.CONTAINER:
+        return None
+    if now is MountStatus.MISSING or (now is MountStatus.STALE and not view.stack):
         return obstacle(view)
     if now is not MountStatus.REPLACED:
         return None
@@ -178,6 +206,8 @@ def _blocked_by(now: MountStatus, view: TargetView) -> str | None:
 def _again_because(wanted: Wanted, record: MountRecord, now: MountStatus) -> str | None:
     if now not in _GOOD:
         return f"it was {now}"
+    if record.target != wanted.target:
+        return f"it was at {record.target}"
     if record.state is MountState.REMOVING:
         return "its removal was not finished"
     shown = (record.source, record.root_device, record.root_inode)
@@ -192,7 +222,9 @@ def _backend_stays(wanted: Wanted, record: MountRecord) -> bool:
         return True
     if wanted.insisted or record.backend is Backend.DECLARED:
         return False
-    return wanted.guarantee is not Guarantee.ENFORCED
+    return wanted.guarantee.rank <= record.guarantee.rank or (
+        wanted.guarantee is not Guarantee.ENFORCED
+    )
 
 
 def _nested(name: str, names: set[str]) -> str | None:

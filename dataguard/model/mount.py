@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dataguard.model.mountpoint import MountStatus
 
 __all__ = [
+    "BACKEND_SENTENCES",
     "GUARANTEE_SENTENCES",
     "Backend",
     "Guarantee",
@@ -34,6 +35,8 @@ class Backend(StrEnum):
     BIND = "bind"
     SYMLINK = "symlink"
     DECLARED = "declared"
+    CONTAINER = "container"
+    FUSE = "fuse"
 
 
 class Guarantee(StrEnum):
@@ -56,6 +59,20 @@ GUARANTEE_SENTENCES = {
     "dataset at its registered location",
     Guarantee.NONE: "a symlink: whoever may write the dataset can write through this path",
 }
+
+
+BACKEND_SENTENCES = {
+    Backend.BIND: GUARANTEE_SENTENCES[Guarantee.ENFORCED],
+    Backend.DECLARED: GUARANTEE_SENTENCES[Guarantee.DECLARED],
+    Backend.CONTAINER: "mounted read-only by the container's runtime and checked, not made, here: "
+    "through this path nobody in the container without CAP_SYS_ADMIN can change the dataset; other "
+    "paths to the same files are not covered",
+    Backend.FUSE: "through this path nobody without CAP_SYS_ADMIN can change the dataset, and each "
+    "write that permissions would allow is refused and noted with its process; it ends with its "
+    "server, and other paths to the same files are not covered",
+    Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
+}
+"""What a user can rely on, by backend."""
 
 
 class MountState(StrEnum):
@@ -153,6 +170,11 @@ class MountResult:
     step: str
     findings: tuple[Finding, ...] = ()
     weaker_because: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What can be relied on; nothing where findings are why the mount was taken down."""
+        return "nothing: it was not mounted" if self.findings else BACKEND_SENTENCES[self.backend]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Made", "MountPoint", "MountStatus", "TargetKind", "TargetView"]
+__all__ = [
+    "SERVED",
+    "Made",
+    "MountPoint",
+    "MountStatus",
+    "TargetKind",
+    "TargetView",
+    "served_as",
+]
+
+SERVED = "fuse.dataguard"
+"""The kind of file system that our own server's mounts are."""
+
+
+def served_as(device: int | None, inode: int | None) -> str:
+    """Return the name of a served mount of a directory, which mountinfo shows as its source."""
+    return f"dataguard:{device or 0:x}:{inode or 0:x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +30,7 @@ class MountPoint:
 
     Paths are text with surrogate escapes. `device` is `major:minor`, `root` the directory of the
     file system that the mount shows. `read_only` is this mount's own flag, not the superblock's.
+    `source` is what the file system calls its device; some can choose it.
     """
 
     mount_id: int
@@ -23,6 +40,7 @@ class MountPoint:
     target: str
     read_only: bool
     filesystem: str
+    source: str = ""
 
 
 class TargetKind(StrEnum):
@@ -40,9 +58,10 @@ class TargetKind(StrEnum):
 class TargetView:
     """What is at a target now.
 
-    `stack` holds the mounts exactly there, the visible one last; `below` those deeper. `device`
-    and `inode` are those of what is visible, None where nothing answers. `link` is a symlink's
-    target. A mounted directory is not listed: its kind is `full`.
+    `stack` holds the mounts exactly there, the visible one last; `below` those deeper; `through`
+    is the mount by which the target is seen, there or above. `device` and `inode` are those of
+    what is visible, None where nothing answers. `link` is a symlink's target. A mounted directory
+    is not listed: its kind is `full`.
     """
 
     target: str
@@ -52,6 +71,14 @@ class TargetView:
     link: str | None = None
     stack: tuple[MountPoint, ...] = ()
     below: tuple[MountPoint, ...] = ()
+    through: MountPoint | None = None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is seen through a read-only mount, and so is everything mounted below it."""
+        if self.through is None:
+            return False
+        return all(point.read_only for point in (self.through, *self.below))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
+from dataguard.mounts.fuse import FuseBackend
 from dataguard.mounts.symlink import SymlinkBackend
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "Choice", "backend_of", "choose"]
 
 AUTO = "auto"
-_NOT_BUILT = ("overlay", "cas", "fuse")
+_NOT_BUILT = ("overlay", "cas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +31,25 @@ class Choice:
     weaker_because: str | None = None
 
 
-def choose(requested: str = AUTO, *, best_effort: bool = False) -> Choice:
+def choose(
+    requested: str = AUTO, *, best_effort: bool = False, contained: bool = False, state: str = ""
+) -> Choice:
     """Return the backend for what was asked: `auto`, or a backend's name.
 
     `auto` takes `bind` where it works, else `declared`; with `best_effort` a link in its place,
-    so that something is visible. Each choice carries its guarantee, for the user to see.
+    so that something is visible. In a container (`contained`) it takes what the runtime mounted
+    and nothing else, also where this process could mount. Each choice carries its guarantee, for
+    the user to see. `state` is where the servers of `fuse` keep their files; that backend is
+    never chosen unasked.
 
     Raises:
         ConflictError: a backend was named that cannot work here.
         UsageError: no backend has that name.
     """
     if requested != AUTO:
-        return Choice(_named(requested), insisted=True)
+        return Choice(_named(requested, state), insisted=True)
+    if contained:
+        return Choice(ContainerBackend(), insisted=False)
     bind = BindBackend()
     reason = bind.unavailable()
     if reason is None:
@@ -50,18 +59,22 @@ def choose(requested: str = AUTO, *, best_effort: bool = False) -> Choice:
     return Choice(DeclaredBackend(), insisted=False, weaker_because=f"bind: {reason}")
 
 
-def backend_of(name: Backend) -> MountBackend:
+def backend_of(name: Backend, *, state: str) -> MountBackend:
     """Return the backend of a record."""
     match name:
         case Backend.BIND:
             return BindBackend()
+        case Backend.CONTAINER:
+            return ContainerBackend()
+        case Backend.FUSE:
+            return FuseBackend(state)
         case Backend.SYMLINK:
             return SymlinkBackend()
         case Backend.DECLARED:
             return DeclaredBackend()
 
 
-def _named(requested: str) -> MountBackend:
+def _named(requested: str, state: str) -> MountBackend:
     if requested in _NOT_BUILT:
         raise ConflictError(
             f"backend `{requested}` does not work here: this dataguard is built without it",
@@ -71,7 +84,7 @@ def _named(requested: str) -> MountBackend:
         raise UsageError(
             f"no mount backend `{requested}`", hint=f"one of: auto, {', '.join(Backend)}"
         )
-    backend = backend_of(Backend(requested))
+    backend = backend_of(Backend(requested), state=state)
     reason = backend.unavailable()
     if reason is not None:
         raise ConflictError(

@@ -89,6 +89,7 @@ def _point(line: bytes) -> MountPoint:
             target=_unescaped(fields[4]),
             read_only=b"ro" in fields[5].split(b","),
             filesystem=_unescaped(fields[separator + 1]),
+            source=_unescaped(fields[separator + 2]),
         )
     except (ValueError, IndexError) as err:
         raise DataguardError(f"cannot understand a line of {_TABLE}: {line!r}") from err

@@ -10,19 +10,23 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataguard.model.mount import Backend, Probe, ProbeOutcome, ProbeStep
-from dataguard.mounts import mountinfo
+from dataguard.model.mountpoint import SERVED, TargetKind
+from dataguard.mounts.view import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dataguard.model.mountpoint import TargetView
 
 __all__ = ["OPERATIONS", "probe", "skipped"]
 
 _LOOKED_AT = 4096
 _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
+_SERVER_REFUSES = "not marked read-only: the server sees each attempt, and refuses it"
 _NO_FILE = "no regular file found to try it on"
 
 
@@ -49,8 +53,8 @@ class _Attempt:
 def probe(target: str, backend: Backend) -> Probe:
     """Try to write through a mount and return what came of each attempt.
 
-    Only a bind mount is tried: behind a link lies the source itself, and a declared mount shows
-    nothing yet. Nothing changes on a writable mount, access times included.
+    Only what promises to refuse is tried: behind a link lies the source itself, and a declared
+    mount shows nothing yet. Nothing changes on a writable mount, access times included.
 
     Raises:
         DataguardError: `/proc/self/mountinfo` cannot be read.
@@ -59,9 +63,9 @@ def probe(target: str, backend: Backend) -> Probe:
         return skipped("a link leads to the source itself; never tried")
     if backend is Backend.DECLARED:
         return skipped("nothing is mounted; tried where a job mounts it")
-    steps = [_mountinfo_step(target), _statvfs_step(target)]
+    steps = [_mountinfo_step(target, backend), _statvfs_step(target, backend)]
     bench = _bench(target, quiet=not _all_refused(steps))
-    steps += [_try(attempt, bench) for attempt in _HARMLESS]
+    steps += [_for_server(_try(attempt, bench), backend) for attempt in _HARMLESS]
     for attempt in _TRACES:
         # each one again: an attempt that passed must be the last
         steps.append(_try(attempt, bench) if _all_refused(steps) else _not_made(attempt))
@@ -73,19 +77,32 @@ def skipped(reason: str) -> Probe:
     return Probe(tuple(ProbeStep(name, ProbeOutcome.SKIPPED, reason) for name in OPERATIONS))
 
 
-def _mountinfo_step(target: str) -> ProbeStep:
-    table = mountinfo.read()
-    stack = table.at(target)
-    if not stack:
+def _mountinfo_step(target: str, backend: Backend) -> ProbeStep:
+    view = look(target)
+    if backend is Backend.FUSE:
+        return _server_step(view)
+    mounted = bool(view.stack) or backend is Backend.CONTAINER
+    if view.through is None or not mounted:
         return ProbeStep("mountinfo", ProbeOutcome.FAILED, "nothing is mounted")
-    shown = (stack[-1], *table.below(target))
+    shown = (view.through, *view.below)
     writable = [point.target for point in shown if not point.read_only]
     if writable:
         return ProbeStep("mountinfo", ProbeOutcome.ALLOWED, f"writable: {writable[0]}")
     return ProbeStep("mountinfo", ProbeOutcome.REFUSED, f"ro: {len(shown)} of {len(shown)} mounts")
 
 
-def _statvfs_step(target: str) -> ProbeStep:
+def _server_step(view: TargetView) -> ProbeStep:
+    if not view.stack or view.stack[-1].filesystem != SERVED or view.kind is TargetKind.BROKEN:
+        return ProbeStep("mountinfo", ProbeOutcome.FAILED, "no server answers there")
+    writable = [point.target for point in view.below if not point.read_only]
+    if writable:
+        return ProbeStep("mountinfo", ProbeOutcome.ALLOWED, f"writable: {writable[0]}")
+    return ProbeStep("mountinfo", ProbeOutcome.SKIPPED, _SERVER_REFUSES)
+
+
+def _statvfs_step(target: str, backend: Backend) -> ProbeStep:
+    if backend is Backend.FUSE:
+        return ProbeStep("statvfs", ProbeOutcome.SKIPPED, _SERVER_REFUSES)
     try:
         flags = os.statvfs(target).f_flag
     except OSError as err:
@@ -113,6 +130,13 @@ def _try(attempt: _Attempt, bench: _Bench) -> ProbeStep:
     except OSError as err:
         return ProbeStep(attempt.operation, _meaning(err), _named(err))
     return ProbeStep(attempt.operation, ProbeOutcome.ALLOWED, _taken_back(attempt, bench))
+
+
+def _for_server(step: ProbeStep, backend: Backend) -> ProbeStep:
+    """A server is not asked about names that it does not have, so these attempts prove nothing."""
+    if backend is Backend.FUSE and step.detail == "ENOENT":
+        return replace(step, result=ProbeOutcome.SKIPPED)
+    return step
 
 
 def _taken_back(attempt: _Attempt, bench: _Bench) -> str:

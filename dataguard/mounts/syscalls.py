@@ -12,13 +12,21 @@ import errno
 import os
 from enum import Enum
 
-__all__ = ["Support", "attach", "clone_tree", "detach", "make_read_only", "probe_support"]
+__all__ = [
+    "Support",
+    "attach",
+    "clone_tree",
+    "detach",
+    "make_read_only",
+    "mount_new",
+    "probe_support",
+]
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _OPEN_TREE_CLONE = 0x1
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 0x1, 0x2, 0x4
-_MS_PRIVATE = 1 << 18
+_MS_NOSUID, _MS_NODEV, _MS_PRIVATE = 0x2, 0x4, 1 << 18
 _MOVE_FROM_EMPTY_PATH, _MOVE_TO_EMPTY_PATH = 0x4, 0x40
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 0x2, 0x8
 _NO_PATH = b""
@@ -73,6 +81,14 @@ def attach(tree: int, target: int) -> None:
     _call(_MOVE_MOUNT, tree, _NO_PATH, target, _NO_PATH, flags)
 
 
+def mount_new(source: str, target: int, filesystem: str, options: str) -> None:
+    """Mount a new file system on an open directory, without setuid and devices, see mount(2)."""
+    words = (os.fsencode(text) for text in (source, f"/proc/self/fd/{target}", filesystem))
+    flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
+    if _libc.mount(*words, flags, os.fsencode(options)) != 0:
+        raise _last_error()
+
+
 def detach(parent: int, name: str) -> None:
     """Take the topmost mount at a name in an open directory away, also while it is in use.
 
@@ -84,7 +100,7 @@ def detach(parent: int, name: str) -> None:
 
 
 def probe_support() -> Support:
-    """Try the first two calls on `/`; nothing becomes visible.
+    """Try all three calls on `/`; nothing becomes visible, since the last one has no target.
 
     Raises:
         OSError: another reason than a missing call or a missing right.
@@ -106,10 +122,20 @@ def _make_and_drop() -> None:
         tree = clone_tree(root)
         try:
             make_read_only(tree)
+            _attach_nowhere(tree)
         finally:
             os.close(tree)
     finally:
         os.close(root)
+
+
+def _attach_nowhere(tree: int) -> None:
+    """Ask for move_mount with a target that cannot exist: a kernel that has it says EBADF."""
+    try:
+        attach(tree, -1)
+    except OSError as err:
+        if err.errno != errno.EBADF:
+            raise
 
 
 def _call(number: int, *arguments: object) -> int:

@@ -6,10 +6,11 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from dataguard.model.mountpoint import TargetKind, TargetView
+from dataguard.model.mountpoint import SERVED, TargetKind, TargetView
 from dataguard.mounts import mountinfo
 
 if TYPE_CHECKING:
+    from dataguard.model.mountpoint import MountPoint
     from dataguard.mounts.mountinfo import MountTable
 
 __all__ = ["look", "mounted_between"]
@@ -24,6 +25,8 @@ def look(target: str, *, table: MountTable | None = None) -> TargetView:
     table = mountinfo.read() if table is None else table
     stack, below = table.at(target), table.below(target)
     try:
+        if stack and stack[-1].filesystem == SERVED:
+            os.statvfs(target)  # what is cached would answer for a server that is dead
         status = os.lstat(target)
         kind = TargetKind.FULL if stack else _kind(target, status.st_mode)
         link = os.readlink(target) if kind is TargetKind.LINK else None
@@ -31,7 +34,8 @@ def look(target: str, *, table: MountTable | None = None) -> TargetView:
         return TargetView(target, TargetKind.ABSENT, stack=stack, below=below)
     except OSError:  # a dead server or FUSE process below the mount
         return TargetView(target, TargetKind.BROKEN, stack=stack, below=below)
-    return TargetView(target, kind, status.st_dev, status.st_ino, link, stack, below)
+    through = stack[-1] if stack else _seen_through(target, table)
+    return TargetView(target, kind, status.st_dev, status.st_ino, link, stack, below, through)
 
 
 def mounted_between(base: str, target: str) -> str | None:
@@ -43,6 +47,18 @@ def mounted_between(base: str, target: str) -> str | None:
             return place
         place = os.path.dirname(place)
     return None
+
+
+def _seen_through(target: str, table: MountTable) -> MountPoint | None:
+    """Return the mount that a path really leads to, whatever is hidden below it in the table."""
+    try:
+        descriptor = os.open(target, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None  # gone meanwhile: seen through nothing
+    try:
+        return table.holding(mountinfo.mount_id_of(descriptor))
+    finally:
+        os.close(descriptor)
 
 
 def _kind(target: str, mode: int) -> TargetKind:

@@ -19,7 +19,7 @@ from dataguard.model.digest import RootDigest
 from dataguard.model.entry import Unreadable
 from dataguard.model.finding import Code, Finding
 from dataguard.model.gate import GateResult
-from dataguard.model.mount import GUARANTEE_SENTENCES, MountReport, MountResult, Probe
+from dataguard.model.mount import MountReport, MountResult, Probe
 from dataguard.model.policy import Rules
 from dataguard.model.policy_report import PolicyCheck
 from dataguard.model.results import VersionDetails
@@ -138,7 +138,7 @@ def _(value: Probe) -> list[Json]:
 
 @encode.register
 def _(value: MountResult) -> Json:
-    return {**_by_field(value), "guarantee_text": GUARANTEE_SENTENCES[value.guarantee]}
+    return {**_by_field(value), "guarantee_text": value.sentence}
 
 
 @encode.register

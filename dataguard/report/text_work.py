@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
+from dataguard.model.emit import EmitReport
 from dataguard.model.gate import GateResult
-from dataguard.model.mount import GUARANTEE_SENTENCES, MountReport, MountResult, UnmountResult
+from dataguard.model.mount import MountReport, MountResult, UnmountResult
 from dataguard.model.results import LineageResult, RunResult
 from dataguard.model.workspace import InitResult, WorkspaceRecord, WorkspaceView
 from dataguard.report.lines import (
@@ -87,7 +88,7 @@ def _(result: MountResult, paint: Paint, verbose: int) -> Iterator[str]:
         yield paint("good", f"{verb} {name}")
     yield f"  root      {result.root}"
     yield f"  backend   {result.backend}"
-    yield f"  guarantee {result.guarantee}: {GUARANTEE_SENTENCES[result.guarantee]}"
+    yield f"  guarantee {result.guarantee}: {result.sentence}"
     if result.weaker_because:
         yield "  " + paint("warn", f"not stronger, because {escape(result.weaker_because)}")
     counts = Counter(str(step.result) for step in result.probe)
@@ -97,6 +98,13 @@ def _(result: MountResult, paint: Paint, verbose: int) -> Iterator[str]:
         for step in result.probe:
             yield f"    {step.operation:<24} {step.result:<8} {escape(step.detail)}"
     yield from finding_lines(result.findings, paint, verbose)
+
+
+@lines_of.register(EmitReport)
+def _(result: EmitReport, paint: Paint, verbose: int) -> Iterator[str]:
+    """Nothing but the configuration: no path in it has a control character."""
+    del paint, verbose
+    yield from result.text.removesuffix("\n").split("\n")
 
 
 @lines_of.register(UnmountResult)

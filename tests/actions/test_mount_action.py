@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +61,10 @@ class World:
     process: Process = Process("node", "boot-1", 1, 1)  # noqa: RUF009 - frozen
     policy: Policy = Policy(format="policy/1", name="test")  # noqa: RUF009 - frozen
     top: str = ""
+
+    @property
+    def settings(self):
+        return SimpleNamespace(home=SimpleNamespace(value=f"{self.top}/home"))
 
     def gold(self, name, content="x"):
         """Make a tree and register it."""

@@ -42,6 +42,7 @@ def story(world):
     ws = world.top / "ws"
     found["workspace init"] = ask("workspace", "init", str(ws), "--outputs", "out")
     found["mount"] = ask("mount", "faces@1", "-w", str(ws))
+    found["mount emit"] = ask("mount", "-w", str(ws), "--emit", "bwrap")
     found["workspace show"] = ask("workspace", "show", str(ws))
     found["workspace list"] = ask("workspace", "list")
     found["gate"] = ask("gate", "-w", str(ws))

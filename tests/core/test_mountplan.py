@@ -38,6 +38,7 @@ def record(name="faces", *, backend=Backend.BIND, **changes):
             Backend.BIND: Guarantee.ENFORCED,
             Backend.DECLARED: Guarantee.DECLARED,
             Backend.SYMLINK: Guarantee.NONE,
+            Backend.CONTAINER: Guarantee.ENFORCED,
         }[backend],
         state=MountState.ACTIVE,
         host="node",
@@ -208,3 +209,33 @@ def test_planning_again_after_the_steps_keeps(state, view, boot, version):
     else:
         assert view.stack
         assert boot != BOOT
+
+
+def contained(*, read_only=True, identity=IDENTITY, kind=TargetKind.FULL):
+    through = MountPoint(4, 1, "8:1", "/", "/", read_only, "ext4")
+    return TargetView(target_of("faces"), kind, *identity, through=through)
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (contained(), MountStatus.LIVE),
+        (contained(read_only=False), MountStatus.WRITABLE),
+        (contained(identity=(5, 3)), MountStatus.REPLACED),
+        (contained(identity=(5, 3), kind=TargetKind.EMPTY), MountStatus.MISSING),
+        (TargetView(target_of("faces"), TargetKind.ABSENT), MountStatus.MISSING),
+        (replace(contained(), below=(point(below="/x", read_only=False),)), MountStatus.WRITABLE),
+    ],
+)
+def test_mount_of_a_runtime_is_what_it_is_seen_through(view, expected):
+    assert expected is status(record(backend=Backend.CONTAINER, mount_id=None), view, BOOT)
+
+
+def test_mount_of_a_runtime_is_recorded_where_it_is_and_followed_where_it_moves():
+    asked = wanted(backend=Backend.CONTAINER)
+    views = {target_of("faces"): contained(), SOURCE: replace(contained(), target=SOURCE)}
+    [made] = plan([asked], [], views, BOOT)
+    old = record(backend=Backend.CONTAINER, target=SOURCE)
+    [moved] = plan([asked], [old], views, BOOT)
+    [kept] = plan([asked], [record(backend=Backend.CONTAINER)], views, BOOT)
+    assert (StepKind.MAKE, StepKind.REMAKE, StepKind.KEEP) == (made.kind, moved.kind, kept.kind)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from dataguard import errors
 from dataguard.model.finding import Code
-from dataguard.model.mount import GUARANTEE_SENTENCES, Backend, Guarantee
+from dataguard.model.mount import BACKEND_SENTENCES, Backend, Guarantee
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -15,7 +16,7 @@ ERRORS = [getattr(errors, name) for name in errors.__all__]
 
 REPORTED = [
     *(f"DG{n}" for n in range(101, 110)),
-    *("DG303", "DG304", "DG401", "DG402", "DG403"),
+    *("DG302", "DG303", "DG304", "DG401", "DG402", "DG403"),
     *(f"DG{n}" for n in range(501, 505)),
 ]
 
@@ -66,12 +67,24 @@ def test_exit_code_of_every_error_is_documented(error):
 def test_mount_table_quotes_the_sentences_that_commands_print():
     promised = {
         Backend.BIND: Guarantee.ENFORCED,
+        Backend.CONTAINER: Guarantee.ENFORCED,
         Backend.DECLARED: Guarantee.DECLARED,
+        Backend.FUSE: Guarantee.ENFORCED,
         Backend.SYMLINK: Guarantee.NONE,
     }
-    expected = {(f"`{b}`", str(g), GUARANTEE_SENTENCES[g]) for b, g in promised.items()}
+    expected = {(f"`{b}`", str(g), BACKEND_SENTENCES[b]) for b, g in promised.items()}
     assert set(Backend) == set(promised)
     assert expected <= {(c[0], c[1], c[-1]) for c in rows(page("guarantees.md"))}
+
+
+def test_every_sentence_of_the_mount_table_has_a_test_of_its_name():
+    path = DOCS.parent / "tests" / "mounts" / "test_guarantees.py"
+    tests = {
+        node.name: " ".join((ast.get_docstring(node) or "").split())
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+    assert {f"test_guarantee_of_{b}": BACKEND_SENTENCES[b] for b in Backend} == tests
 
 
 def test_guarantees_page_has_six_guarantees_with_their_limits():

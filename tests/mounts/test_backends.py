@@ -1,4 +1,4 @@
-"""What every backend keeps to, and which one is chosen."""
+"""Each backend keeps the contract; what they tell of places and mounts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,64 @@ import os
 import pytest
 from mountrecords import record_of
 
-from dataguard.errors import ConflictError, StoreUnreachableError, UsageError
-from dataguard.model.mount import Backend
-from dataguard.model.mountpoint import TargetKind
+from contracts.mounting import MountContract
+from dataguard.model.mount import Backend, ProbeOutcome
 from dataguard.mounts.aliases import aliases_of
-from dataguard.mounts.choose import backend_of, choose
+from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.container import ContainerBackend
+from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.holding import holder
-from dataguard.mounts.view import look, mounted_between
-from support.mountcleanup import as_user, mount_command, mounts_below, needs_mounts
+from dataguard.mounts.probe import OPERATIONS
+from dataguard.mounts.symlink import SymlinkBackend
+from dataguard.mounts.view import mounted_between
+from support.mountcleanup import mount_command, needs_mounts
 
-EVERY = [pytest.param(Backend.BIND, marks=needs_mounts), Backend.SYMLINK, Backend.DECLARED]
+SKIPPED = dict.fromkeys(OPERATIONS, ProbeOutcome.SKIPPED)
+
+
+@needs_mounts
+class TestBind(MountContract):
+    @pytest.fixture
+    def backend(self):
+        return BindBackend()
+
+
+class TestSymlink(MountContract):
+    table = SKIPPED
+
+    @pytest.fixture
+    def backend(self):
+        return SymlinkBackend()
+
+
+class TestDeclared(MountContract):
+    visible, table = False, SKIPPED
+
+    @pytest.fixture
+    def backend(self):
+        return DeclaredBackend()
+
+
+class Runtime(ContainerBackend):
+    """A container's runtime and the check of what it did, in one."""
+
+    def unavailable(self):
+        return None
+
+    def make(self, source, target):
+        BindBackend().make(source, target)
+        return super().make(source, target)
+
+    def undo(self, record):
+        super().undo(record)
+        BindBackend().undo(record)
+
+
+@needs_mounts
+class TestContainer(MountContract):
+    @pytest.fixture
+    def backend(self):
+        return Runtime()
 
 
 @pytest.fixture
@@ -24,80 +72,10 @@ def target(area):
     return str(area / "data" / "faces")
 
 
-@pytest.mark.parametrize("backend", EVERY)
-def test_undo_after_make_leaves_an_empty_directory_at_most(area, target, backend):
-    backend_of(backend).make(str(area / "gold"), target)
-    record = record_of(area / "gold", target, backend)
-    backend_of(backend).undo(record)
-    backend_of(backend).undo(record)
-    assert ([], True) == (
-        mounts_below(area),
-        look(target).kind in (TargetKind.ABSENT, TargetKind.EMPTY),
-    )
-    assert b"hello\n" == (area / "gold" / "a").read_bytes()
-
-
-@pytest.mark.parametrize("backend", EVERY)
-def test_file_at_the_target_stays(area, target, backend):
-    (area / "data" / "faces").write_bytes(b"mine")
-    with pytest.raises(ConflictError):
-        backend_of(backend).make(str(area / "gold"), target)
-    backend_of(backend).undo(record_of(area / "gold", target, backend))
-    assert b"mine" == (area / "data" / "faces").read_bytes()
-
-
-@pytest.mark.parametrize("backend", EVERY)
-def test_source_that_is_not_there_is_unreachable(area, target, backend):
-    with pytest.raises(StoreUnreachableError):
-        backend_of(backend).make(str(area / "nowhere"), target)
-
-
 def test_link_that_somebody_changed_stays(area, target):
     os.symlink("/somewhere/else", target)
-    backend_of(Backend.SYMLINK).undo(record_of(area / "gold", target, Backend.SYMLINK))
+    SymlinkBackend().undo(record_of(area / "gold", target, Backend.SYMLINK))
     assert "/somewhere/else" == os.readlink(target)
-
-
-@needs_mounts
-def test_root_gets_bind():
-    assert (Backend.BIND, None) == (choose().backend.name, choose().weaker_because)
-
-
-@needs_mounts
-def test_ordinary_user_gets_declared_and_the_reason():
-    def chosen():
-        choice = choose()
-        return f"{choice.backend.name} {choice.backend.guarantee} {choice.weaker_because}"
-
-    answer = as_user(chosen)
-    assert answer.startswith("declared declared bind: ")
-    assert answer.endswith("has no CAP_SYS_ADMIN")
-
-
-@needs_mounts
-def test_ordinary_user_gets_a_link_with_best_effort():
-    def chosen():
-        backend = choose(best_effort=True).backend
-        return f"{backend.name} {backend.guarantee}"
-
-    assert as_user(chosen) == "symlink none"
-
-
-@needs_mounts
-def test_named_backend_that_cannot_work_is_a_conflict():
-    answer = as_user(lambda: choose("bind"))
-    assert answer.startswith("ConflictError: backend `bind` does not work here")
-
-
-@pytest.mark.parametrize("name", ["overlay", "cas", "fuse"])
-def test_backend_that_is_not_built_is_a_conflict(name):
-    with pytest.raises(ConflictError, match="built without"):
-        choose(name)
-
-
-def test_unknown_backend_is_a_usage_error():
-    with pytest.raises(UsageError, match="no mount backend"):
-        choose("nfs")
 
 
 @needs_mounts

@@ -13,17 +13,23 @@ import pytest
 
 from dataguard.mounts import mountinfo
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.fuse import FuseBackend
 
 __all__ = [
     "as_user",
     "fingerprint",
+    "in_child",
     "mount_command",
     "mounts_below",
+    "needs_fuse",
     "needs_mounts",
     "swept",
     "unmount_command",
 ]
 
+needs_fuse = pytest.mark.skipif(
+    FuseBackend("").unavailable() is not None, reason=f"fuse: {FuseBackend('').unavailable()}"
+)
 needs_mounts = pytest.mark.skipif(
     BindBackend().unavailable() is not None, reason="needs CAP_SYS_ADMIN and Linux 5.12"
 )
@@ -81,14 +87,23 @@ def _quietly(path, read):
 
 def as_user(act, *, uid=12345):
     """Run `act` in a child that is an ordinary user; return what it printed into the pipe."""
+
+    def lowered():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        return act()
+
+    return in_child(lowered)
+
+
+def in_child(act):
+    """Run `act` in a child; return its answer as text, or its error's class and message."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         answer = "no answer"
         try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
             answer = str(act())
         except BaseException as err:  # noqa: BLE001 - a child must never return into pytest
             answer = f"{type(err).__name__}: {err}"
