@@ -39,8 +39,9 @@ _CONDITIONS = {
 class JobInput:
     """One input of a job, resolved once.
 
-    `path` is where the job reads: the mount, or the location itself. `version` and `location`
-    are None where the reference means nothing here, and `error` says why.
+    `path` is where the job reads: the mount, or the location itself. `target` is where a mount is
+    declared, which a job can have for itself alone. `version` and `location` are None where the
+    reference means nothing here, and `error` says why.
     """
 
     name: str
@@ -52,6 +53,7 @@ class JobInput:
     mount: MountCondition
     detail: str = ""
     error: str = ""
+    target: str | None = None
 
 
 def resolve_inputs(
@@ -133,6 +135,7 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         path=record.target if record is not None and read_there else location.place,
         mount=condition,
         detail=detail,
+        target=record.target if record and condition is MountCondition.DECLARED else None,
     )
 
 
