@@ -11,7 +11,7 @@ from dataguard.core.mountplan import status
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.dataset import LocationState
 from dataguard.model.gate import MountCondition
-from dataguard.model.mount import MountState
+from dataguard.model.mount import Backend, MountState
 from dataguard.model.mountpoint import MountStatus
 from dataguard.model.reference import Reference
 from dataguard.mounts.view import look
@@ -198,6 +198,8 @@ def _condition(
     except DataguardError as err:
         return MountCondition.UNKNOWN, err.message
     condition = _CONDITIONS[found]
+    if record.backend is Backend.DECLARED and condition is MountCondition.READ_ONLY:
+        return condition, "made real for the job that asks"  # a run within a run; never probed
     if condition is MountCondition.READ_ONLY and record.probe is not None:
         refused = record.probe.proves_read_only
         return (condition, "") if refused else (MountCondition.PROBE_FAILED, "see `dataguard show`")
