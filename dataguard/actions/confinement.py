@@ -15,7 +15,7 @@ from dataguard.errors import NotStartedError
 from dataguard.model.area import Role
 from dataguard.model.confinement import Mode, Step
 from dataguard.mounts.exposure import WritableMounts
-from dataguard.sandbox.inherited import inherit
+from dataguard.sandbox.inherited import Inherited, inherit
 from dataguard.sandbox.job import run_job
 from dataguard.sandbox.launch import Ending, run_confined
 from dataguard.sandbox.plan import Kind, Mark, Plan, rungs
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dataguard.actions.inputs import JobInput
+    from dataguard.model.confinement import Confinement
     from dataguard.model.gate import Places
     from dataguard.model.policy import Policy
     from dataguard.sandbox.plan import Rung
 
-__all__ = ["Asked", "Rules", "refuse_launcher", "start"]
+__all__ = ["Asked", "Rules", "look_at_host", "refuse_launcher", "start"]
 
 _STRICT_DEVICES = (
     *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue"),
@@ -75,6 +76,22 @@ def refuse_launcher(command: tuple[str, ...]) -> None:
             f"what {launcher.name} starts runs outside of this confinement",
             hint=f"{launcher.form}; or --unconfined, which the record shows",
         )
+
+
+def look_at_host() -> Confinement:
+    """Return what would confine a job on this host; tried out, with nothing to protect."""
+    plan = Plan(
+        mode=Mode.PROTECT,
+        marks=(),
+        shown=(),
+        writable=(),
+        inherited=Inherited(()),
+        directory="/",
+        command=(),
+        environment={},
+        rehearsal=True,
+    )
+    return run_confined(lambda _rung: plan, rungs()).confinement
 
 
 def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:

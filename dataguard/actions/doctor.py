@@ -6,9 +6,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from dataguard.actions.confinement import look_at_host
 from dataguard.catalog.repository import Catalog
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
+from dataguard.model.confinement import Step
 from dataguard.mounts import bind
 from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
@@ -31,6 +33,7 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _manifests(settings),
         _timestamps(settings, actor),
         _bind(),
+        _confined_jobs(),
         _blake3(),
     )
     return Diagnosis(
@@ -96,6 +99,15 @@ def _bind() -> Ability:
     if reason is None:
         return Ability("read-only mounts", "ok", "backend bind: enforced")
     return Ability("read-only mounts", "missing", f"{reason}; mounts are declared only")
+
+
+def _confined_jobs() -> Ability:
+    found = look_at_host()
+    missing = "; ".join(f"{one.name}: {one.detail}" for one in found.layers if not one.holds)
+    if found.step is Step.FULL:
+        return Ability("confined jobs", "ok", "every layer holds: dataguard run --explain")
+    why = "; ".join((missing, *found.weaker_because))
+    return Ability("confined jobs", "missing", f"{found.step}: {why}")
 
 
 def _blake3() -> Ability:

@@ -61,6 +61,14 @@ def test_kernel_without_the_new_mount_calls_leaves_landlock(place):
     assert "Function not implemented" in found["confinement"]["weaker_because"][0]
 
 
+@pytest.mark.parametrize("step", HOSTS)
+def test_doctor_says_what_can_confine_a_job_here(place, step):
+    abilities = place.on_a_host(*HOSTS[step]).ask("doctor")["abilities"]
+    (found,) = [one for one in abilities if one["name"] == "confined jobs"]
+    assert ("ok" if step == "full" else "missing") == found["state"]
+    assert found["detail"].startswith("every layer holds" if step == "full" else f"{step}: ")
+
+
 def test_text_of_explain_says_why_a_layer_is_missing(place):
     host = place.on_a_host(*HOSTS["checked"])
     done = host.call("run", "-w", place.work, "--explain")

@@ -71,7 +71,8 @@ def _run(orders: Orders, reports: Reports, ignored: dict[int, bool]) -> int:
 def _mounts(orders: Orders, reports: Reports, kinds: list[bytes]) -> None:
     marks = orders.each("mark")
     if not kinds:
-        held = namespaces.are_read_only([path for kind, path, _ in marks if kind == b"gold"])
+        gold = [path for kind, path, _ in marks if kind == b"gold"]
+        held = bool(gold) and namespaces.are_read_only(gold)
         said = "gold is mounted read-only already" if held else "no namespaces can be had here"
         reports.layer("mounts", holds=held, detail=said)
         return
