@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dataguard import errors
+from dataguard.model.confinement import Step
 from dataguard.model.finding import Code
 from dataguard.model.mount import GUARANTEE_SENTENCES, Backend, Guarantee
 
@@ -72,6 +73,11 @@ def test_mount_table_quotes_the_sentences_that_commands_print():
     expected = {(f"`{b}`", str(g), GUARANTEE_SENTENCES[g]) for b, g in promised.items()}
     assert set(Backend) == set(promised)
     assert expected <= {(c[0], c[1], c[-1]) for c in rows(page("guarantees.md"))}
+
+
+def test_steps_of_confinement_are_quoted_as_commands_print_them():
+    found = {row[0]: row[2] for row in rows(page("guarantees.md")) if len(row) == 3}
+    assert {f"`{step}`": step.guarantee for step in Step}.items() <= found.items()
 
 
 def test_guarantees_page_has_six_guarantees_with_their_limits():

@@ -55,6 +55,31 @@ def test_gold_is_not_written_where_any_layer_holds_and_checked_where_none_does(p
     assert none_holds is (b"evil" in (place.gold / "a").read_bytes())
 
 
+def tampered(place, step):
+    """Let a job try content and metadata of gold, and return what it could change."""
+    script = f"echo x >> {place.gold}/a && echo content; chmod 600 {place.gold}/a && echo metadata"
+    host = place.on_a_host(*HOSTS[step])
+    codes = (0, 1, 2, 3)
+    job = f"exec 2> /dev/null; ({script}) > {{out}}/changed; true"
+    return place.written(place.run(job, shell=host, codes=codes), "changed").split()
+
+
+def test_guarantee_of_full(place):
+    assert [] == tampered(place, "full")
+
+
+def test_guarantee_of_mounts(place):
+    assert [] == tampered(place, "mounts")
+
+
+def test_guarantee_of_landlock(place):
+    assert ["metadata"] == tampered(place, "landlock")
+
+
+def test_guarantee_of_checked(place):
+    assert ["content", "metadata"] == tampered(place, "checked")
+
+
 def test_kernel_without_the_new_mount_calls_leaves_landlock(place):
     found = place.run("true", "--explain", shell=place.on_a_host(OLD_MOUNTS))
     assert "landlock" == found["confinement"]["step"]
