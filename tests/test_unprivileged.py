@@ -180,12 +180,12 @@ def test_mount_is_refused_where_the_host_requires_an_enforced_one(place, more):
     assert strict.call("run", "-w", work, "--", "true").code == 125
 
 
-def test_run_reads_at_the_location_and_records_outputs(place):
+def test_run_reads_at_the_declared_mount_and_records_outputs(place):
     work = place.workspace()
     place.shell.ask("mount", "demo", "-w", work)
     job = ("sh", "-c", "cat {in:demo}/a > {out}/copy; id -u > {out}/uid")
     report = place.shell.ask("run", "-w", work, "--", *job)
-    assert (report["state"], report["enforced"]) == ("complete", False)
+    assert (report["state"], report["enforced"]) == ("complete", True)
     assert [one["path"] for one in report["outputs"]] == ["copy", "uid"]
     assert {one["before"] for one in report["inputs"]} == {"verified"}
     outputs = report["outputs_directory"]
@@ -194,11 +194,12 @@ def test_run_reads_at_the_location_and_records_outputs(place):
     assert os.stat(outputs).st_uid == USER
 
 
-def test_run_of_a_job_that_writes_back_is_tainted_where_the_source_lets_it(place):
+def test_unconfined_job_that_writes_back_is_tainted_where_the_source_lets_it(place):
     os.chown(place.gold / "a", USER, USER)
     work = place.workspace()
     place.shell.ask("mount", "demo", "-w", work)
-    report = place.shell.ask("run", "-w", work, "--", "sh", "-c", "echo >> {in:demo}/a", codes=(3,))
+    job = ("sh", "-c", "echo >> {in:demo}/a")
+    report = place.shell.ask("run", "-w", work, "--unconfined", "--", *job, codes=(3,))
     assert report["state"] == "tainted"
     assert [(one["code"], one["path"]) for one in report["findings"]] == [("DG304", "a")]
 

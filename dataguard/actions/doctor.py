@@ -7,11 +7,13 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from dataguard.actions.confinement import look_at_host
 from dataguard.actions.resolution import is_here
 from dataguard.catalog.repository import Catalog
 from dataguard.engines.capacity import cores, workers_for
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
+from dataguard.model.confinement import Step
 from dataguard.mounts import bind
 from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
@@ -36,6 +38,7 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _timestamps(settings, actor),
         _workers(settings, clock, actor),
         _bind(),
+        _confined_jobs(),
         _blake3(),
     )
     return Diagnosis(
@@ -131,6 +134,15 @@ def _bind() -> Ability:
     if reason is None:
         return Ability("read-only mounts", "ok", "backend bind: enforced")
     return Ability("read-only mounts", "missing", f"{reason}; mounts are declared only")
+
+
+def _confined_jobs() -> Ability:
+    found = look_at_host()
+    missing = "; ".join(f"{one.name}: {one.detail}" for one in found.layers if not one.holds)
+    if found.step is Step.FULL:
+        return Ability("confined jobs", "ok", "every layer holds: dataguard run --explain")
+    why = "; ".join((missing, *found.weaker_because))
+    return Ability("confined jobs", "missing", f"{found.step}: {why}")
 
 
 def _blake3() -> Ability:

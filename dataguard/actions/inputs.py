@@ -11,7 +11,7 @@ from dataguard.core.mountplan import status
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.dataset import LocationState
 from dataguard.model.gate import MountCondition
-from dataguard.model.mount import MountState
+from dataguard.model.mount import Backend, MountState
 from dataguard.model.mountpoint import MountStatus
 from dataguard.model.reference import Reference
 from dataguard.mounts.view import look
@@ -39,8 +39,9 @@ _CONDITIONS = {
 class JobInput:
     """One input of a job, resolved once.
 
-    `path` is where the job reads: the mount, or the location itself. `version` and `location`
-    are None where the reference means nothing here, and `error` says why.
+    `path` is where the job reads: the mount, or the location itself. `target` is where a mount is
+    declared, which a job can have for itself alone. `version` and `location` are None where the
+    reference means nothing here, and `error` says why.
     """
 
     name: str
@@ -52,6 +53,7 @@ class JobInput:
     mount: MountCondition
     detail: str = ""
     error: str = ""
+    target: str | None = None
 
 
 def resolve_inputs(
@@ -133,6 +135,7 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         path=record.target if record is not None and read_there else location.place,
         mount=condition,
         detail=detail,
+        target=record.target if record and condition is MountCondition.DECLARED else None,
     )
 
 
@@ -195,6 +198,8 @@ def _condition(
     except DataguardError as err:
         return MountCondition.UNKNOWN, err.message
     condition = _CONDITIONS[found]
+    if record.backend is Backend.DECLARED and condition is MountCondition.READ_ONLY:
+        return condition, "made real for the job that asks"  # a run within a run; never probed
     if condition is MountCondition.READ_ONLY and record.probe is not None:
         refused = record.probe.proves_read_only
         return (condition, "") if refused else (MountCondition.PROBE_FAILED, "see `dataguard show`")

@@ -1,30 +1,35 @@
-"""`run`: gate, job, verification of the inputs before and after, outputs, record."""
+"""`run`: gate, confined job, verification of the inputs before and after, outputs, record."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.confinement import Asked, Rules, refuse_launcher, start
 from dataguard.actions.gate import check_gate, outputs_place
 from dataguard.actions.inputs import JobInput, resolve_inputs
+from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
-from dataguard.actions.runrecord import clear_private, finish, free_record, save
+from dataguard.actions.runrecord import (
+    clear_private,
+    confined,
+    finish,
+    free_record,
+    inputs_of,
+    save,
+)
 from dataguard.actions.verification import Verification, changes_between, verify
-from dataguard.errors import ConflictError, UsageError
+from dataguard.errors import ConflictError, NotStartedError, UsageError
+from dataguard.model.confinement import Mode, Step
 from dataguard.model.gate import MountCondition
 from dataguard.model.results import RunResult
-from dataguard.model.run import Run, RunInput, RunState
-from dataguard.sandbox.job import run_job
+from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
-from dataguard.stores.rundirectory import (
-    RunDirectory,
-    make_private_directory,
-)
+from dataguard.stores.rundirectory import RunDirectory, make_private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,12 +39,12 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
     from dataguard.model.workspace import Workspace
+    from dataguard.sandbox.launch import Ending
 
-__all__ = ["Request", "run"]
+__all__ = ["Request", "explain", "run"]
 
-_PLACEHOLDER = re.compile(r"\{(out|in:[^{}]+)\}")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_OWN_VARIABLES = re.compile(r"(?:DATAGUARD_.*|TMPDIR)")
+_NOT_STARTED = 125
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Request:
     directory: str
     environment: Mapping[str, str]
     run_id: str | None = None
+    rules: Rules = field(default_factory=Rules)
 
 
 def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
@@ -64,14 +70,48 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     Raises:
         UsageError: no command, an unknown placeholder, or two inputs with one variable.
         ConflictError: the run id has been used.
+        NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
+    inputs, place, decision = _decided(ctx, request)
+    result = _run(ctx, request, inputs, place, decision) if decision.allowed else _refused(inputs)
+    return replace(result, checks=decision.checks), decision
+
+
+def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
+    """Say what `run` would do, and what would confine the job; nothing is run or recorded.
+
+    Raises:
+        UsageError, NotStartedError: as `run` would.
+    """
+    if not request.command:
+        request = replace(request, command=("true",))
+    inputs, place, decision = _decided(ctx, request)
+    asked = _asked(request, "explain", place, "/dev/null", inputs, rehearsal=True)
+    ending = start(asked, request.rules, ctx.policy, decision.facts.places)
+    result = replace(
+        _refused(inputs),
+        allowed=decision.allowed,
+        state="explained",
+        enforced=_is_enforced(inputs, ending),
+        confinement=ending.confinement,
+    )
+    return replace(result, checks=decision.checks), decision
+
+
+def _decided(ctx: Context, request: Request) -> tuple[tuple[JobInput, ...], str, GateResult]:
+    if not request.command:
+        raise UsageError("no command to run", hint="dataguard run -- python train.py")
+    if request.rules.mode is not Mode.UNCONFINED:
+        refuse_launcher(request.command)
     inputs = resolve_inputs(ctx, request.references, request.workspace)
     place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
-    _check_request(request, inputs)
-    decision = check_gate(ctx, inputs, (place,))
-    result = _run(ctx, request, inputs, place) if decision.allowed else _refused(inputs, ())
-    return replace(result, checks=decision.checks), decision
+    if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
+        raise UsageError(
+            f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
+        )
+    check_words(request.command, inputs)
+    return inputs, place, check_gate(ctx, inputs, (place,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +131,7 @@ def _run(
     request: Request,
     inputs: tuple[JobInput, ...],
     place: str,
+    decision: GateResult,
 ) -> RunResult:
     before = _verified(ctx, inputs, "verifying inputs")
     if not before.is_clean:
@@ -106,11 +147,44 @@ def _run(
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
             save(ctx, record, directory)
-            code = _execute(job)
+            ending = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, code)
+        return _finish(ctx, job, record, ending)
+
+
+def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Ending:
+    """Run the job; where it is not started after all, that is how the run ended."""
+    request = job.request
+    asked = _asked(request, job.id, job.directory.path, job.private, job.inputs)
+    try:
+        return start(asked, request.rules, ctx.policy, decision.facts.places)
+    except NotStartedError:
+        ended = replace(record, state=RunState.FAILED, finished=ctx.clock(), exit_code=_NOT_STARTED)
+        finish(ctx, ended, job.directory)
+        raise
+
+
+def _asked(
+    request: Request,
+    run_id: str,
+    outputs: str,
+    private: str,
+    inputs: tuple[JobInput, ...],
+    *,
+    rehearsal: bool = False,
+) -> Asked:
+    return Asked(
+        run_id=run_id,
+        command=request.command,
+        environment=request.environment,
+        directory=request.directory,
+        outputs=outputs,
+        private=private,
+        inputs=inputs,
+        rehearsal=rehearsal,
+    )
 
 
 def _check_made(ctx: Context, directory: RunDirectory) -> None:
@@ -127,29 +201,15 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-def _execute(job: _Job) -> int:
-    outputs = job.directory.path
-    places = {"out": outputs} | {f"in:{one.name}": one.path for one in job.inputs}
-    command = tuple(
-        _PLACEHOLDER.sub(lambda found: places[found[1]], word) for word in job.request.command
-    )
-    variables = {
-        "DATAGUARD_RUN_ID": job.id,
-        "DATAGUARD_OUTPUTS": outputs,
-        "TMPDIR": job.private,
-        **{variable_of(one.name): one.path for one in job.inputs},
-    }
-    environment = {**job.request.environment, **variables}
-    return run_job(command, directory=job.request.directory, environment=environment)
-
-
-def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
+def _finish(ctx: Context, job: _Job, started: Run, ending: Ending) -> RunResult:
+    code = ending.exit_code or 0
+    record = confined(started, ending.confinement)
     after = _verified(ctx, job.inputs, "verifying inputs again")
     changes = changes_between(ctx, job.before, after)
     for comparison in after.comparisons:
         if not comparison.is_clean:
             record_comparison(ctx, comparison)
-    aside = free_record(record, job.directory)
+    aside = free_record(started, job.directory)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
         tainted = bool(changes.violations) or not after.is_complete
@@ -167,7 +227,10 @@ def _finish(ctx: Context, job: _Job, record: Run, code: int) -> RunResult:
         )
         record_findings(ctx, changes)
         unwritten = finish(ctx, finished, job.directory)
-    result = _result(job, finished, changes, after, outputs)
+    result = _result(finished, changes, after, outputs)
+    result = replace(
+        result, enforced=_is_enforced(job.inputs, ending), confinement=ending.confinement
+    )
     return replace(
         result,
         diverted=tuple(one for one in outputs.files if aside and one.path == aside.encode()),
@@ -193,33 +256,6 @@ def _verified(ctx: Context, inputs: tuple[JobInput, ...], what: str) -> Verifica
         ctx.progress.finish()
 
 
-def variable_of(name: str) -> str:
-    """Return the environment variable that tells a job where an input is."""
-    return "DATAGUARD_INPUT_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
-
-
-def _check_request(request: Request, inputs: tuple[JobInput, ...]) -> None:
-    if not request.command:
-        raise UsageError("no command to run", hint="dataguard run -- python train.py")
-    if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
-        raise UsageError(
-            f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
-        )
-    variables = [variable_of(one.name) for one in inputs]
-    twice = {name for name in variables if variables.count(name) > 1}
-    if twice:
-        raise UsageError(
-            f"two inputs would share the variable {min(twice)}",
-            hint="mount one of them under another name: dataguard mount REF --as NAME",
-        )
-    known = {"out", *(f"in:{one.name}" for one in inputs)}
-    for word in request.command:
-        for found in _PLACEHOLDER.finditer(word):
-            if found[1] not in known:
-                names = ", ".join(f"{{{name}}}" for name in sorted(known))
-                raise UsageError(f"nothing stands for {found[0]}", hint=f"there are {names}")
-
-
 def _record(ctx: Context, job: _Job) -> Run:
     request = job.request
     return Run(
@@ -229,36 +265,21 @@ def _record(ctx: Context, job: _Job) -> Run:
         directory=request.directory,
         workspace=None if request.workspace is None else request.workspace.directory,
         outputs=job.directory.path,
-        inputs=_run_inputs(job.inputs, job.before),
+        inputs=inputs_of(job.inputs, job.before),
         actor=ctx.actor,
         process=ctx.process,
         started=ctx.clock(),
         code_revision=code_revision(request.directory),
-        environment_digest=_environment_digest(request.environment),
-        metadata={"tmpdir": job.private, "directory": job.directory.identity},
-    )
-
-
-def _run_inputs(inputs: tuple[JobInput, ...], before: Verification | None) -> tuple[RunInput, ...]:
-    return tuple(
-        RunInput(
-            dataset=one.version.dataset,
-            version=one.version.number,
-            root=str(one.version.root),
-            location=one.location.place,
-            name=one.name,
-            before=(
-                before.word(one.version.dataset, one.version.number) if before else "not checked"
-            ),
-            after="not checked",
-        )
-        for one in inputs
-        if one.version is not None and one.location is not None
+        environment_digest=environment_digest(request.environment),
+        metadata={
+            "tmpdir": job.private,
+            "directory": job.directory.identity,
+            "confine": str(request.rules.mode),
+        },
     )
 
 
 def _result(
-    job: _Job,
     record: Run,
     changes: Collection[Finding],
     after: Verification,
@@ -275,13 +296,13 @@ def _result(
         diverted=(),
         findings=changes,
         unreadable=(*after.unreadable, *outputs.unreadable),
-        enforced=all(one.mount is MountCondition.READ_ONLY for one in job.inputs),
+        enforced=False,
     )
 
 
 def _refused(
     inputs: tuple[JobInput, ...],
-    findings: Collection[Finding],
+    findings: Collection[Finding] = (),
     before: Verification | None = None,
 ) -> RunResult:
     return RunResult(
@@ -290,7 +311,7 @@ def _refused(
         state="refused",
         exit_code=None,
         outputs_directory=None,
-        inputs=_run_inputs(inputs, before),
+        inputs=inputs_of(inputs, before),
         outputs=(),
         diverted=(),
         findings=findings,
@@ -305,11 +326,10 @@ def _state(code: int, *, tainted: bool) -> RunState:
     return RunState.COMPLETE if code == 0 else RunState.FAILED
 
 
-def _environment_digest(environment: Mapping[str, str]) -> str:
-    """Return the SHA-256 of the sorted environment, without what dataguard itself sets."""
-    kept = sorted((k, v) for k, v in environment.items() if not _OWN_VARIABLES.fullmatch(k))
-    text = b"".join(os.fsencode(f"{key}={value}") + b"\0" for key, value in kept)
-    return hashlib.sha256(text).hexdigest()
+def _is_enforced(inputs: tuple[JobInput, ...], ending: Ending) -> bool:
+    """Whether no input could be changed by the path at which the job reads it."""
+    mounted = all(one.mount is MountCondition.READ_ONLY for one in inputs)
+    return mounted or ending.confinement.step.rank >= Step.MOUNTS.rank
 
 
 def _new_id(now: datetime) -> str:

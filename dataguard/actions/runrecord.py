@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.run import RunState
+from dataguard.model.run import RunInput, RunState
 from dataguard.mounts import mountinfo
 from dataguard.report.encode import encode
 from dataguard.stores.rundirectory import RECORD, remove_private_directory
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
+    from dataguard.actions.inputs import JobInput
+    from dataguard.actions.verification import Verification
+    from dataguard.model.confinement import Confinement
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
-__all__ = ["clear_private", "finish", "free_record", "put", "save"]
+__all__ = [
+    "clear_private",
+    "confined",
+    "finish",
+    "free_record",
+    "inputs_of",
+    "put",
+    "save",
+]
 
 
 def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
@@ -65,6 +77,32 @@ def put(ctx: Context, record: Run) -> None:
     """Record how far a run got in the catalog alone."""
     with ctx.catalog.transaction() as tx:
         tx.put_run(record)
+
+
+def confined(record: Run, confinement: Confinement) -> Run:
+    """Return the record with what confined the job."""
+    layers = ", ".join(layer.name for layer in confinement.layers if layer.holds)
+    told = {"confinement": str(confinement.step), "layers": layers or "none"}
+    return replace(record, metadata={**record.metadata, **told})
+
+
+def inputs_of(inputs: tuple[JobInput, ...], before: Verification | None) -> tuple[RunInput, ...]:
+    """Return what the record says of a run's inputs; nothing is known yet of their state after."""
+    return tuple(
+        RunInput(
+            dataset=one.version.dataset,
+            version=one.version.number,
+            root=str(one.version.root),
+            location=one.location.place,
+            name=one.name,
+            before=(
+                before.word(one.version.dataset, one.version.number) if before else "not checked"
+            ),
+            after="not checked",
+        )
+        for one in inputs
+        if one.version is not None and one.location is not None
+    )
 
 
 def _fields(record: Run) -> dict[str, object]:

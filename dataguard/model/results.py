@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.model.audit import AuditLevel, AuditRecord, SliceRecord
+    from dataguard.model.confinement import Confinement
     from dataguard.model.dataset import Location, Tag, Version
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
@@ -262,7 +263,8 @@ class RunResult:
     """Result of `run`; `exit_code` is the job's own, None where it was not started.
 
     `checks` are those of the gate. `diverted` lists writes that were led away: from
-    gold, or from the run's own record.
+    gold, or from the run's own record. `confinement` says how the job was confined; None where
+    none was looked for.
     """
 
     run: str | None
@@ -277,6 +279,7 @@ class RunResult:
     unreadable: tuple[Unreadable, ...]
     enforced: bool
     checks: tuple[Check, ...] = ()
+    confinement: Confinement | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
+from dataguard.model.confinement import Step
 from dataguard.model.emit import EmitReport
 from dataguard.model.gate import GateResult
 from dataguard.model.mount import MountReport, MountResult, UnmountResult
@@ -26,6 +27,7 @@ from dataguard.report.lines import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dataguard.model.confinement import Confinement
     from dataguard.model.gate import Check
     from dataguard.model.run import Run
     from dataguard.model.workspace import MountView
@@ -129,7 +131,9 @@ def _(result: GateResult, paint: Paint, verbose: int) -> Iterator[str]:
 
 @lines_of.register(RunResult)
 def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
-    if not result.allowed:
+    if result.state == "explained":
+        yield paint("strong", "a job would be " + ("started" if result.allowed else "refused"))
+    elif not result.allowed:
         yield paint("bad", "run not started")
     else:
         style = "good" if result.state == "complete" else "bad"
@@ -137,6 +141,8 @@ def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
             f", exit code {result.exit_code}, {number(len(result.outputs), 'output')} in "
             f"{place(result.outputs_directory or '')}"
         )
+    if result.confinement is not None:
+        yield from _confined(result.confinement, paint, all_layers=result.state == "explained")
     for one in result.inputs:
         yield f"  input  {one.dataset}@{one.version} before: {one.before}, after: {one.after}"
     if verbose:
@@ -159,6 +165,20 @@ def _(result: LineageResult, paint: Paint, verbose: int) -> Iterator[str]:
     if result.output is not None:
         words = {True: "unchanged since", False: "CHANGED since", None: "not checked"}
         yield f"  this file {words[result.unchanged]}: {result.output.digest}"
+
+
+def _confined(confinement: Confinement, paint: Paint, *, all_layers: bool) -> Iterator[str]:
+    """Say what holds; what does not is always said, with its reason."""
+    strong = confinement.step is Step.FULL
+    said = f"{confinement.mode}: {confinement.guarantee}"
+    if all_layers or not strong:
+        yield f"  {paint('good' if strong else 'warn', said)}"
+    for layer in confinement.layers:
+        if all_layers or not layer.holds:
+            word = paint("good", "holds   ") if layer.holds else paint("warn", "MISSING ")
+            yield f"  {word} {layer.name}: {escape(layer.detail)}"
+    for reason in confinement.weaker_because:
+        yield "  " + paint("warn", f"not stronger, because {escape(reason)}")
 
 
 def _mounted(view: MountView, paint: Paint) -> str:

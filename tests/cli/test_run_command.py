@@ -73,9 +73,17 @@ def test_job_that_defeats_other_tools_is_blocked_through_the_mount(registered, w
     assert 0 == registered.ask("audit").code
 
 
-def test_job_that_defeats_other_tools_by_the_original_path_taints_its_outputs(registered, ws):
+def test_job_that_defeats_other_tools_is_blocked_by_the_original_path(registered, ws):
+    before = tree_state(registered.gold)
+    found = shell(registered, ws, DEFEAT.format(place=registered.gold), code=2)
+    assert ("failed", 2, []) == (found["state"], found["exit_code"], found["findings"])
+    assert before == tree_state(registered.gold)
+
+
+def test_unconfined_job_that_writes_gold_taints_its_outputs(registered, ws):
     root = registered.ask_json("show", "faces@1")["root"]
-    found = shell(registered, ws, DEFEAT.format(place=registered.gold), code=3)
+    script = DEFEAT.format(place=registered.gold)
+    found = shell(registered, ws, script, words=("--unconfined",), code=3)
     assert ("tainted", 0) == (found["state"], found["exit_code"])
     told = sorted((one["code"], one["path"]) for one in found["findings"])
     assert [("DG304", "a"), ("DG304", "dropped")] == told
@@ -215,7 +223,7 @@ def test_without_a_workspace_the_outputs_place_comes_from_the_policy(registered)
     place = registered.top / "root" / "faces" / "runs"
     assert f"{place}/{found['run']}" == found["outputs_directory"]
     assert [("x", 6)] == [(one["path"], one["size"]) for one in found["outputs"]]
-    assert False is found["enforced"]
+    assert True is found["enforced"]
 
 
 def test_job_that_replaces_its_record_by_a_link_to_gold_does_no_harm(registered, ws):
@@ -335,7 +343,8 @@ def test_time_of_a_run_is_recorded(registered, ws):
     ],
 )
 def test_job_that_removes_its_outputs_does_not_hide_how_it_ended(registered, ws, script, code):
-    found = shell(registered, ws, script.replace("$GOLD", str(registered.gold)), code=code)
+    script = script.replace("$GOLD", str(registered.gold))
+    found = shell(registered, ws, script, words=("--unconfined",), code=code)
     assert found["unreadable"]
     assert (3 == code) is ("DG304" in [one["code"] for one in found["findings"]])
     (known,) = registered.ask_json("lineage", found["run"])["runs"]

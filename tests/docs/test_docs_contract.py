@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataguard import errors
+from dataguard.model.confinement import Step
 from dataguard.model.finding import Code
 from dataguard.model.mount import BACKEND_SENTENCES, Backend, Guarantee
 
@@ -85,6 +86,11 @@ def test_every_sentence_of_the_mount_table_has_a_test_of_its_name():
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
     assert {f"test_guarantee_of_{b}": BACKEND_SENTENCES[b] for b in Backend} == tests
+
+
+def test_steps_of_confinement_are_quoted_as_commands_print_them():
+    found = {row[0]: row[2] for row in rows(page("guarantees.md")) if len(row) == 3}
+    assert {f"`{step}`": step.guarantee for step in Step}.items() <= found.items()
 
 
 def test_guarantees_page_has_six_guarantees_with_their_limits():

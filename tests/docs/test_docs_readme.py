@@ -18,7 +18,8 @@ BREAK = "\x1e"
 
 
 def table(text):
-    return [line for line in text.splitlines() if line.startswith("|")]
+    """The lines of the first table."""
+    return re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)[0].splitlines()
 
 
 def shape(text):

@@ -12,8 +12,9 @@ from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.choose import choose
 from support.mountcleanup import as_user, in_child, mounts_below, needs_mounts
-from support.seccomp import MOUNT_CALLS, forbid
+from support.seccomp import NEW_MOUNTS, refuse
 
+MOUNT_CALLS = dict(zip(("open_tree", "move_mount", "mount_setattr"), NEW_MOUNTS, strict=True))
 MISSING = [names for count in (1, 2, 3) for names in itertools.combinations(MOUNT_CALLS, count)]
 
 
@@ -21,7 +22,7 @@ def without(names, act, code=errno.ENOSYS):
     """Run `act` in a child in which some mount calls fail; return what it printed."""
 
     def limited():
-        forbid(*(MOUNT_CALLS[name] for name in names), code=code)
+        refuse(tuple(MOUNT_CALLS[name] for name in names), code)
         return act()
 
     return in_child(limited)

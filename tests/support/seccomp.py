@@ -1,44 +1,38 @@
-"""A kernel that lacks some system calls, simulated for the rest of a process."""
+"""Hosts that lack a system call, played by a filter on this process and its children."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import platform
+import os
 import struct
 
-__all__ = ["MOUNT_CALLS", "forbid"]
+__all__ = ["LANDLOCK", "NAMESPACES", "NEW_MOUNTS", "refuse"]
 
-MOUNT_CALLS = {"open_tree": 428, "move_mount": 429, "mount_setattr": 442}
-"""Calls of Linux 5.2 and 5.12, under the numbers they have everywhere."""
+_NUMBERS = {"x86_64": 272, "aarch64": 97}
+NAMESPACES = (_NUMBERS.get(os.uname().machine, 272),)
+"""unshare(2)"""
 
-_NO_NEW_PRIVS, _SET_SECCOMP, _MODE_FILTER = 38, 22, 2  # linux/prctl.h, linux/seccomp.h
-_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
+NEW_MOUNTS = (428, 429, 442)
+"""open_tree(2), move_mount(2), mount_setattr(2)"""
+
+LANDLOCK = (444, 445, 446)
+"""landlock_create_ruleset(2), landlock_add_rule(2), landlock_restrict_self(2)"""
+
+_LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
 
 
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-
-def forbid(*numbers: int, code: int = errno.ENOSYS) -> None:
-    """Let system calls of these numbers fail with `code` in this process and its children.
-
-    It can't be taken back: call it in a child. The filter does not look at the architecture, so
-    it is good for processes of the native one only, see seccomp(2).
-    """
-    assert platform.machine() in {"x86_64", "aarch64"}
-    steps = [_step(_LOAD, 0)]
-    for number in numbers:
-        steps += [_step(_EQUAL, number, skip_if_not=1), _step(_RETURN, _ERRNO | code)]
-    steps.append(_step(_RETURN, _ALLOW))
+def refuse(numbers: tuple[int, ...], code: int = errno.ENOSYS) -> None:
+    """Let these system calls fail from now on, as on a kernel or host without them."""
+    steps = [(_LOAD, 0, 0, 0)]
+    steps += [(_EQUAL, len(numbers) - at, 0, number) for at, number in enumerate(numbers)]
+    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | code)]
+    program = b"".join(struct.pack("HBBI", *step) for step in steps)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
-    program = _Program(len(steps), b"".join(steps))
-    done = libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
-    done = done or libc.prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0)
-    if done != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
-def _step(operation: int, value: int, *, skip_if_not: int = 0) -> bytes:
-    return struct.pack("=HBBI", operation, 0, skip_if_not, value)
+    libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if libc.prctl(_SET_SECCOMP, _FILTER, ctypes.create_string_buffer(header, len(header)), 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")

@@ -30,6 +30,7 @@ QUESTIONS = (
     "manifest",
     "dask",
     "startup",
+    "confine",
 )
 """The scripts, in the order in which their figures are shown."""
 

@@ -1,0 +1,109 @@
+"""The shim's steps, in the order in which none can undo another."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from dataguard.sandbox.shim import capabilities, descriptors, landlock, namespaces, supervision
+from dataguard.sandbox.shim.orders import READY, REFUSED, UNAVAILABLE, Orders, Reports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
+
+__all__ = ["main"]
+
+_NOT_STARTED = 125
+_OWN_PROCESSES = "a process namespace of its own, which ends with the run and shows nobody else"
+_ADOPTED = "no process namespace: what the job leaves behind is found and killed at its end"
+
+
+class _Stop(Exception):  # noqa: N818  an answer, not a fault
+    """The job is not started."""
+
+    def __init__(self, kind: str, layer: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.layer = layer
+
+
+def main(descriptor: int) -> None:
+    """Confine this process as the orders say, then start the job; never returns."""
+    orders = Orders(_content(descriptor))
+    reports = Reports(orders.number("reports"))
+    ignored = supervision.hold_signals()
+    try:
+        supervision.die_with(orders.number("parent"))
+        code = _run(orders, reports, ignored)
+    except _Stop as err:
+        reports.tell(err.kind, err.layer, str(err))
+        code = _NOT_STARTED
+    os._exit(code)
+
+
+def _run(orders: Orders, reports: Reports, ignored: dict[int, bool]) -> int:
+    kinds = orders.firsts("namespace")
+    inside = b"pid" in kinds
+    _mounts(orders, reports, kinds)
+    if inside:
+        supervision.step_aside(reports)
+        _attempt("processes", namespaces.show_processes)
+    if kinds:
+        _attempt("mounts", lambda: namespaces.freeze(orders.firsts("freeze")))
+    _attempt("descriptors", lambda: descriptors.replace(orders), kind=REFUSED)
+    _attempt("directory", lambda: os.chdir(orders.firsts("directory")[0]), kind=REFUSED)
+    reports.layer("processes", holds=True, detail=_OWN_PROCESSES if inside else _ADOPTED)
+    capabilities.give_up(reports)
+    _landlock(orders, reports)
+    for layer, why in reports.failing.items():
+        if orders.has("require", layer):
+            raise _Stop(REFUSED, layer, why)
+    reports.tell(READY, "job", "")
+    if orders.each("rehearse"):
+        return 0
+    return supervision.start(orders, reports, ignored, first=inside)
+
+
+def _mounts(orders: Orders, reports: Reports, kinds: list[bytes]) -> None:
+    marks = orders.each("mark")
+    if not kinds:
+        gold = [path for kind, path, _ in marks if kind == b"gold"]
+        held = bool(gold) and namespaces.are_read_only(gold)
+        said = "gold is mounted read-only already" if held else "no namespaces can be had here"
+        reports.layer("mounts", holds=held, detail=said)
+        return
+    _attempt("namespaces", lambda: namespaces.enter(kinds))
+    made = _attempt("mounts", lambda: namespaces.protect(marks, orders.each("show")))
+    noun = "mount" if made == 1 else "mounts"
+    reports.layer(
+        "mounts", holds=True, detail=f"gold is read-only wherever it can be seen ({made} {noun})"
+    )
+
+
+def _landlock(orders: Orders, reports: Reports) -> None:
+    mode = orders.firsts("mode")[0]
+    try:
+        said = landlock.restrict(mode, orders.each("mark"), orders.firsts("write"))
+    except OSError as err:
+        reports.layer("landlock", holds=False, detail=landlock.explain(err))
+        return
+    reports.layer("landlock", holds=True, detail=said)
+
+
+def _attempt(layer: str, act: Callable[[], _T], *, kind: str = UNAVAILABLE) -> _T:
+    try:
+        return act()
+    except OSError as err:
+        # What was replaced meanwhile is no reason to try a weaker way.
+        what = REFUSED if err.errno == errno.ESTALE else kind
+        where = "" if err.filename is None else f" ({os.fsdecode(err.filename)})"
+        raise _Stop(what, layer, f"{err.strerror}{where}") from err
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb") as file:
+        return file.read()
