@@ -7,11 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from dataguard.catalog.repository import Catalog
+from dataguard.core.sealing import notice
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
 from dataguard.mounts import bind
 from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
+from dataguard.stores.flags import may_set_flags
 from dataguard.stores.manifests import ManifestStore
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _manifests(settings),
         _timestamps(settings, actor),
         _bind(),
+        _flags(),
+        *_seals(settings, clock, actor),
         _blake3(),
     )
     return Diagnosis(
@@ -96,6 +100,29 @@ def _bind() -> Ability:
     if reason is None:
         return Ability("read-only mounts", "ok", "backend bind: enforced")
     return Ability("read-only mounts", "missing", f"{reason}; mounts are declared only")
+
+
+def _flags() -> Ability:
+    if may_set_flags():
+        return Ability("immutable flags", "ok", "where the file system has them: dataguard seal")
+    return Ability("immutable flags", "missing", "no CAP_LINUX_IMMUTABLE: seals by mode only")
+
+
+def _seals(settings: Settings, clock: Clock, actor: Actor) -> tuple[Ability, ...]:
+    """Say which seals are overdue or unfinished; the catalog says itself where it cannot."""
+    home = settings.home.value
+    try:
+        with Catalog.open(
+            settings.catalog.value,
+            events=os.path.join(home, "events"),
+            clock=clock,
+            actor=actor,
+            create=False,
+        ) as catalog:
+            noticed = [said for one in catalog.seals() if (said := notice(one, clock()))]
+    except DataguardError:
+        return ()
+    return tuple(Ability("seal", "missing", said) for said in noticed)
 
 
 def _blake3() -> Ability:

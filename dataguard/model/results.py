@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dataguard.model.gate import Check
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run, RunInput, RunOutput
+    from dataguard.model.seal import SealView
 
 __all__ = [
     "AuditResult",
@@ -93,6 +94,7 @@ class DatasetRow:
     bytes: int
     location: str | None
     state: str
+    seal: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ class VersionDetails:
     last_audit: AuditRecord | None
     runs: tuple[Run, ...]
     open_findings: int
+    seals: tuple[SealView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
