@@ -1,6 +1,6 @@
 """`dataguard register`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from dataguard.cli.options import DryRun
 from dataguard.core.outcome import FINE, UNCHECKED, VIOLATED
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
+
+if TYPE_CHECKING:
+    from dataguard.actions.register import Request
+    from dataguard.model.results import RegisterResult
 
 __all__ = ["add"]
 
@@ -24,6 +28,7 @@ def add(app: typer.Typer) -> None:
             "dataguard register faces /data/faces --expect SHA256SUMS --also sha256",
             "dataguard register faces /data/faces --append --reason 'shards of May'",
             "dataguard register faces /mirror/faces --replica",
+            "dataguard register faces /data/faces --seal immutable",
         ),
         exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
     )(register)
@@ -78,6 +83,12 @@ def register(
         str | None,
         typer.Option("--reason", metavar="TEXT", help="Why; for --append and --supersede."),
     ] = None,
+    seal: Annotated[
+        str,
+        typer.Option(
+            "--seal", metavar="KIND", help="none, mode or immutable: seal what was recorded."
+        ),
+    ] = "none",
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
@@ -91,9 +102,10 @@ def register(
 ) -> int:
     """Hash a source in place and record it as the next version of a dataset.
 
-    Nothing at the source is changed, moved or copied. The same content again makes no new
-    version and reads only what changed since. Changed content at the location of an active
-    version is refused with the differences, unless --append or --supersede says that it is meant.
+    Nothing at the source is changed, moved or copied; only --seal sets flags or permissions. The
+    same content again makes no new version and reads only what changed since. Changed content at
+    the location of an active version is refused with the differences, unless --append or
+    --supersede says that it is meant.
     """
     from dataguard.actions import register as action
     from dataguard.actions.footprint import own_places
@@ -124,11 +136,26 @@ def register(
     settings = invocation.settings()
     own = own_places(settings, temporary_places())
     source_place(location, home=settings.home.value, own=own)
-    result = action.register(invocation.context(), request)
+    result = _registered(invocation, request, seal)
     invocation.show(result)
+    if result.seal is not None and result.seal.refused:
+        return UNCHECKED if result.seal.unreadable else VIOLATED
     if result.unreadable:
         return UNCHECKED
     return VIOLATED if result.refused else FINE
+
+
+def _registered(invocation: Invocation, request: "Request", kind: str) -> "RegisterResult":
+    if kind == "none":
+        from dataguard.actions.register import register as action
+
+        return action(invocation.context(), request)
+    from dataguard.actions.registersealed import register_sealed
+    from dataguard.model.policy import Seal
+
+    if kind not in tuple(Seal):
+        raise UsageError(f"no seal `{kind}`", hint="--seal immutable, mode or none")
+    return register_sealed(invocation.context(), request, Seal(kind))
 
 
 def _algorithm(text: str) -> Algorithm:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dataguard.model.gate import Check
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run, RunInput, RunOutput
-    from dataguard.model.seal import SealView
+    from dataguard.model.seal import SealResult, SealView
 
 __all__ = [
     "AuditResult",
@@ -81,6 +81,7 @@ class RegisterResult:
     refused: bool = False
     dry_run: bool = False
     note: str | None = None
+    seal: SealResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

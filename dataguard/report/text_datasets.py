@@ -56,6 +56,8 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
+    if result.seal is not None:
+        yield from lines_of(result.seal, paint, verbose)
 
 
 @lines_of.register(DatasetList)
