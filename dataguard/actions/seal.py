@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import compare
 from dataguard.actions.places import open_store
-from dataguard.actions.sealing import altered, record_baselines, refuse_mounts_below, target
+from dataguard.actions.sealing import alone, altered, record_baselines, refuse_mounts_below, target
 from dataguard.actions.sealproof import confirm
 from dataguard.core.columns import raw_paths
 from dataguard.core.directories import directories
@@ -24,7 +24,6 @@ from dataguard.stores.sealing import (
     count_excluded,
     directory_modes,
     offers_flags,
-    only_one,
     settle,
 )
 from dataguard.stores.sightings import Sightings
@@ -69,7 +68,7 @@ def seal(
     task = _prepare(ctx, target(ctx, reference, place), kind, rehash=rehash)
     ctx.progress.start(f"sealing {task.target.version.reference}")
     try:
-        with only_one(task.target.place):
+        with alone(ctx, task.target):
             return _seal(ctx, task, dry_run=dry_run)
     finally:
         ctx.progress.finish()

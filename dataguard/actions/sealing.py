@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from dataguard.model.schema import LOCATION_SHEET, manifest_schema
 from dataguard.mounts import mountinfo
 from dataguard.stores.alteration import alter
 from dataguard.stores.directorymodes import read_modes
+from dataguard.stores.sealing import only_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from dataguard.model.seal import SealRecord
     from dataguard.stores.alteration import Alteration, Passage
 
-__all__ = ["Target", "altered", "record_baselines", "refuse_mounts_below", "target"]
+__all__ = ["Target", "alone", "altered", "record_baselines", "refuse_mounts_below", "target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,24 @@ def target(ctx: Context, reference: str, place: str | None) -> Target:
             hint=f"choose one: --location {found[0].place}",
         )
     return Target(version, found[0], ctx.catalog.seal(found[0].place))
+
+
+@contextmanager
+def alone(ctx: Context, found: Target) -> Iterator[None]:
+    """Keep others from sealing and unsealing a place that is as it was when it was looked up.
+
+    Raises:
+        ConflictError: somebody else seals or unseals it now, or did, or registered it.
+        StoreUnreachableError: the place cannot be opened.
+    """
+    with only_one(found.place):
+        known = ctx.catalog.locations(found.version.dataset, found.version.number)
+        if found.location not in known or ctx.catalog.seal(found.place) != found.record:
+            raise ConflictError(
+                f"{found.place} was sealed, unsealed or registered meanwhile",
+                hint=f"look at it: dataguard show {found.version.reference}",
+            )
+        yield
 
 
 def refuse_mounts_below(place: str) -> None:
@@ -132,20 +152,16 @@ def record_baselines(
     version: Version,
     location: Location,
     *,
-    sheet: str,
+    sheet: str | None,
     filesystem: FileSystem | None,
     record: SealRecord,
 ) -> None:
-    """Record a seal, with the new baseline of its place for all versions there.
+    """Record a seal, with the new baseline of its place, if any, for all versions there.
 
     Raises:
         ConflictError: the place was registered again meanwhile.
     """
-    baselines = {(version.dataset, version.number): (location, sheet)}
-    for other in ctx.catalog.locations_at(location.place):
-        shared = _shared(ctx, other, version, sheet)
-        if shared is not None:
-            baselines.setdefault((other.dataset, other.version), (other, shared))
+    baselines = {} if sheet is None else _baselines(ctx, version, location, sheet)
     with ctx.catalog.transaction() as tx:
         for (dataset, number), (known, key) in baselines.items():
             if known not in tx.locations(dataset, number):
@@ -156,6 +172,18 @@ def record_baselines(
             if known.state is LocationState.ACTIVE:
                 tx.add_location(dataset, number, known.place, key, filesystem)
         tx.put_seal(record)
+
+
+def _baselines(
+    ctx: Context, version: Version, location: Location, sheet: str
+) -> dict[tuple[str, int], tuple[Location, str]]:
+    """Return the locations at a place with their new sheets, by dataset and number."""
+    found = {(version.dataset, version.number): (location, sheet)}
+    for other in ctx.catalog.locations_at(location.place):
+        shared = _shared(ctx, other, version, sheet)
+        if shared is not None:
+            found.setdefault((other.dataset, other.version), (other, shared))
+    return found
 
 
 def _entries(

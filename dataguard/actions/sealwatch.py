@@ -47,7 +47,7 @@ class SealWatch:
     def notices(self) -> Iterator[Difference]:
         """Yield what is to be said of the seal as a whole."""
         if self._notice and self._record is not None:
-            yield _difference(b"", self._notice, self._record)
+            yield _difference(b"", self._notice, self._record, notice=True)
 
     def lost(self, window: Window, *, baseline: bool) -> list[Difference]:
         """Return the entries and directories of a window that lost their seal.
@@ -82,6 +82,6 @@ class SealWatch:
             yield window.left_paths[int(row)].as_py()
 
 
-def _difference(path: bytes, said: str, record: SealRecord) -> Difference:
-    evidence = {"seal": str(record.kind), "state": str(record.state)}
+def _difference(path: bytes, said: str, record: SealRecord, *, notice: bool = False) -> Difference:
+    evidence = {"seal": str(record.kind), "state": str(record.state), "notice": notice}
     return Difference(Code.DG105, path, said, evidence)

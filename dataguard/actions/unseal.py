@@ -6,14 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.places import open_store
-from dataguard.actions.sealing import altered, record_baselines, target
+from dataguard.actions.sealing import (
+    alone,
+    altered,
+    record_baselines,
+    refuse_mounts_below,
+    target,
+)
+from dataguard.core.baseline import is_usable
 from dataguard.core.columns import raw_paths
 from dataguard.core.directories import directories
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.entry import Obstacle
 from dataguard.model.seal import SealState, UnsealResult
 from dataguard.stores.alteration import Alteration, Passage
-from dataguard.stores.sealing import check_sealable, only_one
+from dataguard.stores.sealing import check_sealable
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -40,7 +47,8 @@ def unseal(
     with the opening: what is written from then on shows.
 
     Raises:
-        ConflictError: nothing is sealed there, or somebody else seals or unseals it now.
+        ConflictError: nothing is sealed there, something is mounted in it, or somebody else seals
+            or unseals it now.
         NotFoundError: the reference means nothing here.
         StoreUnreachableError: the place is gone or read-only.
         UsageError: there is no reason, or the caller may not take the seal away.
@@ -55,6 +63,7 @@ def unseal(
         )
     filesystem = open_store(ctx, found.place).filesystem()
     check_sealable(found.place, "" if filesystem is None else filesystem.kind, record.kind)
+    refuse_mounts_below(found.place)
     now = ctx.clock()
     wanted = replace(
         record,
@@ -69,7 +78,7 @@ def unseal(
         return _planned(ctx, version, wanted)
     ctx.progress.start(f"unsealing {version.reference}")
     try:
-        with only_one(found.place), ctx.manifests.in_use():
+        with alone(ctx, found), ctx.manifests.in_use():
             return _open(ctx, version, wanted)
     finally:
         ctx.progress.finish()
@@ -83,7 +92,9 @@ def _open(ctx: Context, version: Version, record: SealRecord) -> UnsealResult:
     filesystem = open_store(ctx, record.place).filesystem()
     coarse = filesystem is None or filesystem.tick_ns > 0
     what = Alteration(record.kind, closing=False, coarse=coarse)
-    sheet = altered(ctx, version, location, what, passage, record=record)
+    sheet: str | None = altered(ctx, version, location, what, passage, record=record)
+    if not is_usable(location.filesystem, filesystem):
+        sheet = None  # what the old baseline said of another file system proves nothing here
     # What is gone needs no opening, and the next audit says that it is gone.
     stuck = [one for one in passage.unreadable if one.obstacle is not Obstacle.VANISHED]
     state = SealState.OPEN if record.until is not None else SealState.REMOVED

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.model.seal import SealRecord
 
-__all__ = ["is_of_seal", "is_overdue", "keeps_from_sealing", "notice", "seal_word"]
+__all__ = ["is_notice", "is_of_seal", "is_overdue", "keeps_from_sealing", "notice", "seal_word"]
 
 _HAZARDS = (Code.DG108, Code.DG109)
 
@@ -34,6 +34,11 @@ def keeps_from_sealing(finding: Finding, record: SealRecord | None) -> bool:
 def is_of_seal(finding: Finding) -> bool:
     """Whether a finding is about the seal itself, which sealing ends."""
     return finding.code is Code.DG105 and "seal" in finding.evidence
+
+
+def is_notice(finding: Finding) -> bool:
+    """Whether a finding is about the record of a seal, not about anything at the place."""
+    return is_of_seal(finding) and bool(finding.evidence.get("notice"))
 
 
 def is_overdue(record: SealRecord, now: datetime) -> bool:

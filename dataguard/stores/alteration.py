@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Alteration", "Passage", "alter"]
 
 _FIELDS = ("mtime_ns", "ctime_ns", "inode", "mode", "uid", "gid")
+_INODE = _FIELDS.index("inode")
 _CHUNK = 4_096
 
 
@@ -80,9 +81,11 @@ class Alteration:
         return self.kind is Seal.IMMUTABLE or not self.coarse
 
     def _mode(self, mode: int, original: int | None) -> int:
+        now = stat.S_IMODE(mode)
         if self.closing:
-            return stat.S_IMODE(mode) & ~WRITE_BITS
-        return stat.S_IMODE(mode if original is None else original)
+            return now & ~WRITE_BITS
+        # Only what was taken: whatever lies there now gets no other bit from a record.
+        return now if original is None else now & ~WRITE_BITS | original & WRITE_BITS
 
 
 @dataclass(slots=True)
@@ -208,6 +211,8 @@ class _Pass:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not self._what.closing and before.st_ino != row.facts[_INODE]:
+            return before, False  # not the file that was sealed: its mode is nobody's to put back
         if self._what.is_done(descriptor, before.st_mode, row.original):
             self._passage.files += 1
             return before, _is_same(row, before)

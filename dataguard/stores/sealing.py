@@ -91,6 +91,7 @@ def check_sealable(place: str, kind: str, seal: Seal) -> None:
     """Check what can be known before anything is touched; `kind` is the file system's type.
 
     Raises:
+        ConflictError: a symlink is on the way to it.
         NotFoundError: there is no such directory.
         StoreUnreachableError: it is mounted read-only, or cannot be looked at.
         UsageError: the file system has no such seal, or the caller may not set it.
@@ -102,6 +103,11 @@ def check_sealable(place: str, kind: str, seal: Seal) -> None:
         raise NotFoundError(f"no directory {place}") from err
     except OSError as err:
         raise StoreUnreachableError(f"cannot look at {place}: {err.strerror}") from err
+    if os.path.realpath(place) != place:
+        raise ConflictError(
+            f"{place} is reached through a symlink now: it is not where it was registered",
+            hint=f"ls -ld {place}",
+        )
     if mount.f_flag & os.ST_RDONLY:
         raise StoreUnreachableError(
             f"{place} is mounted read-only: a seal cannot be set there",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -383,9 +384,9 @@ def test_an_ordinary_user_seals_by_mode_and_is_told_what_flags_need(world):
     seal(world, "--dry-run")  # what is imported late is there then
     subprocess.run(["chown", "-R", "12345", world.gold], check=True)
     world.register()
-    code, err = world.ask_as_stranger("list")
-    found = [world.ask_as_user("seal", "faces", "--seal", "mode")]
-    assert (0, "mode") == (found[0][0], found[0][1]["seal"])
+    subprocess.run(["chown", "-R", "12345", world.home], check=True)
+    assert (0, "") == world.ask_as_stranger("seal", "faces", "--seal", "mode")
+    assert "mode" == world.ask_json("show", "faces")["seal"]
     assert not os.stat(world.gold / "a").st_mode & 0o222
     code, err = world.ask_as_stranger("unseal", "faces", "--reason", "why", "--for", "good")
     assert (0, "") == (code, err)
@@ -428,3 +429,62 @@ def test_an_unfinished_seal_is_told(gold):
     )
     unseal(gold)
     assert set() == flagged(gold.gold)
+
+
+def test_two_at_once_do_not_forget_the_modes_from_before(gold, monkeypatch):
+    """The one that comes second looked at the place before the first one was done."""
+    from dataguard.actions import sealing
+
+    before, only_one = modes(gold.gold), sealing.only_one
+
+    def after_another(place):
+        monkeypatch.setattr(sealing, "only_one", only_one)
+        gold.ask_process("seal", "faces", "--seal", "mode")
+        return only_one(place)
+
+    monkeypatch.setattr(sealing, "only_one", after_another)
+    assert 11 == gold.ask("seal", "faces", "--seal", "mode").code
+    unseal(gold)
+    assert before == modes(gold.gold)
+
+
+def test_somebody_else_at_work_is_a_conflict(gold):
+    import fcntl
+
+    descriptor = os.open(gold.gold, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert 11 == gold.ask("seal", "faces").code
+    os.close(descriptor)
+    assert 0 == gold.ask("seal", "faces").code
+
+
+def test_modes_are_not_put_back_on_another_file(gold):
+    os.chmod(gold.gold / "a", 0o4755)
+    gold.register()
+    seal(gold, "--seal", "mode")
+    (gold.gold / "a").unlink()
+    (gold.gold / "a").write_bytes(b"hello\n")
+    os.chmod(gold.gold / "a", 0o600)
+    unseal(gold)
+    assert 0o600 == stat.S_IMODE(os.stat(gold.gold / "a").st_mode)
+
+
+def test_a_seal_that_becomes_overdue_during_a_run_taints_no_outputs(gold, monkeypatch):
+    from dataguard.actions import run as action
+
+    seal(gold)
+    unseal(gold)
+    verify, calls = action.verify, []
+
+    def verify_later(ctx, inputs):
+        calls.append(ctx)
+        return verify(dataclasses.replace(ctx, clock=lambda: clock(len(calls))), inputs)
+
+    def clock(count):
+        return datetime.now(UTC) + timedelta(hours=3 * (count - 1))
+
+    monkeypatch.setattr(action, "verify", verify_later)
+    gold.workspace()
+    ws = str(gold.top / "ws")
+    found = gold.ask_json("run", "-w", ws, "--", "true")
+    assert ("complete", 2) == (found["state"], len(calls))
