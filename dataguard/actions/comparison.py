@@ -9,6 +9,7 @@ from dataguard.actions.findings import finding_of
 from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
 from dataguard.actions.resolution import is_here
+from dataguard.actions.sealwatch import SealWatch
 from dataguard.core.baseline import is_usable
 from dataguard.core.columns import kind_mask, raw_paths
 from dataguard.core.coverage import Gaps
@@ -192,13 +193,15 @@ class _Look:
         if self.part is not None:
             self.span = self._cut(self.part)
         gaps, additions = Gaps(), _additions(self.ctx, version, location)
-        judged = self._judged(store, gaps)
+        watch = SealWatch(self.ctx, location, self.level)
+        yield from watch.notices()
+        judged = self._judged(store, gaps, watch)
         for difference in merge_kind_changes(judged, beyond=self._beyond(store)):
             explained = difference.code is Code.DG103 and additions.contains(difference.path)
             if not explained and not gaps.explain(difference):
                 yield difference
 
-    def _judged(self, store: Store, gaps: Gaps) -> Iterator[Difference]:
+    def _judged(self, store: Store, gaps: Gaps, watch: SealWatch) -> Iterator[Difference]:
         sheet = self.location.sheet if self.baseline else None
         expected = rows_in(self._expected(sheet), self.span)
         reading = Reading(full=self.level is AuditLevel.FULL, baseline=self.baseline)
@@ -210,6 +213,7 @@ class _Look:
             self.bytes_read += seen.bytes_read
             found = judge(seen.window, baseline=self.baseline, sheet=sheet is not None)
             found += hazards(seen.window.right)
+            found += watch.lost(seen.window, baseline=self.baseline)
             yield from sorted(found, key=lambda difference: difference.path)
 
     def _expected(self, sheet: str | None) -> Iterator[pa.RecordBatch]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.confinement import look_at_host
 from dataguard.actions.resolution import is_here
 from dataguard.catalog.repository import Catalog
+from dataguard.core.sealing import notice
 from dataguard.engines.capacity import cores, workers_for
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
@@ -17,6 +18,7 @@ from dataguard.model.confinement import Step
 from dataguard.mounts import bind
 from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
+from dataguard.stores.flags import may_set_flags
 from dataguard.stores.manifests import ManifestStore
 from dataguard.stores.medium import medium_of
 
@@ -39,6 +41,8 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _workers(settings, clock, actor),
         _bind(),
         _confined_jobs(),
+        _flags(),
+        *_seals(settings, clock, actor),
         _blake3(),
     )
     return Diagnosis(
@@ -143,6 +147,29 @@ def _confined_jobs() -> Ability:
         return Ability("confined jobs", "ok", "every layer holds: dataguard run --explain")
     why = "; ".join((missing, *found.weaker_because))
     return Ability("confined jobs", "missing", f"{found.step}: {why}")
+
+
+def _flags() -> Ability:
+    if may_set_flags():
+        return Ability("immutable flags", "ok", "where the file system has them: dataguard seal")
+    return Ability("immutable flags", "missing", "no CAP_LINUX_IMMUTABLE: seals by mode only")
+
+
+def _seals(settings: Settings, clock: Clock, actor: Actor) -> tuple[Ability, ...]:
+    """Say which seals are overdue or unfinished; the catalog says itself where it cannot."""
+    home = settings.home.value
+    try:
+        with Catalog.open(
+            settings.catalog.value,
+            events=os.path.join(home, "events"),
+            clock=clock,
+            actor=actor,
+            create=False,
+        ) as catalog:
+            noticed = [said for one in catalog.seals() if (said := notice(one, clock()))]
+    except DataguardError:
+        return ()
+    return tuple(Ability("seal", "missing", said) for said in noticed)
 
 
 def _blake3() -> Ability:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.person import person_of
+from dataguard.actions.sealstate import found_seal
 from dataguard.core.areas import default_place, named_places
 from dataguard.core.gate import gate as decide
 from dataguard.errors import DataguardError, PolicyError
@@ -121,12 +122,15 @@ def _input_facts(ctx: Context, one: JobInput) -> InputFacts:
     version = one.version
     audits = () if version is None else ctx.catalog.audits(version.dataset, version.number)
     place = None if one.location is None else one.location.place
+    seal, said = (None, "") if one.location is None else found_seal(ctx, one.location)
     return InputFacts(
         reference=one.reference,
         version=version,
         pinned=one.pinned,
         mount=one.mount,
         audits=tuple(audit for audit in audits if audit.location == place),
+        seal=seal,
+        seal_detail=said,
         error=one.error,
         detail=one.detail,
     )

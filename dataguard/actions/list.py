@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dataguard.core.sealing import seal_word
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.results import DatasetList, DatasetRow
 
@@ -43,6 +44,7 @@ def row_of(ctx: Context, version: Version) -> DatasetRow:
         bytes=version.bytes,
         location=place.place if place else None,
         state=str(version.state),
+        seal=seal_word(None if place is None else ctx.catalog.seal(place.place)),
     )
 
 

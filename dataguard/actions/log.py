@@ -29,7 +29,11 @@ _WORDS = {
     "findings.resolved": "findings resolved",
     "finding.state_set": "finding changed",
     "mount.put": "mount",
+    "seal.put": "seal",
 }
+
+_MEMBERS = {"version.registered": ("location", "place"), "tag.moved": ("tag", "name")}
+"""Events of which one member of one record says all that matters."""
 
 
 def log(ctx: Context, dataset: str) -> VersionLog:
@@ -77,16 +81,17 @@ def _version(event: Event, tables: Mapping[str, list[Mapping[str, object]]]) -> 
 
 def _detail(event: Event, tables: Mapping[str, list[Mapping[str, object]]]) -> str:
     """Return what matters of an event in a few words."""
+    if event.kind in _MEMBERS:
+        return _of(tables, *_MEMBERS[event.kind])
     match event.kind:
-        case "version.registered":
-            return _of(tables, "location", "place")
-        case "tag.moved":
-            return _of(tables, "tag", "name")
         case "audit.recorded":
             clean = "clean" if _of(tables, "audit", "clean") == "True" else "not clean"
             return f"{_of(tables, 'audit', 'level')}, {clean}"
         case "findings.recorded" | "findings.resolved":
             return number(len(tables.get("finding", [])), "finding")
+        case "seal.put":
+            words = (event.payload.get(name) for name in ("state", "seal", "reason"))
+            return ", ".join(str(word) for word in words if word)
         case "mount.put":
             return f"{_of(tables, 'mount', 'state')} {_of(tables, 'mount', 'target')}"
         case _:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.core.sealing import notice, seal_word
 from dataguard.model.finding import FindingState
 from dataguard.model.mount import Guarantee
 from dataguard.model.reference import Reference
 from dataguard.model.results import VersionDetails
+from dataguard.model.seal import SealView
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
@@ -37,9 +39,11 @@ def show(ctx: Context, reference: str) -> VersionDetails:
         version=version.number,
         states=(FindingState.OPEN, FindingState.ACKNOWLEDGED),
     )
+    locations = ctx.catalog.locations(version.dataset, version.number)
+    seals = [found for one in locations if (found := ctx.catalog.seal(one.place)) is not None]
     return VersionDetails(
         version=version,
-        locations=ctx.catalog.locations(version.dataset, version.number),
+        locations=locations,
         tags=tuple(
             tag for tag in ctx.catalog.tags(version.dataset) if tag.version == version.number
         ),
@@ -48,4 +52,5 @@ def show(ctx: Context, reference: str) -> VersionDetails:
         last_audit=ctx.catalog.last_audit(version.dataset, version.number),
         runs=tuple(sorted(runs, key=lambda run: run.started, reverse=True)[:_RUNS_SHOWN]),
         open_findings=sum(1 for _ in findings),
+        seals=tuple(SealView(one, seal_word(one), notice(one, ctx.clock())) for one in seals),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import Comparison, compare
+from dataguard.core.sealing import is_notice
 from dataguard.model.audit import AuditLevel
 from dataguard.model.finding import Code
 from dataguard.stores.sightings import Sightings
@@ -86,7 +87,9 @@ def changes_between(ctx: Context, before: Verification, after: Verification) -> 
         )
         for one in after.comparisons
         for finding in one.findings
-        if finding.code not in _HAZARDS and _compact(finding) not in known
+        if finding.code not in _HAZARDS
+        and not is_notice(finding)
+        and _compact(finding) not in known
     )
 
 

@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     WORKSPACE_PUT = "workspace.put"
     WORKSPACE_REMOVED = "workspace.removed"
     MOUNT_PUT = "mount.put"
+    SEAL_PUT = "seal.put"
     RUN_PUT = "run.put"
 
 

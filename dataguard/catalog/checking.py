@@ -13,7 +13,7 @@ from dataguard.catalog.codec import decode
 from dataguard.catalog.database import Database
 from dataguard.catalog.eventlog import EventLog
 from dataguard.catalog.projection import read_events, replay
-from dataguard.catalog.reading import fetch
+from dataguard.catalog.reading import Reader, fetch
 from dataguard.catalog.schema import check_schema, is_empty
 from dataguard.catalog.statements import select
 from dataguard.catalog.tables import LOCATION, PROJECTION, RUN, VERSION
@@ -214,8 +214,15 @@ def _references(
         versions = [decode(Version, row) for row in fetch(connection, select(VERSION))]
         locations = [decode(Location, row) for row in fetch(connection, select(LOCATION))]
         runs = [decode(Run, row) for row in fetch(connection, select(RUN))]
+        seals = Reader(partial(fetch, connection)).seals()
     sheets = [SheetUse(v.dataset, v.number, v.digest_sheet) for v in versions if v.digest_sheet]
     sheets += [SheetUse(one.dataset, one.version, one.sheet) for one in locations if one.sheet]
+    sheets += [
+        SheetUse(one.dataset, one.version, key)
+        for one in seals
+        for key in (one.modes, one.directories)
+        if key
+    ]
     return (
         tuple(sorted(versions, key=lambda one: (one.dataset, one.number))),
         tuple(sorted(set(sheets), key=lambda one: (one.dataset, one.version, one.key))),

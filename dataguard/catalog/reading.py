@@ -18,6 +18,7 @@ from dataguard.model.dataset import Dataset, Location, LocationState, Tag, Versi
 from dataguard.model.finding import Finding
 from dataguard.model.mount import MountRecord, MountState
 from dataguard.model.run import Run
+from dataguard.model.seal import SEAL_PREFIX, SealRecord, seal_key
 from dataguard.model.workspace import WorkspaceRecord
 
 if TYPE_CHECKING:
@@ -201,6 +202,19 @@ class Reader:
         query = select(tables.META).where(above("key", prefix), below).order_by("key")
         return tuple(decode(SliceRecord, _json(str(row["value"]))) for row in self._rows(query))
 
+    def seal(self, place: str) -> SealRecord | None:
+        """Return what is recorded of the seal of exactly this place, None where nothing is."""
+        rows = self._rows(select(tables.META, key=seal_key(place)))
+        return decode(SealRecord, _json(str(rows[0]["value"]))) if rows else None
+
+    def seals(self) -> tuple[SealRecord, ...]:
+        """Return what is recorded of seals, by place."""
+        # `0` follows `/`, the end of the prefix.
+        below = Condition("key", "<", (SEAL_PREFIX[:-1] + "0",))
+        rows = self._rows(select(tables.META).where(above("key", SEAL_PREFIX), below))
+        found = (decode(SealRecord, _json(str(row["value"]))) for row in rows)
+        return tuple(sorted(found, key=lambda one: one.place))
+
     def finding(self, finding_id: str) -> Finding:
         """Return a finding.
 
@@ -280,5 +294,5 @@ def _json(text: str) -> Record:
     try:
         value = json.loads(text)
     except ValueError as err:
-        raise CatalogDamagedError("a slice of an audit is no JSON in the catalog") from err
+        raise CatalogDamagedError("a record is no JSON in the catalog") from err
     return cast("Record", value)

@@ -18,6 +18,7 @@ from dataguard.core.chain import canonical_json, next_event
 from dataguard.model.dataset import Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding, FindingState
 from dataguard.model.reference import check_tag_name
+from dataguard.model.seal import seal_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dataguard.model.mount import MountRecord
     from dataguard.model.ports import Clock
     from dataguard.model.run import Run
+    from dataguard.model.seal import SealRecord
     from dataguard.model.workspace import WorkspaceRecord
 
 __all__ = ["FINDINGS_PER_EVENT", "Transaction"]
@@ -206,6 +208,19 @@ class Transaction(Reader):
     def put_mount(self, record: MountRecord) -> None:
         """Record a mount; replaces that at the same target of the same host."""
         self._put(EventKind.MOUNT_PUT, record.dataset, {tables.MOUNT: [record]})
+
+    def put_seal(self, record: SealRecord) -> None:
+        """Record how far the seal of a place is; replaces what was recorded of it.
+
+        Raises:
+            NotFoundError: there is no such version.
+        """
+        self.version(record.dataset, record.version)
+        value = canonical_json(encode(record)).decode()
+        rows = [{"key": seal_key(record.place), "value": value}]
+        facts = {"version": record.version, "seal": str(record.kind), "state": str(record.state)}
+        payload = {"put": {tables.META.name: rows}, **facts, "reason": record.reason}
+        self._record(EventKind.SEAL_PUT, record.dataset, payload)
 
     def put_run(self, run: Run) -> None:
         """Record how far a run got; replaces what was recorded of it."""

@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 
 COMMANDS = (
     *("register", "list", "show", "log", "diff", "tag", "withdraw", "quarantine", "release"),
+    *("seal", "unseal"),
     *("workspace", "mount", "unmount", "gate", "run", "shell", "audit"),
     *("findings", "lineage", "policy", "catalog", "doctor", "version"),
 )

@@ -9,6 +9,7 @@ __all__ = [
     "Color",
     "DryRun",
     "Format",
+    "LocationOption",
     "Reason",
     "Reference",
     "WorkspaceOption",
@@ -39,6 +40,10 @@ DryRun = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Reason = Annotated[
     str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with the change.")
+]
+LocationOption = Annotated[
+    str | None,
+    typer.Option("--location", metavar="DIR", help="Which place, where it lies at several."),
 ]
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="NAME, NAME@3, NAME@TAG or NAME@dg1:HEX.")

@@ -1,6 +1,6 @@
 """`dataguard register`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,12 @@ from dataguard.cli.options import DryRun
 from dataguard.core.outcome import FINE, UNCHECKED, VIOLATED
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+    from dataguard.actions.register import Request
+    from dataguard.model.policy import Seal
+    from dataguard.model.results import RegisterResult
 
 __all__ = ["add"]
 
@@ -24,6 +30,7 @@ def add(app: typer.Typer) -> None:
             "dataguard register faces /data/faces --expect SHA256SUMS --also sha256",
             "dataguard register faces /data/faces --append --reason 'shards of May'",
             "dataguard register faces /mirror/faces --replica",
+            "dataguard register faces /data/faces --seal immutable",
         ),
         exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
     )(register)
@@ -78,6 +85,12 @@ def register(
         str | None,
         typer.Option("--reason", metavar="TEXT", help="Why; for --append and --supersede."),
     ] = None,
+    seal: Annotated[
+        str,
+        typer.Option(
+            "--seal", metavar="KIND", help="none, mode or immutable: seal what was recorded."
+        ),
+    ] = "none",
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
@@ -91,10 +104,10 @@ def register(
 ) -> int:
     """Hash a source in place and record it as the next version of a dataset.
 
-    Nothing at the source is changed, moved or copied. The same content again makes no new
-    version and reads only what changed since; what was interrupted goes on with the same command.
-    Changed content at the location of an active version is refused with the differences, unless
-    --append or --supersede says that it is meant.
+    Nothing at the source is changed, moved or copied; only --seal sets flags or permissions. The
+    same content again makes no new version and reads only what changed since; what was
+    interrupted goes on with the same command. Changed content at the location of an active
+    version is refused with the differences, unless --append or --supersede says that it is meant.
     """
     from dataguard.actions.footprint import own_places
     from dataguard.actions.places import source_place
@@ -106,6 +119,7 @@ def register(
     others = tuple(_algorithm(one) for one in also or ())
     expectation = _expectation(expect)
     facts = dict(_fact(text) for text in meta or ())
+    kind = _kind(seal)
     # Before the home is made: it may have been asked for inside the source.
     settings = invocation.settings()
     own = own_places(settings, temporary_places())
@@ -131,11 +145,33 @@ def register(
         rehash=rehash,
         dry_run=dry_run,
     )
-    result = action.register(context, request)
+    result = _registered(context, request, kind)
     invocation.show(result)
+    if result.seal is not None and result.seal.refused:
+        return UNCHECKED if result.seal.unreadable else VIOLATED
     if result.unreadable:
         return UNCHECKED
     return VIOLATED if result.refused else FINE
+
+
+def _registered(context: "Context", request: "Request", kind: "Seal") -> "RegisterResult":
+    from dataguard.actions import register as action
+    from dataguard.model.policy import Seal
+
+    if kind is Seal.NONE:
+        return action.register(context, request)
+    from dataguard.actions.registersealed import register_sealed
+
+    return register_sealed(context, request, kind)
+
+
+def _kind(text: str) -> "Seal":
+    from dataguard.model.policy import Seal
+
+    try:
+        return Seal(text)
+    except ValueError as err:
+        raise UsageError(f"no seal `{text}`", hint="--seal immutable, mode or none") from err
 
 
 def _algorithm(text: str) -> Algorithm:

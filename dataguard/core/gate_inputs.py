@@ -50,8 +50,8 @@ def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Ch
     yield _check_mount(version, facts)
     if policy.mount.required_guarantee is not Guarantee.NONE:
         yield _check_guarantee(version, facts.mount, policy)
-    if policy.seal.required is not Seal.NONE:
-        yield _check_seal(version, facts.seal, policy)
+    if policy.seal.required is not Seal.NONE or facts.seal_detail:
+        yield _check_seal(version, facts, policy)
 
 
 def _check_pinned(facts: InputFacts) -> Check:
@@ -146,16 +146,19 @@ def _check_guarantee(version: Version, condition: MountCondition, policy: Policy
     return Check("mount guarantee", ok, reason, subject=version.reference)
 
 
-def _check_seal(version: Version, seal: Seal | None, policy: Policy) -> Check:
-    required = policy.seal.required
-    ok = seal is not None and _seal_rank(seal) >= _seal_rank(required)
+def _check_seal(version: Version, facts: InputFacts, policy: Policy) -> Check:
+    """Compare the seal with what is required; where nothing is, say what has to be said of it."""
+    required, seal = policy.seal.required, facts.seal
+    ok = _seal_rank(seal) >= _seal_rank(required)
     found = "its seal could not be checked" if seal is None else f"seal `{seal}`"
-    reason = f"{version.reference}: {found}; policy `{policy.name}` requires `{required}`"
-    return Check("seal", ok, reason, subject=version.reference)
+    detail = f" ({facts.seal_detail})" if facts.seal_detail else ""
+    reason = f"{version.reference}: {found}{detail}; policy `{policy.name}` requires `{required}`"
+    enforced = seal not in (None, Seal.NONE)
+    return Check("seal", ok, reason, enforced=enforced, subject=version.reference)
 
 
-def _seal_rank(seal: Seal) -> int:
-    return list(Seal).index(seal)
+def _seal_rank(seal: Seal | None) -> int:
+    return 0 if seal is None else list(Seal).index(seal)
 
 
 def _when(moment: datetime) -> str:

@@ -59,8 +59,8 @@ class InputFacts:
 
     `version` is None where the reference means nothing, and `error` says why. `pinned` counts the
     lock file too. `audits` are those of the version where it will be read, in any order; the
-    registration recorded the first. `seal` is None where it could not be determined. `detail`
-    says more about the mount.
+    registration recorded the first. `seal` is None where it could not be determined,
+    `seal_detail` says what has to be said of it. `detail` says more about the mount.
     """
 
     reference: str
@@ -69,6 +69,7 @@ class InputFacts:
     mount: MountCondition
     audits: tuple[AuditRecord, ...] = ()
     seal: Seal | None = None
+    seal_detail: str = ""
     error: str = ""
     detail: str = ""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataguard.model.gate import Check
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run, RunInput, RunOutput
+    from dataguard.model.seal import SealResult, SealView
 
 __all__ = [
     "AuditResult",
@@ -82,6 +83,7 @@ class RegisterResult:
     dry_run: bool = False
     note: str | None = None
     resumed: int = 0
+    seal: SealResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class DatasetRow:
     bytes: int
     location: str | None
     state: str
+    seal: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class VersionDetails:
     last_audit: AuditRecord | None
     runs: tuple[Run, ...]
     open_findings: int
+    seals: tuple[SealView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,11 @@ from dataguard.model.mount import MountReport, MountResult, Probe
 from dataguard.model.policy import Rules
 from dataguard.model.policy_report import PolicyCheck
 from dataguard.model.results import VersionDetails
+from dataguard.model.seal import SEAL_SENTENCES, SealResult
 
 if TYPE_CHECKING:
     from dataguard.model.dataset import Version
+    from dataguard.model.seal import SealView
 
 __all__ = ["encode", "encode_result"]
 
@@ -162,6 +164,11 @@ def _(value: GateResult) -> Json:
 
 
 @encode.register
+def _(value: SealResult) -> Json:
+    return {**_by_field(value), "seal_text": SEAL_SENTENCES[value.seal]}
+
+
+@encode.register
 def _(value: VersionDetails) -> Json:
     active = [one for one in value.locations if one.state is LocationState.ACTIVE]
     return {
@@ -176,6 +183,8 @@ def _(value: VersionDetails) -> Json:
             for run in value.runs
         ],
         "open_findings": value.open_findings,
+        "seal": value.seals[0].word if value.seals else "none",
+        "seals": [_seal(one) for one in value.seals],
     }
 
 
@@ -197,6 +206,21 @@ def _version(version: Version, locations: list[Location]) -> Json:
         "note": version.note,
         "exclude": list(version.exclude),
         "metadata": dict(version.metadata),
+    }
+
+
+def _seal(view: SealView) -> Json:
+    record = view.record
+    return {
+        **_member("location", record.place),
+        "seal": str(record.kind),
+        "state": str(record.state),
+        "sealed_as": record.reference,
+        "since": encode(record.since),
+        "until": encode(record.until),
+        **_member("reason", record.reason),
+        "actor": encode(record.actor),
+        "notice": encode(view.notice),
     }
 
 

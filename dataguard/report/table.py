@@ -31,7 +31,7 @@ _FINDING = (
 _COLUMNS: dict[type, tuple[str, ...]] = {
     AuditResult: _FINDING,
     FindingList: _FINDING,
-    DatasetList: ("dataset", "version", "root", "files", "bytes", "location", "state"),
+    DatasetList: ("dataset", "version", "root", "files", "bytes", "location", "state", "seal"),
     VersionLog: ("seq", "time", "user", "host", "what", "version", "detail"),
     DiffResult: (
         *("difference", "path", "path_b64", "kind", "size"),

@@ -58,6 +58,8 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
+    if result.seal is not None:
+        yield from lines_of(result.seal, paint, verbose)
 
 
 @lines_of.register(DatasetList)
@@ -70,6 +72,7 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
         (
             f"{row.dataset}@{row.version}",
             row.state,
+            "" if row.seal == "none" else row.seal,
             number(row.files, "file"),
             size_words(row.bytes),
             row.root[:16],
@@ -198,6 +201,11 @@ def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:
     for mount in result.mounts:
         words = f"{mount.backend}, {mount.guarantee}, {escape(mount.actor.user)}@{mount.host}"
         yield f"  mount     {place(mount.target)} ({words})"
+    for seal in result.seals:
+        since = f"{time_words(seal.record.since)} by {escape(seal.record.actor.user)}"
+        yield f"  seal      {seal.word}, {since}, at {place(seal.record.place)}"
+        if seal.notice:
+            yield "  " + paint("warn", escape(seal.notice))
     yield f"  audit     {_audit_words(result.last_audit, paint)}"
     yield f"  findings  {result.open_findings} open"
     for run in result.runs:

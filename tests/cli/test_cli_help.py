@@ -16,13 +16,14 @@ SHARED = (
 )
 CHANGING = (
     *("register", "tag", "withdraw", "quarantine", "release", "mount", "unmount", "audit"),
+    *("seal", "unseal"),
     *("workspace init", "workspace remove", "findings ack", "findings resolve"),
 )
 DESTRUCTIVE = ("workspace remove", "catalog rebuild")
 ISSUE = (
     *("register", "list", "show", "log", "diff", "tag", "withdraw", "quarantine", "release"),
     *("workspace init", "workspace show", "workspace list", "workspace remove"),
-    *("mount", "unmount", "gate", "run", "audit"),
+    *("mount", "unmount", "gate", "run", "audit", "seal", "unseal"),
     *("findings list", "findings show", "findings ack", "findings resolve"),
     *("policy check", "policy show", "policy explain", "doctor"),
     *("catalog check", "catalog rebuild", "catalog events", "catalog backup", "catalog copy"),

@@ -80,6 +80,9 @@ def story(world):
     found["catalog upgrade"] = ask("catalog", "upgrade")
     found["catalog rebuild"] = ask("catalog", "rebuild", "--yes")
     found["version"] = ask("version")
+    found["seal"] = ask("seal", "faces@2", "--seal", "mode")
+    found["show sealed"] = ask("show", "faces@2")
+    found["unseal"] = ask("unseal", "faces@2", "--reason", "why", "--for", "1h")
     return found
 
 
