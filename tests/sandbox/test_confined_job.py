@@ -288,3 +288,24 @@ def test_launcher_is_refused_with_the_right_form(place):
     assert 125 == done.code
     assert "srun dataguard run --" in done.err
     assert [] == place.shell.ask("lineage", "gold@1")["runs"]
+
+
+@pytest.mark.parametrize("step", ["full", "landlock"])
+def test_signal_to_the_whole_group_reaches_the_job_no_oftener_than_without_a_shim(place, step):
+    """Once from whoever signals the group, once passed on by `run`."""
+    script = (
+        "import os, signal, time\n"
+        "got = []\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: got.append(1))\n"
+        f"open('{place.mine}/ready', 'w').close()\n"
+        "until = time.monotonic() + 1.5\n"
+        "while time.monotonic() < until: time.sleep(0.01)\n"
+        "open(os.environ['DATAGUARD_OUTPUTS'] + '/n', 'w').write(str(len(got)))\n"
+    )
+    host = place.on_a_host(*HOSTS[step])
+    job = ("run", "-w", place.work, "--format", "json", "--", sys.executable, "-c", script)
+    with host.start(*job) as running:
+        wait_for(place.mine / "ready")
+        os.killpg(running.pid, signal.SIGUSR1)
+        report = running.outcome().report
+    assert int(place.written(report, "n")) in (1, 2)  # two at the same moment are one
