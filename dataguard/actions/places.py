@@ -56,4 +56,4 @@ def source_place(written: str, *, home: str, own: Mapping[str, str] | None = Non
 
 def open_store(ctx: Context, place: str, exclude: tuple[str, ...] = ()) -> Store:
     """Return the store of a place."""
-    return LocalStore(place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude)
+    return LocalStore(place, host=ctx.actor.host, spread=ctx.spread, exclude=exclude)

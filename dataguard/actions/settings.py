@@ -43,7 +43,7 @@ READY_POLICIES = ("default", "regulated", "research")
 """Names of the policies that come with dataguard."""
 
 _CHOICES = {
-    "engine": ("auto", "serial", "local"),
+    "engine": ("auto", "serial", "local", "dask"),
     "digest": tuple(str(algorithm) for algorithm in IDENTITY_ALGORITHMS),
     "color": ("auto", "always", "never"),
     "progress": ("auto", "always", "never"),
@@ -51,6 +51,7 @@ _CHOICES = {
 _DEFAULTS = {
     "workers": "auto",
     "engine": "auto",
+    "scheduler": "",
     "digest": "xxh3-128",
     "color": "auto",
     "progress": "auto",

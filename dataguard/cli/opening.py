@@ -64,7 +64,7 @@ def open_context(settings: "Settings", policy: "Policy", progress: "Progress") -
         settings=settings,
         policy=policy,
         catalog=catalog,
-        engine=choose(settings.engine.value, settings.workers.value),
+        engine=choose(settings.engine.value, settings.workers.value, settings.scheduler.value),
         clock=utc_now,
         progress=progress,
         actor=actor,
