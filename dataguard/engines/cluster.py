@@ -11,6 +11,7 @@ import logging
 import shutil
 import signal
 import tempfile
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import dask
@@ -94,6 +95,8 @@ def _out_of_reach_of_the_terminal() -> Iterator[None]:
 
     That is for the caller, who ends them in order, and gets it when the start is over.
     """
+    # Whoever starts it later, in whatever thread, unblocks the signal there.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
