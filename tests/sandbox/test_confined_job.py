@@ -309,3 +309,35 @@ def test_signal_to_the_whole_group_reaches_the_job_no_oftener_than_without_a_shi
         os.killpg(running.pid, signal.SIGUSR1)
         report = running.outcome().report
     assert int(place.written(report, "n")) in (1, 2)  # two at the same moment are one
+
+
+def under(place, rules, *entries):
+    """Return a shell on a host whose policy has these rules for runs."""
+    file = place.mine / "policy.toml"
+    file.write_text(f'format = "policy/1"\nname = "ours"\n[run]\n{rules}\n')
+    return place.on_a_host(*entries, DATAGUARD_POLICY=str(file))
+
+
+def test_policy_can_ask_for_strict(place):
+    file = place.mine / "cache"
+    file.write_text("")
+    os.chown(file, place.uid, place.uid)
+    host = under(place, f'confine = "strict"\nwritable = ["{file}"]')
+    found = place.run(f"echo x > {file}; (echo x > $HOME/no) 2> /dev/null; true", shell=host)
+    assert ("strict", "x\n") == (found["confinement"]["mode"], file.read_text())
+    assert not (place.mine / "no").exists()
+
+
+@pytest.mark.parametrize("step", ["mounts", "landlock", "checked"])
+def test_policy_refuses_what_is_weaker_than_it_asks_for(place, step):
+    host = under(place, 'required = "full"', *HOSTS[step])
+    done = host.call("run", "-w", place.work, "--", "touch", "started")
+    assert 125 == done.code, done
+    assert not (place.work / "started").exists()
+
+
+def test_policy_can_forbid_unconfined_jobs(place):
+    for rules in ('confine = "protect"', 'required = "landlock"'):
+        done = under(place, rules).call("run", "-w", place.work, "--unconfined", "--", "true")
+        assert (125, True) == (done.code, "does not let jobs run unconfined" in done.err)
+    assert 0 == under(place, "").call("run", "-w", place.work, "--unconfined", "--", "true").code
