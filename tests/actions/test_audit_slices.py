@@ -214,6 +214,21 @@ def test_slices_of_another_time_count_or_level_are_not_mixed(ctx, gold):
     assert (2, (1,)) == (merged.versions[0].slices, merged.versions[0].missing_slices)
 
 
+@pytest.mark.parametrize(("index", "ends"), [(1, {"through": b"a"}), (3, {"through": b"x"})])
+def test_slices_that_were_cut_in_another_way_are_missing(ctx, gold, index, ends):
+    grow(gold, {b"%02d" % number: "file" for number in range(9)})
+    reference = registered(ctx, gold)
+    in_slices(ctx, reference, 3)
+    slices = ctx.catalog.slices(reference[:-2], 1)
+    with ctx.catalog.transaction() as tx:
+        tx.record_slice(replace(next(one for one in slices if one.index == index), **ends))
+    merged = merge(ctx, (reference,), level=AuditLevel.FULL)
+    assert not merged.complete
+    assert index in merged.versions[0].missing_slices
+    in_slices(ctx, reference, 3)
+    assert merge(ctx, (reference,), level=AuditLevel.FULL).complete
+
+
 def test_dry_runs_record_neither_slices_nor_their_merge(ctx, gold):
     grow(gold, {b"a": "file"})
     reference = registered(ctx, gold)
