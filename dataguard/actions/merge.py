@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.audit import Audited, targets
 from dataguard.actions.findings import content_codes
 from dataguard.actions.recording import record_audit
+from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import FindingState
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.catalog.writing import Transaction
     from dataguard.model.audit import SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
@@ -47,6 +49,7 @@ def merge(
     again. `dry_run` records nothing.
 
     Raises:
+        ConflictError: somebody looked at a slice again, or merged them, at the same time.
         NotFoundError: a reference means nothing.
     """
     audited = Audited(level)
@@ -187,14 +190,18 @@ def _record(ctx: Context, slices: _Slices, findings: Sightings) -> None:
         start = slices.seen_from(finding.path)
         return start is not None and finding.last_seen < start
 
-    record_audit(
-        ctx,
-        audited,
-        (),
-        max(one.started for one in present),
-        is_unseen=is_unseen,
-        also=(lambda tx: tx.forget_slices(present)) if slices.is_complete else None,
-    )
+    def forget(tx: Transaction) -> None:
+        known = tx.slices(audited.dataset, audited.version)
+        if any(one not in known for one in present):
+            raise ConflictError(
+                f"slices of {audited.dataset}@{audited.version} were looked at or merged meanwhile",
+                hint="run the same command again",
+            )
+        if slices.is_complete:
+            tx.forget_slices(present)
+
+    newest = max(one.started for one in present)
+    record_audit(ctx, audited, (), newest, is_unseen=is_unseen, also=forget)
 
 
 def _outcome(
