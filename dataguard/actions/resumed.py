@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
+    from dataguard.model.entry import Unreadable
     from dataguard.stores.interface import Store
     from dataguard.stores.journal import Journal
 
@@ -77,10 +78,15 @@ class ResumedStore:
 
     def _in_two(self, plan: DigestPlan, begun: Span, rest: Span) -> Iterator[Scanned]:
         """Compare as far as the journal goes; beyond it, reading at once costs less."""
-        yield from self._taken_over(self._store, rows_in(self._journal.known(), begun), plan, begun)
+        said: set[Unreadable] = set()
+        known = rows_in(self._journal.known(), begun)
+        for piece in self._taken_over(self._store, known, plan, begun):
+            said.update(item for item in piece.unreadable if rest.may_hold(item.path))
+            yield piece
         for piece in self._store.scan(plan, read=True, span=rest):
-            # What cannot be listed and may hold paths of both spans was said before.
-            new = tuple(item for item in piece.unreadable if not begun.may_hold(item.path))
+            # What cannot be listed and may hold paths of both spans comes with both, but only
+            # what did come before may be left out: a directory may have become unreadable since.
+            new = tuple(item for item in piece.unreadable if item not in said)
             yield replace(piece, unreadable=new)
 
     def _taken_over(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.intake import Intake, Source
+    from dataguard.core.verdicts import Difference
     from dataguard.model.journal import Pace
     from dataguard.stores.draft import Draft
 
@@ -69,6 +70,11 @@ def take_in_rest(ctx: Context, source: Source, draft: Draft, journal: Journal) -
         intake.resumed, intake.resumed_bytes = store.files, store.bytes
         intake.began = journal.started
     # A bad read must not be believed again and again: what it was held against says otherwise.
-    doubtful = [one for one in intake.differences if one.code is Code.DG107]
+    doubtful = [one for one in intake.differences if _may_be_misread(one)]
     journal.distrust([one.path for one in (*intake.broken, *doubtful)])
     return intake
+
+
+def _may_be_misread(difference: Difference) -> bool:
+    """Whether nothing but the bytes themselves says that a file was changed."""
+    return difference.code is Code.DG107 or difference.evidence.get("cause") == "unknown"

@@ -49,6 +49,9 @@ _STEP_BYTES = 16 << 20
 _BYTES_PER_NAME = 32
 """What a name takes in the listing of a directory: ext4 needs 8 bytes beside the name."""
 
+_BEYOND_NAMES = b"\xff" * 4096
+"""What follows every name: no path that the kernel takes is as long."""
+
 _COUNTS_LINKS = frozenset({"ext2", "ext3", "ext4", "f2fs", "tmpfs", "xfs"})
 """File systems whose directories have a link for each directory in them."""
 
@@ -115,7 +118,8 @@ class LocalStore:
         for branch in columns.branches:
             before, piece = _cut(piece, branch)
             yield before
-            span = Span(branch + b"/", branch + b"0")  # `0` follows `/`
+            # To the last path below it and no further: `branch0` may be another entry.
+            span = Span(branch + b"/", branch + b"/" + _BEYOND_NAMES)
             yield from self._observe(self._walked(span, leaves=False), plan, read=read)
         yield piece
 

@@ -83,6 +83,17 @@ def die_once(unit: str) -> str:
     return unit
 
 
+class ParticularError(Exception):
+    """An error that pickles and cannot be made again of what was pickled."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+
+
+def raise_what_cannot_be_copied(unit: int) -> int:
+    raise ParticularError(str(unit), "particular")
+
+
 def print_and_double(unit: int) -> int:
     print("a stray print", unit, flush=True)
     os.write(1, b"and one past Python\n")

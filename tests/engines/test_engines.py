@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import dataguard
 from contracts import tasks
 from contracts.engine import EngineContract
-from dataguard.engines import process
+from dataguard.engines import pool, process
 from dataguard.engines.choose import choose
 from dataguard.engines.local import LocalEngine
 from dataguard.engines.pool import _Worker
@@ -294,3 +295,35 @@ def test_what_a_unit_left_over_is_done_before_later_units(workers, tmp_path):
     ]
     # Those that a worker had at hand already come before.
     assert max(done.index(f"first-rest{number}") for number in range(3)) < 10
+
+
+def test_workers_that_cannot_be_started_again_are_an_error_and_no_endless_wait(
+    workers, monkeypatch
+):
+    victims = pids(workers)
+
+    def no_more():
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "start", no_more)
+        with pytest.raises(DataguardError, match="cannot start a worker process: Cannot allocate"):
+            list(workers.map(tasks.double, range(40)))
+    assert [2 * n for n in range(40)] == [r for _, r in workers.map(tasks.double, range(40))]
+
+
+def test_answer_that_cannot_be_read_is_an_error_and_no_endless_wait(workers):
+    with pytest.raises(TypeError, match="missing 1 required"):
+        list(workers.map(tasks.raise_what_cannot_be_copied, range(8)))
+    assert [2 * n for n in range(40)] == [r for _, r in workers.map(tasks.double, range(40))]
+
+
+def test_error_in_what_a_unit_left_over_reaches_the_caller(workers):
+    def more(_unit, _result):
+        raise ValueError("left over")
+
+    with pytest.raises(ValueError, match="left over"):
+        list(workers.map(tasks.double, range(8), more))
+    assert [2 * n for n in range(40)] == [r for _, r in workers.map(tasks.double, range(40))]

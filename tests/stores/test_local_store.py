@@ -13,6 +13,7 @@ from dataguard.engines.serial import SerialEngine
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Kind, Obstacle
 from dataguard.stores import local as local_store
+from dataguard.stores import walk as walk_module
 from dataguard.stores.filesystem import describe
 from dataguard.stores.local import LocalStore, exclusion
 from dataguard.stores.localunit import Segment
@@ -309,3 +310,12 @@ def test_excluded_special_files_are_not_in_the_way(tmp_path):
 def test_invalid_pattern_is_a_usage_error():
     with pytest.raises(UsageError, match="invalid pattern"):
         exclusion(("!",))
+
+
+def test_sibling_that_follows_a_directory_taken_for_a_leaf_comes_once(tmp_path, monkeypatch):
+    # Below a mount of another file system the count of links may say nothing.
+    monkeypatch.setattr(walk_module, "_LEAF_LINKS", 3)
+    tree = {b"a/b/f": b"1", b"a/\xff": b"2", b"a/b/" + b"\xff" * 255: b"3", b"a0": b"4", b"a1": b""}
+    make_tree(os.fsencode(tmp_path), tree)
+    store = LocalStore(str(tmp_path), host="a", spread=SerialEngine().map)
+    assert sorted(tree) == collect(store.scan(PLAN, read=True)).paths
