@@ -100,11 +100,21 @@ def print_and_double(unit: int) -> int:
     return unit * 2
 
 
-def note(unit: str) -> None:
-    """Write down in the file before the first colon what is done, a moment after it was begun."""
-    time.sleep(0.02)
-    with open(unit.partition(":")[0], "a") as log:
-        log.write(unit + "\n")
+def note(unit: str) -> bool:
+    """Write a `log:number` down, from number 6 on only after three whose number is `rest`.
+
+    Tells whether it waited for them in vain.
+    """
+    path, _, number = unit.partition(":")
+    deadline = time.monotonic() + 20
+    while number.isdigit() and int(number) >= 6 and time.monotonic() < deadline:
+        with open(path) as log:
+            if log.read().count("rest") == 3:
+                break
+        time.sleep(0.01)
+    with open(path, "a") as log:
+        log.write(number + "\n")
+    return time.monotonic() >= deadline
 
 
 def module_file(name: str) -> str:
