@@ -24,7 +24,7 @@ from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
 from dataguard.model.schema import observed_schema
-from dataguard.model.span import WHOLE, Span
+from dataguard.model.span import WHOLE, inside
 from dataguard.stores.filesystem import describe
 from dataguard.stores.interface import Scanned
 from dataguard.stores.localread import read_unit
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
+    from dataguard.model.span import Span
     from dataguard.stores.interface import Spread
     from dataguard.stores.localunit import Columns
     from dataguard.stores.walk import Exclusion
@@ -115,8 +116,8 @@ class LocalStore:
         for branch in columns.branches:
             before, piece = _cut(piece, branch)
             yield before
-            span = Span(branch + b"/", branch + b"0")  # `0` follows `/`
-            yield from self._observe(self._walked(span, leaves=False), plan, read=read)
+            found = self._walked(inside(branch), leaves=False)
+            yield from self._observe(found, plan, read=read)
         yield piece
 
     def _walked(self, span: Span, *, leaves: bool = True) -> Iterator[Segment | Leaf | Unreadable]:
