@@ -9,17 +9,18 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.core.columns import (
     array_column,
     flag_column,
+    joined,
     joined_column,
     joined_fixed_column,
     letter_column,
     raw_paths,
     text_paths,
 )
+from dataguard.core.merge import by_path
 from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
@@ -85,7 +86,7 @@ class LocalStore:
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths afresh."""
         paths = (path for batch in entries for path in raw_paths(batch).to_pylist())
-        return self._observe(_segments(paths), plan, read=True)
+        return self.read_paths(paths, plan)
 
     def read_paths(self, paths: Iterable[bytes], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths, which are in path order, afresh."""
@@ -277,14 +278,8 @@ def _in_steps(piece: Scanned, rest: Iterator[Scanned]) -> Iterator[Scanned]:
 
 def _merged(pieces: list[Scanned]) -> Scanned:
     """Join pieces of one unit, in path order again."""
-    table = pa.Table.from_batches([piece.entries for piece in pieces]).combine_chunks()
-    if not table.num_rows:
-        entries = pieces[0].entries
-    else:
-        entries = table.to_batches()[0]
-        entries = entries.take(pc.sort_indices(raw_paths(entries)))
     return Scanned(
-        entries,
+        by_path(joined([piece.entries for piece in pieces])),
         tuple(item for piece in pieces for item in piece.unreadable),
         sum(piece.files_read for piece in pieces),
         sum(piece.bytes_read for piece in pieces),
