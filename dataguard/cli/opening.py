@@ -55,7 +55,7 @@ def open_context(
             hint="set DATAGUARD_HOME to a directory that you may write",
         ) from err
     with ExitStack() as opened:
-        engine = choose(settings.engine.value, settings.workers.value)
+        engine = choose(settings.engine.value, settings.workers.value, settings.scheduler.value)
         opened.callback(engine.close)
         if reads:
             _start(engine)

@@ -94,7 +94,9 @@ def _try(plan: Plan, rung: Rung, waiting: Waiting) -> _Try:
             os.close(writing)
         data = b"".join(iter(lambda: reports.read(_CHUNK), b""))
     found = tuple(orders.decode_reports(data))
-    waiting.attend(process)
+    ready = any(kind == orders.READY for kind, _, _ in found)
+    if ready:  # else it ends by itself, and the next one gets what came
+        waiting.attend(process)
     return _Try(found, _code(process.wait()))
 
 
