@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dataguard.actions.audit import Audited, targets
-from dataguard.actions.findings import content_codes
+from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.recording import record_audit
 from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
@@ -157,15 +157,11 @@ def _seen(ctx: Context, version: Version, slices: _Slices) -> Iterator[Finding]:
         return
     states = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
     codes = content_codes(AuditLevel.FULL)
-    last: Finding | None = None
-    while page := ctx.catalog.findings_after(
-        version.dataset, version.number, last, states=states, seen_from=slices.started
-    ):
-        last = page[-1]
-        for finding in page:
-            start = slices.seen_from(finding.path)
-            if finding.code in codes and start is not None and finding.last_seen >= start:
-                yield finding
+    key = (version.dataset, version.number)
+    for finding in every_finding(ctx, *key, states=states, seen_from=slices.started):
+        start = slices.seen_from(finding.path)
+        if finding.code in codes and start is not None and finding.last_seen >= start:
+            yield finding
 
 
 def _record(ctx: Context, slices: _Slices, findings: Sightings) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dataguard.actions.intake import take_in
-from dataguard.actions.resumed import ResumedStore
+from dataguard.actions.resumedstore import ResumedStore
 from dataguard.model.finding import Code
 from dataguard.model.journal import JournalHead, JournalKey
 from dataguard.stores.journal import Journal, expire_journals
@@ -22,44 +22,37 @@ if TYPE_CHECKING:
     from dataguard.model.journal import Pace
     from dataguard.stores.draft import Draft
 
-__all__ = ["Attempt", "journal_of", "take_in_rest"]
+__all__ = ["journal_of", "take_in_rest"]
 
 _KEPT = timedelta(days=7)
 """How long an interrupted attempt can be gone on with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One `register`: `fresh` trusts no earlier one, without `keep` it leaves no trace."""
-
-    exclude: tuple[str, ...]
-    started: datetime
-    fresh: bool
-    keep: bool
-
-
-def journal_of(ctx: Context, source: Source, attempt: Attempt, *, pace: Pace) -> Journal:
+def journal_of(
+    ctx: Context,
+    source: Source,
+    exclude: tuple[str, ...],
+    started: datetime,
+    *,
+    fresh: bool,
+    keep: bool,
+    pace: Pace,
+) -> Journal:
     """Return the journal of a source, with what interrupted attempts to read it left.
+
+    Where `fresh`, none of that is used; without `keep`, this attempt leaves no trace.
 
     Raises:
         NotFoundError: there is no such place.
         StoreUnreachableError: the place does not answer.
     """
     directory = os.path.join(ctx.settings.home.value, "state")
-    if attempt.keep:
+    if keep:
         expire_journals(directory, ctx.clock(), _KEPT)
     plan, store = source.reads, source.store
-    key = JournalKey(store.place, plan.algorithms, attempt.exclude, ctx.actor.uid)
-    head = JournalHead(key, store.filesystem(), attempt.started)
-    return Journal(
-        directory,
-        head,
-        plan,
-        clock=ctx.clock,
-        pace=pace,
-        fresh=attempt.fresh,
-        keep=attempt.keep,
-    )
+    key = JournalKey(store.place, plan.algorithms, exclude, ctx.actor.uid)
+    head = JournalHead(key, store.filesystem(), started)
+    return Journal(directory, head, plan, clock=ctx.clock, pace=pace, fresh=fresh, keep=keep)
 
 
 def take_in_rest(ctx: Context, source: Source, draft: Draft, journal: Journal) -> Intake:

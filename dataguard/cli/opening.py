@@ -9,7 +9,7 @@ from dataguard.actions.footprint import gold_elsewhere, gold_of, own_places, ref
 from dataguard.actions.interruption import mark_interrupted
 from dataguard.actions.permission import permission
 from dataguard.catalog.repository import Catalog
-from dataguard.cli.invocation import utc_now
+from dataguard.cli.clock import utc_now
 from dataguard.engines.choose import choose
 from dataguard.errors import StoreUnreachableError
 from dataguard.sandbox.processes import current_actor, current_process

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import math
-import os
 from collections import deque
 from concurrent.futures import Future
 from itertools import count
@@ -14,7 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from dataguard.engines.process import start
-from dataguard.engines.worker import frame, read_frame
+from dataguard.engines.worker import frame, read_frame, write
 from dataguard.errors import DataguardError
 
 if TYPE_CHECKING:
@@ -247,9 +246,7 @@ class _Worker:
         """
         if self._ended:
             raise BrokenPipeError
-        rest = memoryview(request)
-        while rest:
-            rest = rest[os.write(self._process.requests, rest) :]
+        write(self._process.requests, request)
 
     def read(self) -> tuple[bool, object]:
         """Wait for the next answer.

@@ -237,6 +237,27 @@ def test_scan_draws_the_walk_as_it_goes(tmp_path, monkeypatch):
     assert len(units) > 10
 
 
+def test_directory_that_is_made_during_the_scan_is_read_once_beside_its_neighbours(
+    tmp_path, monkeypatch
+):
+    for path in ("x/f", "x0", "y"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    read = local_store.read_unit
+
+    def read_late(unit):
+        (tmp_path / "x/sub").mkdir(exist_ok=True)
+        (tmp_path / "x/sub/g").write_bytes(b"")
+        return read(unit)
+
+    monkeypatch.setattr(local_store, "read_unit", read_late)
+    store = LocalStore(str(tmp_path), host="here", spread=SerialEngine().map)
+    pieces = store.scan(PLAN, read=True)
+    assert ["x/f", "x/sub/g", "x0", "y"] == [
+        path for piece in pieces for path in piece.entries.column("path").to_pylist()
+    ]
+
+
 def test_filesystem_is_the_one_of_the_place(tmp_path):
     assert describe(str(tmp_path), "h") == local(tmp_path).filesystem()
     assert os.stat(tmp_path).st_dev == local(tmp_path).filesystem().device

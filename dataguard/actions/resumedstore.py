@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataguard.actions.observation import Reading, observe, with_known_digests
 from dataguard.core.columns import numbers, raw_paths
-from dataguard.core.runs import rows_through
+from dataguard.core.cursor import Cursor
 from dataguard.core.slicing import rows_in
 from dataguard.model.ports import NoProgress
 from dataguard.model.span import WHOLE, Span
@@ -43,7 +44,6 @@ class ResumedStore:
         self.place = store.place
         self._store = _NotedStore(store, journal)
         self._journal = journal
-        self._known = _Cursor(journal.known())
         self.files = 0
         self.bytes = 0
 
@@ -74,7 +74,16 @@ class ResumedStore:
             if batch.num_rows:
                 last = raw_paths(batch)[batch.num_rows - 1].as_py()
                 seen = _SeenStore(self._store, batch)
-                yield from self._taken_over(seen, self._known.through(last), plan, WHOLE)
+                yield from self._taken_over(seen, self._known_through(last), plan, WHOLE)
+
+    @cached_property
+    def _known(self) -> Cursor:
+        """What the journal vouches for, as far as `read` has not come to it."""
+        return Cursor(self._journal.known(), checked=True)
+
+    def _known_through(self, bound: bytes) -> Iterator[pa.RecordBatch]:
+        while (rows := self._known.take_through(bound)) and rows.entries.num_rows:
+            yield rows.entries
 
     def _in_two(self, plan: DigestPlan, begun: Span, rest: Span) -> Iterator[Scanned]:
         """Compare as far as the journal goes; beyond it, reading at once costs less."""
@@ -142,24 +151,3 @@ class _SeenStore:
 
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         return self._store.read(entries, plan)
-
-
-class _Cursor:
-    """A stream in path order that is taken in steps."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._ahead: pa.RecordBatch | None = None
-
-    def through(self, bound: bytes) -> Iterator[pa.RecordBatch]:
-        """Yield what was not taken yet of the paths up to `bound`."""
-        while (batch := self._next()) is not None:
-            count = rows_through(raw_paths(batch), bound)
-            self._ahead = batch.slice(count) if count < batch.num_rows else None
-            if count:
-                yield batch.slice(0, count)
-            if self._ahead is not None:
-                return
-
-    def _next(self) -> pa.RecordBatch | None:
-        return next(self._batches, None) if self._ahead is None else self._ahead
