@@ -149,8 +149,10 @@ def _marks(asked: Asked, policy: Policy, places: Places) -> Iterator[Mark]:
     areas = [area for layer in layered_areas(policy, places) for area in layer]
     mounts = WritableMounts()
     read = [one.location.place for one in asked.inputs if one.location is not None]
-    known = [area.place for area in areas if area.role is Role.GOLD and mounts.holds(area.place)]
-    golden = tuple(dict.fromkeys(path for one in (*read, *known) for path in mounts.paths_to(one)))
+    known = [area.place for area in areas if area.role is Role.GOLD]
+    found = [*(path for one in read for path in mounts.paths_to(one))]
+    found += [path for one in known for path in mounts.writable_paths_to(one)]
+    golden = tuple(dict.fromkeys(found))
     for path in golden:
         yield from _mark(Kind.GOLD, path)
     granted = [area.place for area in areas if area.role is not Role.GOLD]
