@@ -75,6 +75,12 @@ class Alteration:
         else:
             os.fchmod(descriptor, self._mode(mode, original))
 
+    def expected(self, mode: int, original: int | None) -> int:
+        """Return what becomes of a mode of the baseline, its file type included."""
+        if self.kind is Seal.IMMUTABLE:
+            return mode
+        return stat.S_IFMT(mode) | self._mode(mode, original)
+
     @property
     def proves(self) -> bool:
         """Whether a change under a lease proves anything."""
@@ -124,8 +130,9 @@ def alter(
 
     `entries` are those of a manifest with its location sheet, and with a column `original_mode`
     where modes are put back; `originals` are the other directories with theirs. What comes out
-    has the facts of each entry right after the change, and `racy` where it is not proved that
-    its content is still the manifest's. Closing takes directories after all in them, opening
+    has the change time and inode of each entry right after the change, modification time, mode and
+    owner as the baseline has them (what somebody else made of these is to be found, not taken in),
+    and `racy` where it is not proved that the content is still the manifest's. Closing takes directories after all in them, opening
     before. Everything altered is durable at the end.
 
     May be interrupted anywhere and run again; what is done already is left alone.
@@ -188,7 +195,13 @@ class _Pass:
                 raise
             self._passage.unreadable.append(unreadable(row.path, err))
             return row.facts, True
-        return _facts_of(status), not proved
+        return self._facts(row, status), not proved
+
+    def _facts(self, row: _Row, status: os.stat_result) -> tuple[int, ...]:
+        mtime_ns, _, _, mode, uid, gid = row.facts
+        if row.kind != "l":
+            mode = self._what.expected(mode, row.original)
+        return mtime_ns, status.st_ctime_ns, status.st_ino, mode, uid, gid
 
     def _altered(self, row: _Row, parent: bytes, name: bytes) -> tuple[os.stat_result, bool]:
         """Return an entry's status after its turn, and whether its content is proved.
@@ -302,17 +315,6 @@ def _lease(descriptor: int) -> _Lease:
     except OSError:
         return _Lease.NONE
     return _Lease.HELD
-
-
-def _facts_of(status: os.stat_result) -> tuple[int, ...]:
-    return (
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino,
-        status.st_mode,
-        status.st_uid,
-        status.st_gid,
-    )
 
 
 def _is_same(row: _Row, status: os.stat_result) -> bool:

@@ -269,6 +269,41 @@ def test_metadata_that_changed_is_not_taken_into_the_baseline(gold):
     assert "sealed" == seal(gold)["state"]
 
 
+@pytest.mark.parametrize("kind", ["mode", "immutable"])
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("mode", lambda path: os.chmod(path, 0o4755)),
+        ("uid", lambda path: os.chown(path, 12345, -1)),
+        ("mtime_ns", lambda path: os.utime(path, ns=(0, 1_000))),
+    ],
+    ids=["mode", "owner", "time"],
+)
+def test_metadata_that_changes_during_a_seal_is_not_taken_in(
+    gold, monkeypatch, kind, field, change
+):
+    victim, lease = gold.gold / "dir" / "b", alteration._lease
+
+    def change_first(descriptor):
+        if os.path.samestat(os.fstat(descriptor), os.stat(victim)):
+            change(victim)
+        return lease(descriptor)
+
+    monkeypatch.setattr(alteration, "_lease", change_first)
+    (found,) = seal(gold, "--seal", kind, code=3)["findings"]
+    assert ("DG105", "dir/b") == (found["code"], found["path"])
+    assert field in found["evidence"]
+
+
+def test_metadata_that_changed_under_a_seal_is_found_after_it_was_opened(gold):
+    seal(gold, "--seal", "mode")
+    os.chmod(gold.gold / "a", 0o4555)
+    os.chown(gold.gold / "dir" / "b", 12345, -1)
+    unseal(gold)
+    found = quick(gold, code=0)["findings"]
+    assert [("DG105", "a"), ("DG105", "dir/b")] == [(one["code"], one["path"]) for one in found]
+
+
 def test_nothing_is_sealed_where_something_cannot_be_read(gold):
     os.mkfifo(gold.gold / "pipe")
     assert ["pipe"] == [one["path"] for one in seal(gold, code=4)["unreadable"]]

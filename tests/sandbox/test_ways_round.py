@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -61,15 +61,17 @@ def test_job_of_root_cannot_change_the_kernels_handlers_by_another_proc(place):
 
 def test_gold_in_front_of_a_deeper_mount_is_protected_by_all_its_paths(place):
     top, other = open_directory(place.top / "front"), open_directory(place.top / "other")
-    with mounted(top, "-t", "tmpfs", "none"):
+    with ExitStack() as stack:
+        stack.enter_context(mounted(top, "-t", "tmpfs", "none"))
         inner = open_directory(top / "deep")
-        with mounted(inner, "-t", "tmpfs", "none"):
-            with mounted(top, "-t", "tmpfs", "none"), mounted(other, "--bind", top):
-                victim = open_directory(inner / "gold") / "x"
-                victim.write_text("x\n")
-                victim.chmod(0o666)
-                os.chown(victim, *(os.stat(place.gold).st_uid,) * 2)
-                place.shell.ask("register", "other", victim.parent)
-                script = f"chmod 600 {other}/deep/gold/x 2> /dev/null && exit 9; exit 0"
-                assert 0 == place.run(script)["exit_code"]
-                assert 0o666 == victim.stat().st_mode & 0o777
+        stack.enter_context(mounted(inner, "-t", "tmpfs", "none"))
+        stack.enter_context(mounted(top, "-t", "tmpfs", "none"))
+        stack.enter_context(mounted(other, "--bind", top))
+        victim = open_directory(inner / "gold") / "x"
+        victim.write_text("x\n")
+        victim.chmod(0o666)
+        os.chown(victim, *(os.stat(place.gold).st_uid,) * 2)
+        place.shell.ask("register", "other", victim.parent)
+        script = f"chmod 600 {other}/deep/gold/x 2> /dev/null && exit 9; exit 0"
+        assert 0 == place.run(script)["exit_code"]
+        assert 0o666 == victim.stat().st_mode & 0o777

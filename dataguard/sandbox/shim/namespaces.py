@@ -136,10 +136,10 @@ def _kernels_elsewhere() -> list[bytes]:
             fields, _, kind = line.partition(b" - ")
             device, _root, escaped = fields.split(b" ", 5)[2:5]
             path = _unescaped(escaped)
-            if kind.split(b" ", 1)[0] in _KERNEL and not _below(path, [b"/sys"]):
-                if path != b"/proc" and _shows(path, device):
-                    found.append(path)
-    return sorted(set(found))
+            is_kernels = kind.split(b" ", 1)[0] in _KERNEL
+            if is_kernels and path != b"/proc" and not _below(path, [b"/sys"]):
+                found.append((path, device))
+    return sorted({path for path, device in found if _shows(path, device)})
 
 
 def _shows(path: bytes, device: bytes) -> bool:
