@@ -143,7 +143,7 @@ def alter(
         UsageError: this is not permitted, or the file system has no such flags.
     """
     try:
-        with Descent(place) as tree:
+        with Descent(place, exact=True) as tree:
             pass_ = _Pass(tree, what, passage, originals)
             for batch in entries:
                 yield from pass_.batches(batch)

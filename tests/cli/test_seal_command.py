@@ -270,6 +270,48 @@ def test_metadata_that_changed_is_not_taken_into_the_baseline(gold):
 
 
 @pytest.mark.parametrize("kind", ["mode", "immutable"])
+def test_a_link_that_takes_the_place_of_gold_leads_a_seal_nowhere(gold, monkeypatch, kind):
+    from dataguard.actions import seal as action
+
+    other, compare = gold.top / "other", action.compare
+    shutil.copytree(gold.gold, other, symlinks=True)
+    before = modes(other)
+
+    def compare_and_swap(*words, **more):
+        try:
+            return compare(*words, **more)
+        finally:
+            os.rename(gold.gold, gold.top / "aside")
+            os.symlink(other, gold.gold)
+
+    monkeypatch.setattr(action, "compare", compare_and_swap)
+    assert 13 == gold.ask("seal", "faces", "--seal", kind).code
+    assert (set(), before) == (flagged(other), modes(other))
+
+
+@pytest.mark.parametrize("kind", ["mode", "immutable"])
+def test_a_link_that_takes_the_place_of_gold_opens_nothing_else(gold, monkeypatch, kind):
+    from dataguard.actions import unseal as action
+
+    other = gold.top / "other"
+    shutil.copytree(gold.gold, other, symlinks=True)
+    os.chmod(other / "dir", 0o555)
+    before, in_use = modes(other), action._location
+    seal(gold, "--seal", kind)
+
+    def swap(*words):
+        if kind == "immutable":
+            set_flag(gold.gold, on=False)
+        os.rename(gold.gold, gold.top / "aside")
+        os.symlink(other, gold.gold)
+        return in_use(*words)
+
+    monkeypatch.setattr(action, "_location", swap)
+    assert 13 == gold.ask("unseal", "faces", "--reason", "why", "--for", "1h").code
+    assert before == modes(other)
+
+
+@pytest.mark.parametrize("kind", ["mode", "immutable"])
 @pytest.mark.parametrize(
     ("field", "change"),
     [

@@ -12,8 +12,10 @@ __all__ = ["are_read_only", "enter", "freeze", "protect", "show_processes"]
 _NEW_MOUNTS, _NEW_USERS, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
 _FLAGS = {b"mount": _NEW_MOUNTS, b"user": _NEW_USERS, b"pid": _NEW_PIDS}
 _SET_DUMPABLE = 4
-_KERNEL = (b"proc", b"sysfs", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"tracefs")
-_KERNEL += (b"securityfs", b"efivarfs", b"binfmt_misc", b"nfsd")
+_KERNEL = (
+    *(b"proc", b"sysfs", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"tracefs"),
+    *(b"securityfs", b"efivarfs", b"binfmt_misc", b"nfsd"),
+)
 _OUT_OF_REACH = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ELOOP)
 
 
