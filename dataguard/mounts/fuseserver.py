@@ -193,7 +193,8 @@ class Gold:
 
     def _opened(self, path: str, flags: int) -> int:
         """Open for reading, without touching access times where that is allowed."""
-        flags |= os.O_RDONLY | os.O_CLOEXEC
+        # a pipe put where a file was would keep everybody waiting
+        flags |= os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         try:
             return open_beneath(self._directory, path, flags | os.O_NOATIME)
         except PermissionError:  # only the owner and root may ask for that

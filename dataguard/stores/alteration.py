@@ -130,10 +130,11 @@ def alter(
 
     `entries` are those of a manifest with its location sheet, and with a column `original_mode`
     where modes are put back; `originals` are the other directories with theirs. What comes out
-    has the change time and inode of each entry right after the change, modification time, mode and
-    owner as the baseline has them (what somebody else made of these is to be found, not taken in),
-    and `racy` where it is not proved that the content is still the manifest's. Closing takes directories after all in them, opening
-    before. Everything altered is durable at the end.
+    has the change time and inode of each entry right after the change, and `racy` where it is not
+    proved that its content is still the manifest's. Modification time, mode and owner are those
+    that follow from the baseline: what somebody else made of them is to be found, not taken in.
+    Closing takes directories after all in them, opening before. Everything altered is durable at
+    the end.
 
     May be interrupted anywhere and run again; what is done already is left alone.
 

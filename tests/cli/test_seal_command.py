@@ -285,7 +285,7 @@ def test_a_link_that_takes_the_place_of_gold_leads_a_seal_nowhere(gold, monkeypa
             os.symlink(other, gold.gold)
 
     monkeypatch.setattr(action, "compare", compare_and_swap)
-    assert 13 == gold.ask("seal", "faces", "--seal", kind).code
+    assert 12 == gold.ask("seal", "faces", "--seal", kind).code
     assert (set(), before) == (flagged(other), modes(other))
 
 
@@ -307,7 +307,7 @@ def test_a_link_that_takes_the_place_of_gold_opens_nothing_else(gold, monkeypatc
         return in_use(*words)
 
     monkeypatch.setattr(action, "_location", swap)
-    assert 13 == gold.ask("unseal", "faces", "--reason", "why", "--for", "1h").code
+    assert 12 == gold.ask("unseal", "faces", "--reason", "why", "--for", "1h").code
     assert before == modes(other)
 
 

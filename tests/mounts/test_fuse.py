@@ -18,7 +18,7 @@ from mountrecords import record_of
 
 from contracts.mounting import MountContract
 from dataguard.core.mountplan import status
-from dataguard.errors import ConflictError
+from dataguard.errors import ConflictError, DataguardError
 from dataguard.model.mount import Backend, ProbeOutcome
 from dataguard.model.mountpoint import MountStatus
 from dataguard.mounts import attempts, fuse
@@ -327,3 +327,26 @@ def test_server_that_cannot_start_leaves_no_mount_and_says_why(area, backend, ta
     with pytest.raises(ConflictError, match="ended"):
         backend.make(str(area / "gold"), target)
     assert [] == mounts_below(area)
+
+
+def test_server_that_cannot_note_attempts_is_not_started_and_leaves_no_mount(area, backend, target):
+    os.makedirs(backend.attempts_file(target))
+    with pytest.raises(DataguardError, match="cannot start"):
+        backend.make(str(area / "gold"), target)
+    assert [] == mounts_below(area)
+
+
+def test_pipe_that_takes_the_place_of_a_file_keeps_nobody_waiting(area, mounted):
+    name = area / "gold" / "a"
+    assert os.stat(f"{mounted}/a").st_size  # known to the kernel as a file from now on
+    name.unlink()
+    os.mkfifo(name)
+    reader = subprocess.Popen(["cat", f"{mounted}/a"], stderr=subprocess.DEVNULL)
+    try:
+        reader.wait(20)
+    finally:
+        if reader.poll() is None:
+            os.close(os.open(name, os.O_RDWR))  # let the server go on
+            reader.kill()
+        reader.wait()
+    assert ["dir", "link"] == sorted(set(os.listdir(mounted)) & {"dir", "link"})
