@@ -47,12 +47,15 @@ class Alteration:
     """What is done to each file and directory: a seal set (`closing`) or taken away.
 
     `coarse` says that the file system's timestamps cannot tell two changes from one another that
-    follow closely: then no change of mode is proved, since root may write right after it.
+    follow closely: then no change of mode is proved, since root may write right after it. `shared`
+    says that other hosts write there too. Then a lease proves nothing, and none is asked for: NFS
+    and SMB refuse one as if somebody had the file open, where the server delegated nothing.
     """
 
     kind: Seal
     closing: bool
     coarse: bool = False
+    shared: bool = False
 
     def is_done(self, descriptor: int, mode: int, original: int | None) -> bool:
         """Whether nothing is left to do.
@@ -230,7 +233,7 @@ class _Pass:
         if self._what.is_done(descriptor, before.st_mode, row.original):
             self._passage.files += 1
             return before, _is_same(row, before)
-        leased = _lease(descriptor)
+        leased = _Lease.NONE if self._what.shared else _lease(descriptor)
         if leased is _Lease.BUSY and self._what.closing:
             self._passage.busy.append(row.path)
             return before, False

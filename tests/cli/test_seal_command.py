@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dataguard.stores import alteration
+from dataguard.stores.local import LocalStore
 from support.killpoints import why_no_strace
 from support.mountcleanup import mount_command, needs_mounts, unmount_command
 from support.sealcleanup import flagged, needs_flags, opened_again, set_flag
@@ -122,6 +123,20 @@ def test_who_has_a_file_open_for_writing_keeps_it_from_being_sealed(anywhere):
     assert "sealed" == seal(anywhere)["state"]
     assert EVERYTHING == flagged(anywhere.gold)
     assert 0 == quick(anywhere)["checked_bytes"]
+
+
+def test_where_other_hosts_write_too_no_lease_is_asked_for_and_every_file_is_read(
+    gold, monkeypatch
+):
+    known = LocalStore.filesystem
+    monkeypatch.setattr(
+        LocalStore, "filesystem", lambda store: dataclasses.replace(known(store), shared=True)
+    )
+    monkeypatch.setattr(alteration, "_lease", lambda _: alteration._Lease.BUSY)  # as NFS says
+    gold.register()
+    found = seal(gold, "--seal", "mode")
+    assert ("sealed", 2) == (found["state"], found["hashed"])
+    assert [] == quick(gold)["findings"]
 
 
 def test_a_shared_mapping_for_writing_keeps_a_file_from_being_sealed(gold):
