@@ -9,9 +9,11 @@ import pwd
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import tempfile
 import time
+from functools import partial
 
 import pytest
 from mountrecords import record_of
@@ -168,6 +170,22 @@ def test_ordinary_user_reads_what_root_mounted_and_is_refused(open_area):
     backend.make(f"{open_area}/gold", target)
     assert "b'hello\\n'" == as_user(lambda: _content(f"{target}/a"))
     assert "PermissionError" in as_user(lambda: _content(f"{target}/a", "ab"))
+
+
+def test_user_whom_an_access_control_list_refuses_is_refused_by_the_mount_too(open_area):
+    backend, target = FuseBackend(f"{open_area}/state"), f"{open_area}/faces"
+    entries = ((1, 6, -1), (2, 0, USER), (4, 4, -1), (0x10, 4, -1), (0x20, 4, -1))  # acl(5)
+    listed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        name = "system.posix_acl_access"
+        os.setxattr(f"{open_area}/gold/a", name, struct.pack("<I", 2) + listed)
+    except OSError as err:
+        pytest.skip(f"no access control lists here: {err.strerror}")
+    backend.make(f"{open_area}/gold", target)
+    for place in (f"{open_area}/gold", target):
+        told = as_user(partial(_content, f"{place}/a"), uid=USER)
+        assert "PermissionError" in told
+    assert b"hello\n" == _content(f"{target}/a")
 
 
 @pytest.mark.skipif(shutil.which("fusermount3") is None, reason="fusermount3 is not installed")
