@@ -52,13 +52,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A job that may start; `rehearsal` leaves it out and shows what would confine it."""
+    """A job that may start; `rehearsal` leaves it out and shows what would confine it.
+
+    `place` is where the directory `outputs` really lies, also if a link takes its path meanwhile.
+    """
 
     run_id: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     directory: str
     outputs: str
+    place: str
     private: str
     inputs: tuple[JobInput, ...]
     rehearsal: bool = False
@@ -158,9 +162,9 @@ def _marks(asked: Asked, policy: Policy, places: Places) -> Iterator[Mark]:
     granted = [area.place for area in areas if area.role is not Role.GOLD]
     opened = [one for one in granted if gold_area((one,), policy, places) is None]
     # The gate let the run's own places pass; a policy can make that a warning only.
-    for path in dict.fromkeys((*opened, asked.outputs, asked.private)):
+    for path in dict.fromkeys((*map(os.path.realpath, (*opened, asked.private)), asked.place)):
         if any(is_inside(path, one) for one in golden):
-            yield from _mark(Kind.OPEN, os.path.realpath(path))
+            yield from _mark(Kind.OPEN, path)
 
 
 def _mark(kind: Kind, path: str) -> Iterator[Mark]:
@@ -181,10 +185,10 @@ def _shown(inputs: Iterable[JobInput]) -> Iterator[tuple[str, str]]:
 
 
 def _writable(asked: Asked, rules: Rules, golden: tuple[str, ...]) -> tuple[str, ...]:
-    own = [asked.outputs, asked.private]
+    own = [asked.private]
     if rules.mode is Mode.STRICT:
         own += [f"/dev/{name}" for name in _STRICT_DEVICES]
         own += rules.writable
-    places = [os.path.realpath(place) for place in own]
+    places = [asked.place, *map(os.path.realpath, own)]
     above = too_wide(places, golden)
     return tuple(place for place in places if place not in above)
