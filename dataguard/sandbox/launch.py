@@ -94,7 +94,8 @@ def _try(plan: Plan, rung: Rung, waiting: Waiting) -> _Try:
             os.close(writing)
         data = b"".join(iter(lambda: reports.read(_CHUNK), b""))
     found = tuple(orders.decode_reports(data))
-    waiting.attend(process)
+    if any(kind == orders.READY for kind, _, _ in found):
+        waiting.attend(process)  # else it starts no job: what came is for that of the next way
     return _Try(found, _code(process.wait()))
 
 
