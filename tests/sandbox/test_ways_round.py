@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
+
+from support import seccomp
 
 
 @contextmanager
@@ -75,3 +78,20 @@ def test_gold_in_front_of_a_deeper_mount_is_protected_by_all_its_paths(place):
         script = f"chmod 600 {other}/deep/gold/x 2> /dev/null && exit 9; exit 0"
         assert 0 == place.run(script)["exit_code"]
         assert 0o666 == victim.stat().st_mode & 0o777
+
+
+def test_namespaces_of_a_jobs_own_undo_no_mount_where_landlock_is_missing(place):
+    host = place.on_a_host(partial(seccomp.refuse, seccomp.LANDLOCK))
+    before = (place.gold / "a").read_bytes()
+    gold, handlers = place.gold, "$TMPDIR/sys/kernel/core_pattern"
+    tries = (
+        f"umount -l {gold}; echo evil >> {gold}/a",
+        f"mount -o remount,bind,rw {gold}; echo evil >> {gold}/a",
+        f"mount --bind {place.top} $TMPDIR; echo evil >> $TMPDIR/gold/a",
+        f"mount -t proc proc $TMPDIR && (: >> {handlers}) && echo handlers",
+    )
+    for one in tries:
+        script = f"unshare --user --map-root-user --mount --pid --fork sh -c 'echo in; {one}'"
+        found = place.run(f"{script} > {{out}}/said 2> /dev/null; true", shell=host)
+        assert ("mounts", "in\n") == (found["confinement"]["step"], place.written(found, "said"))
+    assert before == (place.gold / "a").read_bytes()
