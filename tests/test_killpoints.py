@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dataguard.catalog.repository import Catalog
-from dataguard.cli.invocation import utc_now
+from dataguard.cli.clock import utc_now
 from dataguard.model.digest import RootDigest
 from dataguard.model.run import RunState
 from dataguard.sandbox.processes import current_actor

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from dataguard.actions import audit, catalog, diff, register, standing, tag
 from dataguard.actions.settings import load, load_policy
-from dataguard.cli.invocation import utc_now
+from dataguard.cli.clock import utc_now
 from dataguard.cli.opening import open_context
 from dataguard.cli.progress import choose
 from dataguard.errors import ConflictError, NotFoundError

@@ -28,6 +28,7 @@ _HOME_KEYS = (
     "policy",
     "workers",
     "engine",
+    "scheduler",
     "digest",
     "color",
     "progress",

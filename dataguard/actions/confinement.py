@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.jobcommand import replaced, variables
-from dataguard.core.areas import gold_area, layered_areas
+from dataguard.core.areas import expand, gold_area, layered_areas
 from dataguard.core.confinement import UNCONFINED, too_wide
 from dataguard.core.launchers import launcher_of
 from dataguard.core.paths import is_inside
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from dataguard.actions.inputs import JobInput
     from dataguard.model.confinement import Confinement
-    from dataguard.model.gate import Places
+    from dataguard.model.gate import Person, Places
     from dataguard.model.policy import Policy
     from dataguard.sandbox.plan import Rung
 
-__all__ = ["Asked", "Rules", "look_at_host", "refuse_launcher", "start"]
+__all__ = ["Asked", "Rules", "in_force", "look_at_host", "refuse_launcher", "start"]
 
 _STRICT_DEVICES = (
     *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue"),
@@ -66,6 +66,28 @@ class Asked:
     private: str
     inputs: tuple[JobInput, ...]
     rehearsal: bool = False
+
+
+def in_force(asked: Rules, policy: Policy, person: Person) -> Rules:
+    """Return the rules for a job: the stricter of what is asked and what the policy has at least.
+
+    Raises:
+        NotStartedError: the policy does not let jobs run unconfined, and that was asked.
+    """
+    least = policy.run
+    modes = list(Mode)
+    if asked.mode is Mode.UNCONFINED and (
+        least.confine is not Mode.UNCONFINED or least.required is not Step.CHECKED
+    ):
+        raise NotStartedError(
+            f"the policy `{policy.name}` does not let jobs run unconfined",
+            hint="leave --unconfined out",
+        )
+    return Rules(
+        mode=max(asked.mode, least.confine, key=modes.index),
+        required=max(asked.required, least.required, key=lambda step: step.rank),
+        writable=(*asked.writable, *(expand(place, person) for place in least.writable)),
+    )
 
 
 def refuse_launcher(command: tuple[str, ...]) -> None:

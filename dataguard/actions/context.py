@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dataguard.model.policy import Policy
     from dataguard.model.ports import Clock, Progress
     from dataguard.model.settings import Settings
+    from dataguard.stores.interface import Spread
     from dataguard.stores.manifests import ManifestStore
 
 __all__ = ["Context"]
@@ -40,6 +41,15 @@ class Context:
         from dataguard.stores.manifests import ManifestStore  # noqa: PLC0415  loads Arrow
 
         return ManifestStore(self.settings.home.value)
+
+    @property
+    def spread(self) -> Spread:
+        """How stores have their work done: by the engine, in shards where that is a cluster."""
+        if self.engine.name != "dask":
+            return self.engine.map
+        from dataguard.stores.shards import ShardedSpread  # noqa: PLC0415  loads Arrow
+
+        return ShardedSpread(self.engine.map, self.settings.home.value)
 
     def close(self) -> None:
         """End workers and close the catalog."""

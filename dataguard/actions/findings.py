@@ -14,7 +14,7 @@ from dataguard.model.finding import Code, Finding, FindingState, Severity
 from dataguard.model.results import FindingList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from dataguard.actions.context import Context
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "acknowledge",
     "content_codes",
+    "every_finding",
     "finding_of",
     "findings_of",
     "list_findings",
@@ -45,6 +46,27 @@ def content_codes(level: AuditLevel) -> tuple[Code, ...]:
     if level is AuditLevel.FULL:
         return _CONTENT_CODES
     return tuple(code for code in _CONTENT_CODES if code is not Code.DG107)
+
+
+def every_finding(
+    ctx: Context,
+    dataset: str,
+    version: int,
+    *,
+    states: Iterable[FindingState],
+    seen_from: datetime | None = None,
+    seen_before: datetime | None = None,
+) -> Iterator[Finding]:
+    """Yield the findings of a version by path and code, a page of the catalog in memory.
+
+    What is recorded meanwhile may be among them: each page is read when it is come to.
+    """
+    last: Finding | None = None
+    while page := ctx.catalog.findings_after(
+        dataset, version, last, states=states, seen_from=seen_from, seen_before=seen_before
+    ):
+        last = page[-1]
+        yield from page
 
 
 def findings_of(

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_dir
 
 from dataguard.actions.person import person_of
 from dataguard.catalog.address import database_path
+from dataguard.catalog.database import Database
+from dataguard.catalog.reading import Reader, fetch
 from dataguard.catalog.repository import Catalog
+from dataguard.catalog.schema import is_empty, revision_of
+from dataguard.catalog.tables import REVISIONS
 from dataguard.core.areas import gold_area, named_places
 from dataguard.errors import CatalogDamagedError, NotFoundError, PolicyError
 from dataguard.model.area import Area, Role
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from dataguard.actions.context import Context
-    from dataguard.catalog.reading import Reader
     from dataguard.model.actor import Actor
     from dataguard.model.policy import Policy
     from dataguard.model.ports import Clock
@@ -123,6 +128,10 @@ def _gold_at(url: str, home: str, clock: Clock, actor: Actor) -> tuple[Area, ...
         return ()
     events = os.path.join(home, "events")
     try:
+        with closing(Database.open(url, create=False)) as database, database.reading() as records:
+            # Every schema has locations, and the backup of an older one comes before its upgrade.
+            if not is_empty(records) and revision_of(records) in REVISIONS[:-1]:
+                return gold_of(Reader(partial(fetch, records)))
         with Catalog.open(url, events=events, clock=clock, actor=actor, create=False) as catalog:
             return gold_of(catalog)
     except (CatalogDamagedError, NotFoundError):

@@ -89,7 +89,7 @@ def _is_unchanged(ctx: Context, run: Run, output: RunOutput) -> bool | None:
     """Whether the file still has the content that the run recorded; None where unreadable."""
     root = RootDigest.parse(run.output_root or "")
     algorithm = ctx.manifests.algorithm(root)
-    store = LocalStore(run.outputs, host=ctx.actor.host, spread=ctx.engine.map)
+    store = LocalStore(run.outputs, host=ctx.actor.host, spread=ctx.spread)
     try:
         found = list(store.read_paths([output.path], DigestPlan(algorithm)))
     except DataguardError:

@@ -7,19 +7,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dataguard.actions.audit import Audited, targets
-from dataguard.actions.findings import content_codes
+from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.recording import record_audit
+from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import FindingState
 from dataguard.model.results import AuditedVersion
+from dataguard.model.span import WHOLE
 from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.catalog.writing import Transaction
     from dataguard.model.audit import SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
@@ -46,6 +49,7 @@ def merge(
     again. `dry_run` records nothing.
 
     Raises:
+        ConflictError: somebody looked at a slice again, or merged them, at the same time.
         NotFoundError: a reference means nothing.
     """
     audited = Audited(level)
@@ -120,11 +124,31 @@ def _slices(ctx: Context, version: Version, location: Location, level: AuditLeve
         for one in known
         if one.count == newest.count and newest.started - one.started <= SLICES_AGE
     }
+    for number in _apart(present, newest.count):
+        present.pop(number, None)
     numbers = range(1, newest.count + 1)
     return _Slices(
         tuple(present[number] for number in numbers if number in present),
         tuple(number for number in numbers if number not in present),
     )
+
+
+def _apart(slices: Mapping[int, SliceRecord], count: int) -> set[int]:
+    """Return the slices that leave a gap to a neighbour or share paths with one.
+
+    Each version of dataguard cuts in its own way: slices of two of them are no whole. Whatever
+    could not be cut, because nothing was there to look at, joins everything.
+    """
+    was_cut = {number: one for number, one in slices.items() if one.span != WHOLE}
+    ends = {number: one.through for number, one in was_cut.items()} | {0: b""}
+    starts: dict[int, bytes | None] = {number: one.after for number, one in was_cut.items()}
+    starts[count + 1] = None
+    return {
+        one
+        for number in range(count + 1)
+        if number in ends and number + 1 in starts and ends[number] != starts[number + 1]
+        for one in (number, number + 1)
+    }
 
 
 def _seen(ctx: Context, version: Version, slices: _Slices) -> Iterator[Finding]:
@@ -133,15 +157,11 @@ def _seen(ctx: Context, version: Version, slices: _Slices) -> Iterator[Finding]:
         return
     states = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
     codes = content_codes(AuditLevel.FULL)
-    last: Finding | None = None
-    while page := ctx.catalog.findings_after(
-        version.dataset, version.number, last, states=states, seen_from=slices.started
-    ):
-        last = page[-1]
-        for finding in page:
-            start = slices.seen_from(finding.path)
-            if finding.code in codes and start is not None and finding.last_seen >= start:
-                yield finding
+    key = (version.dataset, version.number)
+    for finding in every_finding(ctx, *key, states=states, seen_from=slices.started):
+        start = slices.seen_from(finding.path)
+        if finding.code in codes and start is not None and finding.last_seen >= start:
+            yield finding
 
 
 def _record(ctx: Context, slices: _Slices, findings: Sightings) -> None:
@@ -166,14 +186,18 @@ def _record(ctx: Context, slices: _Slices, findings: Sightings) -> None:
         start = slices.seen_from(finding.path)
         return start is not None and finding.last_seen < start
 
-    record_audit(
-        ctx,
-        audited,
-        (),
-        max(one.started for one in present),
-        is_unseen=is_unseen,
-        also=(lambda tx: tx.forget_slices(present)) if slices.is_complete else None,
-    )
+    def forget(tx: Transaction) -> None:
+        known = tx.slices(audited.dataset, audited.version)
+        if any(one not in known for one in present):
+            raise ConflictError(
+                f"slices of {audited.dataset}@{audited.version} were looked at or merged meanwhile",
+                hint="run the same command again",
+            )
+        if slices.is_complete:
+            tx.forget_slices(present)
+
+    newest = max(one.started for one in present)
+    record_audit(ctx, audited, (), newest, is_unseen=is_unseen, also=forget)
 
 
 def _outcome(

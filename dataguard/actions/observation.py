@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.core.align import Window, align, match
 from dataguard.core.columns import (
     flag_column,
     gather,
+    joined,
     kind_mask,
     mask_of,
     number_column,
     numbers,
     raw_paths,
 )
+from dataguard.core.merge import by_path
 from dataguard.core.verdicts import suspects
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE
@@ -130,12 +131,8 @@ def _rows_to_read(window: Window, reading: Reading) -> np.ndarray:
 def _with_fresh(window: Window, rows: np.ndarray, fresh: list[pa.RecordBatch]) -> Window:
     """Put what was read now in place of the rows of the metadata scan."""
     kept = window.right.filter(flag_column(bytes(~mask_of(window.right.num_rows, rows))))
-    table = pa.Table.from_batches([kept, *fresh]).combine_chunks()
-    merged = table.to_batches()[0] if table.num_rows else kept
-    paths = raw_paths(merged)
-    order = pc.sort_indices(paths)
-    right = merged.take(order)
-    return match(window.left, window.left_paths, right, paths.take(order))
+    right = by_path(joined([kept, *fresh]))
+    return match(window.left, window.left_paths, right, raw_paths(right))
 
 
 @dataclass(slots=True)

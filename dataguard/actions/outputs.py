@@ -39,9 +39,7 @@ def collect_outputs(ctx: Context, directory: RunDirectory) -> Outputs:
     if not directory.is_in_place():
         gone = Unreadable(b"", Obstacle.VANISHED, "the run's directory was moved or replaced")
         return Outputs(None, (), (gone,))
-    store = LocalStore(
-        directory.path, host=ctx.actor.host, spread=ctx.engine.map, exclude=OWN_FILES
-    )
+    store = LocalStore(directory.path, host=ctx.actor.host, spread=ctx.spread, exclude=OWN_FILES)
     files: list[RunOutput] = []
     unreadable: list[Unreadable] = []
     try:

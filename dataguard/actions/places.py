@@ -65,6 +65,4 @@ def open_store(
     from dataguard.stores.local import LocalStore  # noqa: PLC0415  loads Arrow
 
     fit(ctx.engine, medium_of(place))
-    return LocalStore(
-        place, host=ctx.actor.host, spread=ctx.engine.map, exclude=exclude, polite=polite
-    )
+    return LocalStore(place, host=ctx.actor.host, spread=ctx.spread, exclude=exclude, polite=polite)

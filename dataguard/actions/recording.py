@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import BATCH
-from dataguard.actions.findings import content_codes
+from dataguard.actions.findings import content_codes, every_finding
 from dataguard.model.audit import AuditRecord, SliceRecord
 from dataguard.model.dataset import LocationState
 from dataguard.model.finding import FindingState
@@ -172,12 +172,9 @@ def _open(
     ctx: Context, dataset: str, version: int, codes: Container[Code], before: datetime | None
 ) -> Iterator[Finding]:
     """Yield the open findings of these codes, in path order, that were not seen since a moment."""
-    last: Finding | None = None
-    while page := ctx.catalog.findings_after(
-        dataset, version, last, states=[FindingState.OPEN], seen_before=before
-    ):
-        last = page[-1]
-        yield from (one for one in page if one.code in codes)
+    states = (FindingState.OPEN,)
+    found = every_finding(ctx, dataset, version, states=states, seen_before=before)
+    return (one for one in found if one.code in codes)
 
 
 def _batches(findings: Iterable[Finding]) -> Iterator[list[Finding]]:

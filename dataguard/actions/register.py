@@ -11,7 +11,7 @@ from dataguard.actions.findings import content_codes, findings_of, unstable_find
 from dataguard.actions.intake import Source
 from dataguard.actions.places import open_store, source_place
 from dataguard.actions.recording import resolve_stale
-from dataguard.actions.resumption import Attempt, journal_of, take_in_rest
+from dataguard.actions.resumption import journal_of, take_in_rest
 from dataguard.core.baseline import is_usable
 from dataguard.core.outcome import is_violation
 from dataguard.errors import PolicyError, UsageError
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dataguard.model.journal import Pace
     from dataguard.stores.draft import Draft, Published
     from dataguard.stores.interface import Store
+    from dataguard.stores.journal import Journal
 
 __all__ = ["Request", "register"]
 
@@ -88,7 +89,7 @@ def register(ctx: Context, request: Request, *, pace: Pace = PACE) -> RegisterRe
         with (
             ctx.manifests.in_use(),
             ctx.manifests.draft(task.plan) as draft,
-            journal_of(ctx, task.source, task.attempt, pace=pace) as journal,
+            _journal(ctx, task, pace) as journal,
         ):
             intake = take_in_rest(ctx, task.source, draft, journal)
             refusal = _refusal(ctx, task, intake)
@@ -116,12 +117,6 @@ class _Task:
     exclude: tuple[str, ...]
     in_place: bool
     started: datetime
-
-    @property
-    def attempt(self) -> Attempt:
-        """How this task takes part in a journal."""
-        fresh, keep = self.request.rehash, not self.request.dry_run
-        return Attempt(self.exclude, self.started, fresh=fresh, keep=keep)
 
 
 def _check_request(request: Request) -> None:
@@ -231,6 +226,13 @@ def _with_expected(plan: DigestPlan, expect: Expectation | None) -> DigestPlan:
     if expect is None or expect.algorithm in plan.algorithms:
         return plan
     return DigestPlan(plan.main, (*plan.also, expect.algorithm))
+
+
+def _journal(ctx: Context, task: _Task, pace: Pace) -> Journal:
+    fresh, keep = task.request.rehash, not task.request.dry_run
+    return journal_of(
+        ctx, task.source, task.exclude, task.started, fresh=fresh, keep=keep, pace=pace
+    )
 
 
 def _refusal(ctx: Context, task: _Task, intake: Intake) -> list[Finding]:

@@ -8,8 +8,8 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.confinement import Asked, Rules, refuse_launcher, start
-from dataguard.actions.gate import check_gate, outputs_place
+from dataguard.actions.confinement import Asked, Rules, in_force, refuse_launcher, start
+from dataguard.actions.gate import check_gate, outputs_place, person
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
@@ -73,6 +73,7 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
+    request = _ruled(ctx, request)
     inputs, place, decision = _decided(ctx, request)
     result = _run(ctx, request, inputs, place, decision) if decision.allowed else _refused(inputs)
     return replace(result, checks=decision.checks), decision
@@ -86,6 +87,7 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
+    request = _ruled(ctx, request)
     inputs, place, decision = _decided(ctx, request)
     real = os.path.realpath(place)
     asked = _asked(request, "explain", (place, real), "/dev/null", inputs, rehearsal=True)
@@ -98,6 +100,11 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         confinement=ending.confinement,
     )
     return replace(result, checks=decision.checks), decision
+
+
+def _ruled(ctx: Context, request: Request) -> Request:
+    """Return the request with what the policy asks for."""
+    return replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
 
 
 def _decided(ctx: Context, request: Request) -> tuple[tuple[JobInput, ...], str, GateResult]:

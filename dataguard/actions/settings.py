@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["READY_POLICIES", "load", "load_policy", "read_policy_text"]
 
 _CHOICES = {
-    "engine": ("auto", "serial", "local"),
+    "engine": ("auto", "serial", "local", "dask"),
     "digest": tuple(str(algorithm) for algorithm in IDENTITY_ALGORITHMS),
     "color": ("auto", "always", "never"),
     "progress": ("auto", "always", "never"),
@@ -47,6 +47,7 @@ _CHOICES = {
 _DEFAULTS = {
     "workers": "auto",
     "engine": "auto",
+    "scheduler": "",
     "digest": "xxh3-128",
     "color": "auto",
     "progress": "auto",

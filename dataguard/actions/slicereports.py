@@ -26,7 +26,8 @@ _HINT = "dataguard audit REF --slice 1/8 --report FILE"
 def take_in(ctx: Context, paths: Iterable[str]) -> None:
     """Record the slices and findings of reports, as if the tasks had used this catalog.
 
-    What is known already is left alone, so a report may be given again.
+    What is known already is left alone, so a report may be given again; of two looks at one slice
+    the later one counts, in whatever order they are given.
 
     Raises:
         ConflictError: a report is about a version that has other content here.
@@ -68,12 +69,17 @@ def _record(ctx: Context, part: SliceRecord, root: str, findings: list[Finding])
             f"{version.reference} has other content in the catalog of the report",
             hint=f"dataguard show {version.reference}",
         )
-    if part in ctx.catalog.slices(part.dataset, part.version):
+    if any(_is_known(one, part) for one in ctx.catalog.slices(part.dataset, part.version)):
         return
     key = (part.dataset, part.version)
     record_findings(ctx, (one for one in findings if (one.dataset, one.version) == key))
     with ctx.catalog.transaction() as tx:
         tx.record_slice(part)
+
+
+def _is_known(recorded: SliceRecord, part: SliceRecord) -> bool:
+    """Whether a slice, or a later look at it, is recorded: files come in any order."""
+    return recorded.key == part.key and recorded.started >= part.started
 
 
 def _slice(ctx: Context, row: Mapping[str, Any]) -> SliceRecord:

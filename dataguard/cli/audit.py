@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import DryRun
+from dataguard.cli.options import DryRun, Scheduler
 from dataguard.errors import CatalogDamagedError, UsageError
 from dataguard.model.audit import AuditLevel, Slice
 from dataguard.model.duration import parse_duration
@@ -71,8 +71,9 @@ def audit(
         str | None, typer.Option("--report", metavar="FILE", help="Also write JSON to a file.")
     ] = None,
     engine: Annotated[
-        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial or local.")
+        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial, local or dask.")
     ] = None,
+    scheduler: Scheduler = None,
     workers: Annotated[
         str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
     ] = None,
@@ -99,6 +100,7 @@ def audit(
         )
     invocation.check_report(report)
     invocation.flag("engine", engine)
+    invocation.flag("scheduler", scheduler)
     invocation.flag("workers", workers)
     asked = tuple(references or ())
     age = None if max_age is None else parse_duration(max_age)

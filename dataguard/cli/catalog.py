@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dataguard.cli.clock import utc_now
 from dataguard.cli.command import command
-from dataguard.cli.invocation import Invocation, utc_now
+from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun, Yes
 
 if TYPE_CHECKING:

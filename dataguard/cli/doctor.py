@@ -2,8 +2,9 @@
 
 import typer
 
+from dataguard.cli.clock import utc_now
 from dataguard.cli.command import command
-from dataguard.cli.invocation import Invocation, utc_now
+from dataguard.cli.invocation import Invocation
 from dataguard.cli.workspaces_here import find_workspace
 
 __all__ = ["add"]

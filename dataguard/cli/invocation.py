@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from dataguard.model.ports import Progress
     from dataguard.model.settings import LoadedPolicy, Settings
 
-__all__ = ["Invocation", "utc_now"]
+__all__ = ["Invocation"]
 
 
 class Invocation:
@@ -174,8 +173,3 @@ class Invocation:
         if wanted != "auto":
             return wanted == "always"
         return bool(stream.isatty()) and "NO_COLOR" not in os.environ
-
-
-def utc_now() -> datetime:
-    """Return the time now."""
-    return datetime.now(UTC)

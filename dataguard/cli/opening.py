@@ -9,7 +9,7 @@ from dataguard.actions.footprint import gold_elsewhere, gold_of, own_places, ref
 from dataguard.actions.interruption import mark_interrupted
 from dataguard.actions.permission import permission
 from dataguard.catalog.repository import Catalog
-from dataguard.cli.invocation import utc_now
+from dataguard.cli.clock import utc_now
 from dataguard.engines.choose import choose
 from dataguard.errors import StoreUnreachableError
 from dataguard.sandbox.processes import current_actor, current_process
@@ -55,7 +55,7 @@ def open_context(
             hint="set DATAGUARD_HOME to a directory that you may write",
         ) from err
     with ExitStack() as opened:
-        engine = choose(settings.engine.value, settings.workers.value)
+        engine = choose(settings.engine.value, settings.workers.value, settings.scheduler.value)
         opened.callback(engine.close)
         if reads:
             _start(engine)

@@ -12,6 +12,7 @@ __all__ = [
     "LocationOption",
     "Reason",
     "Reference",
+    "Scheduler",
     "WorkspaceOption",
     "Yes",
 ]
@@ -47,6 +48,14 @@ LocationOption = Annotated[
 ]
 Reference = Annotated[
     str, typer.Argument(metavar="REF", help="NAME, NAME@3, NAME@TAG or NAME@dg1:HEX.")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Of a Dask cluster, or its scheduler file (.json); default: processes here.",
+    ),
 ]
 WorkspaceOption = Annotated[
     str | None,

@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import DryRun
+from dataguard.cli.options import DryRun, Scheduler
 from dataguard.core.outcome import FINE, UNCHECKED, VIOLATED
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
@@ -95,8 +95,9 @@ def register(
         bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
     engine: Annotated[
-        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial or local.")
+        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial, local or dask.")
     ] = None,
+    scheduler: Scheduler = None,
     workers: Annotated[
         str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
     ] = None,
@@ -114,6 +115,7 @@ def register(
     from dataguard.cli.opening import temporary_places
 
     invocation.flag("engine", engine)
+    invocation.flag("scheduler", scheduler)
     invocation.flag("workers", workers)
     main = None if digest is None else _algorithm(digest)
     others = tuple(_algorithm(one) for one in also or ())

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from dataguard.core.columns import mask_of, number_column, numbers, raw_paths, truths, words
-from dataguard.core.identity import check_order
-from dataguard.core.runs import equal_runs, gaps, lefts, rights, rows_of, rows_through
+from dataguard.core.columns import mask_of, number_column, numbers, truths, words
+from dataguard.core.cursor import Cursor
+from dataguard.core.runs import equal_runs, gaps, lefts, rights, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
+    from dataguard.core.cursor import Rows
     from dataguard.core.runs import Run
 
 __all__ = ["Window", "align", "differing", "differing_pairs", "match"]
@@ -65,71 +66,19 @@ def align(
     Raises:
         CatalogDamagedError: a stream is not in path order.
     """
-    one, other = _Cursor(left, checked=checked), _Cursor(right, checked=checked)
+    one, other = Cursor(left, checked=checked), Cursor(right, checked=checked)
     while not (one.exhausted and other.exhausted):
         bound = min(cursor.last for cursor in (one, other) if not cursor.exhausted)
-        yield _matched(*one.take_through(bound), *other.take_through(bound))
+        yield _window(one.take_through(bound), other.take_through(bound))
 
 
-class _Cursor:
-    """The rows of a stream that were not taken yet; holds one batch."""
-
-    def __init__(self, batches: Iterable[pa.RecordBatch], *, checked: bool) -> None:
-        self._batches = iter(batches)
-        self._checked = checked
-        self._empty: pa.RecordBatch | None = None
-        self._batch: pa.RecordBatch | None = None
-        self._paths: pa.Array | None = None
-        self.last = b""
-        self._end: bytes | None = None
-        self._advance()
-
-    @property
-    def exhausted(self) -> bool:
-        return self._batch is None
-
-    def take_through(self, bound: bytes) -> tuple[pa.RecordBatch | None, pa.Array | None]:
-        """Take the rows with paths up to `bound` from the batch at hand."""
-        if self._batch is None or self._paths is None:
-            return self._nothing()
-        if bound >= self.last:
-            taken, paths = self._batch, self._paths
-            self._advance()
-            return taken, paths
-        count = rows_through(self._paths, bound)
-        taken, paths = self._batch.slice(0, count), self._paths.slice(0, count)
-        self._batch, self._paths = self._batch.slice(count), self._paths.slice(count)
-        return taken, paths
-
-    def _advance(self) -> None:
-        for batch in self._batches:
-            if not batch.num_rows:
-                continue
-            self._batch, self._paths = batch, raw_paths(batch)
-            self._empty = batch.slice(0, 0)
-            if self._checked:
-                self.last = self._paths[len(self._paths) - 1].as_py()
-            else:
-                self.last = self._end = check_order(self._paths, self._end)
-            return
-        self._batch = None
-
-    def _nothing(self) -> tuple[pa.RecordBatch | None, pa.Array | None]:
-        return self._empty, None if self._empty is None else raw_paths(self._empty)
-
-
-def _matched(
-    left: pa.RecordBatch | None,
-    left_paths: pa.Array | None,
-    right: pa.RecordBatch | None,
-    right_paths: pa.Array | None,
-) -> Window:
+def _window(left: Rows | None, right: Rows | None) -> Window:
     # An empty stream has no schema of its own; its side then shows the other's, without rows.
-    if left is None or left_paths is None:
-        left, left_paths = right.slice(0, 0), right_paths.slice(0, 0)  # type: ignore[union-attr]
-    if right is None or right_paths is None:
-        right, right_paths = left.slice(0, 0), left_paths.slice(0, 0)
-    return match(left, left_paths, right, right_paths)
+    if left is None:
+        left = right.through(0)  # type: ignore[union-attr]
+    if right is None:
+        right = left.through(0)
+    return match(*left, *right)
 
 
 def match(

@@ -20,6 +20,7 @@ __all__ = [
     "area_of",
     "check_output_place",
     "default_place",
+    "expand",
     "gold_area",
     "layered_areas",
     "named_places",
@@ -93,7 +94,7 @@ def named_places(policy: Policy, person: Person) -> tuple[str, ...]:
     Output areas are not among them: they count only under the path that the policy names, so
     that no link of a user opens gold.
     """
-    gold = [_expand(place, person) for rules in policy.areas for place in rules.gold]
+    gold = [expand(place, person) for rules in policy.areas for place in rules.gold]
     heads = [_head_and_tail(p, person)[0] for group in policy.outputs.allowed for p in group]
     return tuple(dict.fromkeys([*gold, *heads]))
 
@@ -102,7 +103,7 @@ def default_place(policy: Policy, person: Person, dataset: str) -> str | None:
     """Return where outputs go without a workspace, or None where the policy does not say."""
     if policy.outputs.default is None:
         return None
-    return _expand(policy.outputs.default, person).replace("{dataset}", dataset)
+    return expand(policy.outputs.default, person).replace("{dataset}", dataset)
 
 
 def _deciding(aliases: tuple[str, ...], policy: Policy, places: Places) -> list[Area | None]:
@@ -112,13 +113,13 @@ def _deciding(aliases: tuple[str, ...], policy: Policy, places: Places) -> list[
 
 def _declared(rules: AreaRules, places: Places) -> Iterator[Area]:
     for place in rules.gold:
-        expanded = _expand(place, places.person)
+        expanded = expand(place, places.person)
         for path in (expanded, *places.equivalents.get(expanded, ())):
             yield Area(path, Role.GOLD, f"a gold area of the policy (`{place}`)")
     for role, named in ((Role.OUTPUT, rules.output), (Role.SCRATCH, rules.scratch)):
         for place in named:
             source = f"an area of the policy for {role} (`{place}`)"
-            yield Area(_expand(place, places.person), role, source)
+            yield Area(expand(place, places.person), role, source)
 
 
 def _closed_by(
@@ -157,7 +158,8 @@ def _head_and_tail(pattern: str, person: Person) -> tuple[str, str]:
     return pattern[:cut] or "/", pattern[cut:]
 
 
-def _expand(place: str, person: Person) -> str:
+def expand(place: str, person: Person) -> str:
+    """Return a place with `{home}` and `{user}` replaced."""
     return place.replace("{home}", person.home).replace("{user}", person.user)
 
 

@@ -69,6 +69,11 @@ def _both(floor: Any, other: Any) -> Any:
     return (*floor, *(item for item in other if item not in floor))
 
 
+def _of_both(floor: Any, other: Any) -> Any:
+    """Join lists of what is allowed: what both have."""
+    return tuple(item for item in floor if item in other)
+
+
 def _floors_own(floor: Any, other: Any) -> Any:
     """Keep a choice that is neither weak nor strong; `other` may make it where `floor` does not."""
     return other if floor is None else floor
@@ -81,5 +86,6 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
     "audit": {"max_age": _shorter, "level": _later_member},
     "mount": {"required_guarantee": _later_member},
     "seal": {"required": _later_member},
+    "run": {"confine": _later_member, "required": _later_member, "writable": _of_both},
     "catalog": {"url": _both, "home": _both},
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import math
-import os
 from collections import deque
 from concurrent.futures import Future
 from itertools import count
@@ -14,7 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from dataguard.engines.process import start
-from dataguard.engines.worker import frame, read_frame
+from dataguard.engines.worker import frame, read_frame, write
 from dataguard.errors import DataguardError
 
 if TYPE_CHECKING:
@@ -60,8 +59,12 @@ class Job(Generic[Result]):
             self.fail(cast("BaseException", value))
             return
         result = cast("Result", value)
-        if self._done is not None:
-            self._done(result)
+        try:
+            if self._done is not None:
+                self._done(result)
+        except Exception as error:  # noqa: BLE001  the worker border: whoever waits gets it
+            self.fail(error)
+            return
         self._future.set_result(result)
 
     def fail(self, error: BaseException) -> None:
@@ -174,29 +177,41 @@ class _Feeder(Thread):
         try:
             answer = self._worker.read()
         except EOFError:
+            self._blame()
             self._renew()
+            return
+        except Exception as error:  # noqa: BLE001  the worker border: whoever waits gets it
+            self._held.popleft().fail(error)
+            self._renew()  # nobody knows where in the pipe the next answer begins
             return
         self._held.popleft().finish(answer)
         if self._held and not self._waits_in_pipe(self._held[0]):
             self._write(self._held[0])
 
-    def _renew(self) -> None:
-        """Put a new worker in the dead one's place and give it what that had."""
-        self._worker.end()
+    def _blame(self) -> None:
+        """Count a dead worker against the unit it worked on; too many fail the unit."""
         suspect = self._held[0]
         suspect.tries += 1
-        if self._given_up.is_set():
-            while self._held:
-                self._held.popleft().fail(DataguardError("the work was given up"))
-            return
-        if suspect.tries == _TRIES:
+        if suspect.tries == _TRIES and not self._given_up.is_set():
             self._held.popleft().fail(
                 DataguardError(
                     f"a unit of work ended {_TRIES} worker processes",
                     hint="look for the out-of-memory killer in the kernel log; try --engine serial",
                 )
             )
-        self._worker = _Worker()
+
+    def _renew(self) -> None:
+        """Put a new worker in the old one's place and give it what that had."""
+        self._worker.end()
+        if self._given_up.is_set():
+            self._fail_held(DataguardError("the work was given up"))
+            return
+        try:
+            self._worker = _Worker()
+        except DataguardError as err:
+            # The old one stays in its place, ended: the next unit asks for a new one again.
+            self._fail_held(err)
+            return
         if self._given_up.is_set():  # the pool was closed while the new one started
             self._worker.terminate()
         held, self._held = self._held, deque()
@@ -204,12 +219,22 @@ class _Feeder(Thread):
             self._held.append(job)
             self._write(job)
 
+    def _fail_held(self, error: DataguardError) -> None:
+        while self._held:
+            self._held.popleft().fail(error)
+
 
 class _Worker:
     """One process, spoken to in frames."""
 
     def __init__(self) -> None:
-        self._process = start()
+        try:
+            self._process = start()
+        except OSError as err:
+            raise DataguardError(
+                f"cannot start a worker process: {err.strerror}",
+                hint="free memory or raise `ulimit -u`; or take --engine serial",
+            ) from err
         self._ended = False
         self.room = fcntl.fcntl(self._process.requests, fcntl.F_GETPIPE_SZ)
 
@@ -221,9 +246,7 @@ class _Worker:
         """
         if self._ended:
             raise BrokenPipeError
-        rest = memoryview(request)
-        while rest:
-            rest = rest[os.write(self._process.requests, rest) :]
+        write(self._process.requests, request)
 
     def read(self) -> tuple[bool, object]:
         """Wait for the next answer.

@@ -13,7 +13,7 @@ import signal
 import struct
 from typing import cast
 
-__all__ = ["frame", "read_frame", "serve"]
+__all__ = ["frame", "read_frame", "serve", "write"]
 
 _LENGTH = struct.Struct("<Q")
 
@@ -34,6 +34,17 @@ def read_frame(descriptor: int) -> object:
     return pickle.loads(_read(descriptor, length))  # noqa: S301  our own parent or child
 
 
+def write(descriptor: int, data: bytes) -> None:
+    """Write a frame to its end.
+
+    Raises:
+        BrokenPipeError: the other side is gone.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def serve() -> None:
     """Answer tasks until the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers in order
@@ -44,8 +55,7 @@ def serve() -> None:
     os.dup2(2, 1)  # a stray print in a task must not reach the pipe
     while True:
         try:
-            answer = frame(_answer(read_frame(requests)))
-            _write(answers, answer)
+            write(answers, frame(_answer(read_frame(requests))))
         except (EOFError, BrokenPipeError):
             return
 
@@ -69,9 +79,3 @@ def _read(descriptor: int, length: int) -> bytes | bytearray:
     if len(whole) < length:
         raise EOFError
     return whole
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

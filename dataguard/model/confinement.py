@@ -9,28 +9,28 @@ __all__ = ["Confinement", "Layer", "Mode", "Step"]
 
 
 class Mode(StrEnum):
-    """What a job may write.
+    """What a job may write, from much to little.
 
-    `protect`: everything but gold. `strict`: only what is listed. `unconfined`: what its user may.
+    `unconfined`: what its user may. `protect`: everything but gold. `strict`: only what is listed.
     """
 
+    UNCONFINED = "unconfined"
     PROTECT = "protect"
     STRICT = "strict"
-    UNCONFINED = "unconfined"
 
 
 class Step(StrEnum):
-    """The ladder from the strongest step to the weakest: what holds against a job."""
+    """The ladder from the weakest step to the strongest: what holds against a job."""
 
-    FULL = "full"
-    MOUNTS = "mounts"
-    LANDLOCK = "landlock"
     CHECKED = "checked"
+    LANDLOCK = "landlock"
+    MOUNTS = "mounts"
+    FULL = "full"
 
     @property
     def rank(self) -> int:
         """Order: checked < landlock < mounts < full."""
-        return -list(Step).index(self)
+        return list(Step).index(self)
 
     @property
     def guarantee(self) -> str:

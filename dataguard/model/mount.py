@@ -55,8 +55,8 @@ class Guarantee(StrEnum):
 GUARANTEE_SENTENCES = {
     Guarantee.ENFORCED: "through this path nobody without CAP_SYS_ADMIN can change the dataset, "
     "root's ordinary writes included; other paths to the same files are not covered",
-    Guarantee.DECLARED: "recorded only: nothing is mounted and nothing is enforced, jobs read the "
-    "dataset at its registered location",
+    Guarantee.DECLARED: "recorded, and mounted read-only for a job inside `run` and `shell` "
+    "where the host lets them; outside of them nothing is mounted or enforced",
     Guarantee.NONE: "a symlink: whoever may write the dataset can write through this path",
 }
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.model.audit import AuditLevel
+from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
 from dataguard.model.mount import Guarantee
 
@@ -31,6 +32,7 @@ __all__ = [
     "OutputRules",
     "Policy",
     "Rules",
+    "RunRules",
     "Seal",
     "SealRules",
 ]
@@ -105,6 +107,15 @@ class SealRules(Rules):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRules(Rules):
+    """How jobs must be confined at least, and the step of the ladder that has to hold."""
+
+    confine: Mode = Mode.UNCONFINED
+    required: Step = Step.CHECKED
+    writable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogRules(Rules):
     """The only catalog a gate may believe."""
 
@@ -140,6 +151,7 @@ class Policy(Rules):
     audit: AuditRules = AuditRules()
     mount: MountRules = MountRules()
     seal: SealRules = SealRules()
+    run: RunRules = RunRules()
     catalog: CatalogRules = CatalogRules()
     severity: Mapping[str, Severity] = field(default_factory=dict)
     exemption: tuple[Exemption, ...] = ()

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from dataguard.model.audit import AuditLevel
+from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
 from dataguard.model.finding import Code, Severity
 from dataguard.model.home import embedded_catalog
@@ -47,6 +48,7 @@ __all__ = [
     "OutputRules",
     "Policy",
     "Rules",
+    "RunRules",
     "SealRules",
 ]
 
@@ -145,6 +147,24 @@ class SealRules(Rules):
     )
 
 
+class RunRules(Rules):
+    """How jobs must be confined."""
+
+    confine: Mode = Field(
+        default=Mode.UNCONFINED,
+        description="the least: `unconfined` (a user may ask for it), `protect` (everything may "
+        "be written but gold) or `strict` (nothing but outputs, TMPDIR and `writable`)",
+    )
+    required: Step = Field(
+        default=Step.CHECKED,
+        description="what must hold, or the job is not started: `checked` (verified before and "
+        "after only), `landlock`, `mounts` or `full`",
+    )
+    writable: tuple[Place, ...] = Field(
+        default=(), description="more places that a strictly confined job may write"
+    )
+
+
 class CatalogRules(Rules):
     """The only catalog a gate may believe."""
 
@@ -215,6 +235,7 @@ class Policy(Rules):
     audit: AuditRules = Field(default=AuditRules(), description="age and level of the last audit")
     mount: MountRules = Field(default=MountRules(), description="guarantee of mounts")
     seal: SealRules = Field(default=SealRules(), description="seal of sources")
+    run: RunRules = Field(default=RunRules(), description="confinement of jobs")
     catalog: CatalogRules = Field(
         default=CatalogRules(), description="the only catalog a gate may believe"
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from dataguard.model.audit import AuditLevel
+from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
 from dataguard.model.finding import Severity
 from dataguard.model.mount import Guarantee
@@ -18,6 +19,7 @@ from dataguard.model.policy import (
     OutputRules,
     Policy,
     Rules,
+    RunRules,
     Seal,
     SealRules,
 )
@@ -58,6 +60,7 @@ READY_POLICIES = {
         audit=_said(AuditRules, max_age=timedelta(days=30), level=AuditLevel.FULL),
         mount=_said(MountRules, required_guarantee=Guarantee.ENFORCED),
         seal=_said(SealRules, required=Seal.NONE),
+        run=_said(RunRules, confine=Mode.STRICT, required=Step.FULL),
         severity={"DG105": Severity.ERROR, "DG108": Severity.ERROR},
     ),
     "research": _said(

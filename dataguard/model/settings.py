@@ -53,17 +53,19 @@ class PolicySource:
 class Settings:
     """Everything that can be set.
 
-    `home` is absolute; `workers` is `auto` or a number, `engine` `auto`, `serial` or `local`,
-    `digest` an identity algorithm, `color` and `progress` `auto`, `always` or `never`; `outputs`
-    is the place of outputs outside workspaces, empty where the policy decides. `policies` come in
-    the order in which they apply, the host's first. `host_home` and `host_catalog` are what the
-    host's configuration names, whatever wins, or empty.
+    `home` is absolute; `workers` is `auto` or a number, `engine` `auto`, `serial`, `local` or
+    `dask`, `scheduler` the address of a Dask scheduler or empty, `digest` an identity algorithm,
+    `color` and `progress` `auto`, `always` or `never`; `outputs` is the place of outputs outside
+    workspaces, empty where the policy decides. `policies` come in the order in which they apply,
+    the host's first. `host_home` and `host_catalog` are what the host's configuration names,
+    whatever wins, or empty.
     """
 
     home: Setting
     catalog: Setting
     workers: Setting
     engine: Setting
+    scheduler: Setting
     digest: Setting
     color: Setting
     progress: Setting
@@ -82,6 +84,7 @@ class Settings:
             *policies,
             self.workers,
             self.engine,
+            self.scheduler,
             self.digest,
             self.color,
             self.progress,

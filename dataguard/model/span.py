@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["WHOLE", "Span"]
+__all__ = ["WHOLE", "Span", "inside"]
+
+_LONGER_THAN_A_NAME = b"\xff" * 256
+"""Follows every path below a directory: no file system takes a name of more than 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Span:
         if self.through is not None and self.through.startswith(prefix):
             through = self.through[len(prefix) :]
         return Span(after, through)
+
+
+def inside(directory: bytes) -> Span:
+    """Return the span of everything below a directory, and of nothing beside it."""
+    return Span(directory + b"/", directory + b"/" + _LONGER_THAN_A_NAME)
 
 
 WHOLE = Span()

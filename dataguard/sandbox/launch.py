@@ -94,8 +94,9 @@ def _try(plan: Plan, rung: Rung, waiting: Waiting) -> _Try:
             os.close(writing)
         data = b"".join(iter(lambda: reports.read(_CHUNK), b""))
     found = tuple(orders.decode_reports(data))
-    if any(kind == orders.READY for kind, _, _ in found):
-        waiting.attend(process)  # else it starts no job: what came is for that of the next way
+    ready = any(kind == orders.READY for kind, _, _ in found)
+    if ready:  # else it ends by itself, and the next one gets what came
+        waiting.attend(process)
     return _Try(found, _code(process.wait()))
 
 

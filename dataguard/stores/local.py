@@ -9,22 +9,23 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.core.columns import (
     array_column,
     flag_column,
+    joined,
     joined_column,
     joined_fixed_column,
     letter_column,
     raw_paths,
     text_paths,
 )
+from dataguard.core.merge import by_path
 from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
 from dataguard.model.schema import observed_schema
-from dataguard.model.span import WHOLE, Span
+from dataguard.model.span import WHOLE, inside
 from dataguard.stores.filesystem import describe
 from dataguard.stores.interface import Scanned
 from dataguard.stores.localread import read_unit
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
+    from dataguard.model.span import Span
     from dataguard.stores.interface import Spread
     from dataguard.stores.localunit import Columns
     from dataguard.stores.walk import Exclusion
@@ -84,7 +86,7 @@ class LocalStore:
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths afresh."""
         paths = (path for batch in entries for path in raw_paths(batch).to_pylist())
-        return self._observe(_segments(paths), plan, read=True)
+        return self.read_paths(paths, plan)
 
     def read_paths(self, paths: Iterable[bytes], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths, which are in path order, afresh."""
@@ -115,8 +117,8 @@ class LocalStore:
         for branch in columns.branches:
             before, piece = _cut(piece, branch)
             yield before
-            span = Span(branch + b"/", branch + b"0")  # `0` follows `/`
-            yield from self._observe(self._walked(span, leaves=False), plan, read=read)
+            found = self._walked(inside(branch), leaves=False)
+            yield from self._observe(found, plan, read=read)
         yield piece
 
     def _walked(self, span: Span, *, leaves: bool = True) -> Iterator[Segment | Leaf | Unreadable]:
@@ -276,14 +278,8 @@ def _in_steps(piece: Scanned, rest: Iterator[Scanned]) -> Iterator[Scanned]:
 
 def _merged(pieces: list[Scanned]) -> Scanned:
     """Join pieces of one unit, in path order again."""
-    table = pa.Table.from_batches([piece.entries for piece in pieces]).combine_chunks()
-    if not table.num_rows:
-        entries = pieces[0].entries
-    else:
-        entries = table.to_batches()[0]
-        entries = entries.take(pc.sort_indices(raw_paths(entries)))
     return Scanned(
-        entries,
+        by_path(joined([piece.entries for piece in pieces])),
         tuple(item for piece in pieces for item in piece.unreadable),
         sum(piece.files_read for piece in pieces),
         sum(piece.bytes_read for piece in pieces),

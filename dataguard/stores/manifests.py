@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -227,13 +228,16 @@ class ManifestStore:
         return tuple(os.path.join(directory, name) for name in _names(directory))
 
     def remove(self, path: str) -> None:
-        """Remove a file that no record names.
+        """Remove a file that no record names, or a directory of shards.
 
         Raises:
             StoreUnreachableError: it cannot be removed.
         """
         try:
-            os.unlink(path)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
         except FileNotFoundError:
             return
         except OSError as err:

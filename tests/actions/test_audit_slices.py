@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dataguard.actions import merge as merge_module
 from dataguard.actions import settings as settings_of
 from dataguard.actions.audit import audit
 from dataguard.actions.merge import SLICES_AGE, merge
 from dataguard.actions.register import Request, register
 from dataguard.cli.opening import open_context
+from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, Slice
 from dataguard.model.finding import FindingState
 from dataguard.model.ports import NoProgress
@@ -212,6 +214,41 @@ def test_slices_of_another_time_count_or_level_are_not_mixed(ctx, gold):
     audit(ctx, (reference,), level=AuditLevel.FULL, part=Slice(2, 2))
     merged = merge(ctx, (reference,), level=AuditLevel.FULL)
     assert (2, (1,)) == (merged.versions[0].slices, merged.versions[0].missing_slices)
+
+
+@pytest.mark.parametrize(("index", "ends"), [(1, {"through": b"a"}), (3, {"through": b"x"})])
+def test_slices_that_were_cut_in_another_way_are_missing(ctx, gold, index, ends):
+    grow(gold, {b"%02d" % number: "file" for number in range(9)})
+    reference = registered(ctx, gold)
+    in_slices(ctx, reference, 3)
+    slices = ctx.catalog.slices(reference[:-2], 1)
+    with ctx.catalog.transaction() as tx:
+        tx.record_slice(replace(next(one for one in slices if one.index == index), **ends))
+    merged = merge(ctx, (reference,), level=AuditLevel.FULL)
+    assert not merged.complete
+    assert index in merged.versions[0].missing_slices
+    in_slices(ctx, reference, 3)
+    assert merge(ctx, (reference,), level=AuditLevel.FULL).complete
+
+
+def test_a_slice_that_is_looked_at_again_during_the_merge_is_not_lost(ctx, gold, monkeypatch):
+    grow(gold, {b"%02d" % number: "file" for number in range(9)})
+    reference = registered(ctx, gold)
+    in_slices(ctx, reference, 2)
+    before = ctx.catalog.audits(reference[:-2], 1)
+    record = merge_module.record_audit
+
+    def after_another_look(*words, **options):
+        grow(gold, {b"00-": "file"})
+        audit(ctx, (reference,), level=AuditLevel.FULL, part=Slice(1, 2))
+        record(*words, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(merge_module, "record_audit", after_another_look)
+        with pytest.raises(ConflictError, match="meanwhile"):
+            merge(ctx, (reference,), level=AuditLevel.FULL)
+    assert before == ctx.catalog.audits(reference[:-2], 1)
+    assert not merge(ctx, (reference,), level=AuditLevel.FULL).versions[0].clean
 
 
 def test_dry_runs_record_neither_slices_nor_their_merge(ctx, gold):

@@ -23,7 +23,7 @@ from support.gatefacts import ALICE, FACES, an_input, audit, facts, output, vers
 if TYPE_CHECKING:
     from pathlib import Path
 
-SETTABLE = ("catalog", "workers", "engine", "digest", "color", "progress", "outputs")
+SETTABLE = ("catalog", "workers", "engine", "scheduler", "digest", "color", "progress", "outputs")
 
 
 class Machine:
@@ -271,6 +271,7 @@ VALUES = {
     ],
     "workers": ["1", "auto"],
     "engine": ["serial", "local"],
+    "scheduler": ["tcp://a:8786", "tcp://b:8786"],
     "digest": ["xxh3-128", "sha256"],
     "color": ["never"],
     "progress": ["never"],

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import shutil
+import sqlite3
 import tarfile
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from asking import tree_state
@@ -60,6 +65,24 @@ def test_backup_unpacked_into_an_empty_home_is_the_catalog_again(registered, mon
     monkeypatch.setenv("DATAGUARD_HOME", str(new))
     assert [{**one} for one in before] == shown(registered)
     assert registered.ask_json("catalog", "check")["sound"]
+
+
+def test_catalog_of_an_older_schema_is_backed_up_and_upgraded(world):
+    golden = Path(__file__).parents[1] / "golden" / "catalog-1"
+    shutil.copytree(golden / "events", world.home / "events")
+    (world.home / "catalog.db").write_bytes(
+        gzip.decompress((golden / "catalog.db.gz").read_bytes())
+    )
+    hint = world.fails("list")["hint"]
+    assert "`dataguard catalog backup FILE`, then `dataguard catalog upgrade`" == hint
+    file = world.top / "backup.tar"
+    world.ask_json("catalog", "backup", str(file))
+    with tarfile.open(file) as archive:
+        archive.extract("catalog.db", world.top, filter="data")
+    with closing(sqlite3.connect(world.top / "catalog.db")) as kept:
+        assert [("0001",)] == [*kept.execute("select version_num from alembic_version")]
+    assert "0001" == world.ask_json("catalog", "upgrade")["before"]
+    world.ask_json("list")
 
 
 def test_copy_is_the_catalog_in_another_home(registered, monkeypatch):

@@ -455,6 +455,19 @@ def test_slices_that_used_copies_of_the_catalog_are_merged_from_their_reports(re
     assert registered.ask_json("catalog", "check")["sound"]
 
 
+def test_older_report_of_a_slice_takes_nothing_back_that_a_later_one_says(registered):
+    ((_, clean),) = slice_reports(registered, 1)
+    older = registered.top / "older.json"
+    os.rename(clean, older)
+    shutil.rmtree(registered.top / "copy1")
+    change(registered)
+    ((_, later),) = slice_reports(registered, 1)
+    words = ("--from", later, "--from", str(older))
+    merged = registered.ask_json("audit", "faces@1", "--merge", *words, code=3)
+    assert not merged["versions"][0]["clean"]
+    assert [1] * len(codes(merged)) == [one["count"] for one in merged["findings"]]
+
+
 def test_report_of_other_content_or_of_no_slice_is_refused(registered):
     ((_, report),) = slice_reports(registered, 1)
     found = json.loads(Path(report).read_text())

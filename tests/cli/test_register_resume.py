@@ -313,6 +313,17 @@ def test_rot_that_an_audit_found_between_the_attempts_is_not_resolved(large):
     assert [] == open_codes(large)
 
 
+def test_content_that_differs_for_no_reason_that_shows_is_read_again(large):
+    large.register()
+    interrupt(large, 0.8, also=["sha256"])
+    file = large.gold / "d0" / "f000"
+    file.write_bytes(bytes(file.stat().st_size))
+    for hashed in (21, 1, 1):
+        refused = large.ask_json("register", "faces", str(large.gold), "--also", "sha256", code=3)
+        assert ["DG101"] == [one["code"] for one in refused["findings"]]
+        assert hashed == refused["hashed"]
+
+
 def open_codes(world):
     found = world.ask_json("findings", "list")["findings"]
     return [one["code"] for one in found if one["state"] == "open"]

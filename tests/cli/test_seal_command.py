@@ -70,7 +70,7 @@ def quick(world, code=0):
 def later(monkeypatch, **ahead):
     """Let every command think that it is later."""
     moment = datetime.now(UTC) + timedelta(**ahead)
-    for module in ("opening", "doctor", "invocation"):
+    for module in ("opening", "doctor"):
         monkeypatch.setattr(f"dataguard.cli.{module}.utc_now", lambda: moment)
 
 

@@ -83,17 +83,38 @@ def die_once(unit: str) -> str:
     return unit
 
 
+class ParticularError(Exception):
+    """An error that pickles and cannot be made again of what was pickled."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+
+
+def raise_what_cannot_be_copied(unit: int) -> int:
+    raise ParticularError(str(unit), "particular")
+
+
 def print_and_double(unit: int) -> int:
     print("a stray print", unit, flush=True)
     os.write(1, b"and one past Python\n")
     return unit * 2
 
 
-def note(unit: str) -> None:
-    """Write down in the file before the first colon what is done, a moment after it was begun."""
-    time.sleep(0.02)
-    with open(unit.partition(":")[0], "a") as log:
-        log.write(unit + "\n")
+def note(unit: str) -> bool:
+    """Write a `log:number` down, from number 6 on only after three whose number is `rest`.
+
+    Tells whether it waited for them in vain.
+    """
+    path, _, number = unit.partition(":")
+    deadline = time.monotonic() + 20
+    while number.isdigit() and int(number) >= 6 and time.monotonic() < deadline:
+        with open(path) as log:
+            if log.read().count("rest") == 3:
+                break
+        time.sleep(0.01)
+    with open(path, "a") as log:
+        log.write(number + "\n")
+    return time.monotonic() >= deadline
 
 
 def module_file(name: str) -> str:

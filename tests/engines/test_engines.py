@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import dataguard
 from contracts import tasks
 from contracts.engine import EngineContract
-from dataguard.engines import process
+from dataguard.engines import pool, process
 from dataguard.engines.choose import choose
 from dataguard.engines.local import LocalEngine
 from dataguard.engines.pool import _Worker
@@ -82,9 +83,10 @@ def test_closing_ends_the_processes(workers):
 
 
 def test_closing_in_the_middle_ends_the_processes(workers):
+    others = _children()
     results = workers.map(tasks.slow_double, range(500))
     next(results)
-    everyone = [worker for worker in _children() if is_running(worker)]
+    everyone = [one for one in _children() if one not in others and is_running(one)]
     results.close()
     workers.close()
     assert len(everyone) >= 2
@@ -280,16 +282,47 @@ def test_forked_workers_keep_no_file_of_the_caller_open(workers, tmp_path, monke
 
 def test_what_a_unit_left_over_is_done_before_later_units(workers, tmp_path):
     log = tmp_path / "log"
+    log.touch()
 
     def more(unit, _result):
-        return [f"{unit}-rest{number}" for number in range(3)] if unit.endswith("first") else []
+        return [f"{log}:rest{number}" for number in range(3)] if unit.endswith("first") else []
 
-    units = [f"{log}:first", *(f"{log}:later{number:02}" for number in range(12))]
-    results = [unit for unit, _ in workers.map(tasks.note, units, more)]
-    done = [line.partition(":")[2] for line in log.read_text().splitlines()]
-    assert [unit.partition(":")[2] for unit in results[:4]] == [
-        "first",
-        *(f"first-rest{number}" for number in range(3)),
+    # Few of these are at hand before anything is left over; later ones wait for that.
+    units = [f"{log}:first", *(f"{log}:{number}" for number in range(14))]
+    results = list(workers.map(tasks.note, units, more))
+    assert ["first", "rest0", "rest1", "rest2", "0"] == [
+        unit.partition(":")[2] for unit, _ in results[:5]
     ]
-    # Those that a worker had at hand already come before.
-    assert max(done.index(f"first-rest{number}") for number in range(3)) < 10
+    assert not any(in_vain for _, in_vain in results)
+
+
+def test_workers_that_cannot_be_started_again_are_an_error_and_no_endless_wait(
+    workers, monkeypatch
+):
+    victims = pids(workers)
+
+    def no_more():
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "start", no_more)
+        with pytest.raises(DataguardError, match="cannot start a worker process: Cannot allocate"):
+            list(workers.map(tasks.double, range(40)))
+    assert [2 * n for n in range(40)] == [r for _, r in workers.map(tasks.double, range(40))]
+
+
+def test_answer_that_cannot_be_read_is_an_error_and_no_endless_wait(workers):
+    with pytest.raises(TypeError, match="missing 1 required"):
+        list(workers.map(tasks.raise_what_cannot_be_copied, range(8)))
+    assert [2 * n for n in range(40)] == [r for _, r in workers.map(tasks.double, range(40))]
+
+
+def test_error_in_what_a_unit_left_over_reaches_the_caller(workers):
+    def more(_unit, _result):
+        raise ValueError("left over")
+
+    with pytest.raises(ValueError, match="left over"):
+        list(workers.map(tasks.double, range(8), more))
+    assert [2 * n for n in range(40)] == [r for _, r in workers.map(tasks.double, range(40))]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguard.model.span import WHOLE, Span
+from dataguard.model.span import WHOLE, Span, inside
 
 PATHS = st.lists(st.text("a-0\xff", min_size=1, max_size=2), min_size=1, max_size=4).map(
     lambda parts: "/".join(parts).encode("latin-1")
@@ -34,3 +34,10 @@ def test_directories_beside_the_span_hold_nothing_of_it():
     assert [b"b", b"b0"] == [d for d in (b"a", b"b", b"b-", b"b0", b"c", b"d") if span.may_hold(d)]
     assert not Span(b"", b"").may_hold(b"")
     assert WHOLE.may_hold(b"")
+
+
+@given(PATHS, PATHS)
+def test_inside_of_a_directory_lies_what_is_below_it_and_nothing_else(directory, path):
+    assert path.startswith(directory + b"/") == inside(directory).contains(path)
+    assert inside(directory).contains(directory + b"/" + b"\xff" * 255)
+    assert not inside(directory).contains(directory + b"0")

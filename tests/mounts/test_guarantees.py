@@ -114,8 +114,8 @@ def test_guarantee_of_fuse(area, target):
 
 
 def test_guarantee_of_declared(area, target):
-    """recorded only: nothing is mounted and nothing is enforced, jobs read the dataset at its
-    registered location
+    """recorded, and mounted read-only for a job inside `run` and `shell` where the host lets
+    them; outside of them nothing is mounted or enforced
     """
     DeclaredBackend().make(str(area / "gold"), target)
     assert [] == os.listdir(target)

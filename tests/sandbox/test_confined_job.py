@@ -288,3 +288,56 @@ def test_launcher_is_refused_with_the_right_form(place):
     assert 125 == done.code
     assert "srun dataguard run --" in done.err
     assert [] == place.shell.ask("lineage", "gold@1")["runs"]
+
+
+@pytest.mark.parametrize("step", ["full", "landlock"])
+def test_signal_to_the_whole_group_reaches_the_job_no_oftener_than_without_a_shim(place, step):
+    """Once from whoever signals the group, once passed on by `run`."""
+    script = (
+        "import os, signal, time\n"
+        "got = []\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: got.append(1))\n"
+        f"open('{place.mine}/ready', 'w').close()\n"
+        "until = time.monotonic() + 1.5\n"
+        "while time.monotonic() < until: time.sleep(0.01)\n"
+        "open(os.environ['DATAGUARD_OUTPUTS'] + '/n', 'w').write(str(len(got)))\n"
+    )
+    host = place.on_a_host(*HOSTS[step])
+    job = ("run", "-w", place.work, "--format", "json", "--", sys.executable, "-c", script)
+    with host.start(*job) as running:
+        wait_for(place.mine / "ready")
+        os.killpg(running.pid, signal.SIGUSR1)
+        report = running.outcome().report
+    assert int(place.written(report, "n")) in (1, 2)  # two at the same moment are one
+
+
+def under(place, rules, *entries):
+    """Return a shell on a host whose policy has these rules for runs."""
+    file = place.mine / "policy.toml"
+    file.write_text(f'format = "policy/1"\nname = "ours"\n[run]\n{rules}\n')
+    return place.on_a_host(*entries, DATAGUARD_POLICY=str(file))
+
+
+def test_policy_can_ask_for_strict(place):
+    file = place.mine / "cache"
+    file.write_text("")
+    os.chown(file, place.uid, place.uid)
+    host = under(place, f'confine = "strict"\nwritable = ["{file}"]')
+    found = place.run(f"echo x > {file}; (echo x > $HOME/no) 2> /dev/null; true", shell=host)
+    assert ("strict", "x\n") == (found["confinement"]["mode"], file.read_text())
+    assert not (place.mine / "no").exists()
+
+
+@pytest.mark.parametrize("step", ["mounts", "landlock", "checked"])
+def test_policy_refuses_what_is_weaker_than_it_asks_for(place, step):
+    host = under(place, 'required = "full"', *HOSTS[step])
+    done = host.call("run", "-w", place.work, "--", "touch", "started")
+    assert 125 == done.code, done
+    assert not (place.work / "started").exists()
+
+
+def test_policy_can_forbid_unconfined_jobs(place):
+    for rules in ('confine = "protect"', 'required = "landlock"'):
+        done = under(place, rules).call("run", "-w", place.work, "--unconfined", "--", "true")
+        assert (125, True) == (done.code, "does not let jobs run unconfined" in done.err)
+    assert 0 == under(place, "").call("run", "-w", place.work, "--unconfined", "--", "true").code

@@ -13,6 +13,7 @@ from dataguard.engines.serial import SerialEngine
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Kind, Obstacle
 from dataguard.stores import local as local_store
+from dataguard.stores import walk as walk_module
 from dataguard.stores.filesystem import describe
 from dataguard.stores.local import LocalStore, exclusion
 from dataguard.stores.localunit import Segment
@@ -236,6 +237,27 @@ def test_scan_draws_the_walk_as_it_goes(tmp_path, monkeypatch):
     assert len(units) > 10
 
 
+def test_directory_that_is_made_during_the_scan_is_read_once_beside_its_neighbours(
+    tmp_path, monkeypatch
+):
+    for path in ("x/f", "x0", "y"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    read = local_store.read_unit
+
+    def read_late(unit):
+        (tmp_path / "x/sub").mkdir(exist_ok=True)
+        (tmp_path / "x/sub/g").write_bytes(b"")
+        return read(unit)
+
+    monkeypatch.setattr(local_store, "read_unit", read_late)
+    store = LocalStore(str(tmp_path), host="here", spread=SerialEngine().map)
+    pieces = store.scan(PLAN, read=True)
+    assert ["x/f", "x/sub/g", "x0", "y"] == [
+        path for piece in pieces for path in piece.entries.column("path").to_pylist()
+    ]
+
+
 def test_filesystem_is_the_one_of_the_place(tmp_path):
     assert describe(str(tmp_path), "h") == local(tmp_path).filesystem()
     assert os.stat(tmp_path).st_dev == local(tmp_path).filesystem().device
@@ -309,3 +331,12 @@ def test_excluded_special_files_are_not_in_the_way(tmp_path):
 def test_invalid_pattern_is_a_usage_error():
     with pytest.raises(UsageError, match="invalid pattern"):
         exclusion(("!",))
+
+
+def test_sibling_that_follows_a_directory_taken_for_a_leaf_comes_once(tmp_path, monkeypatch):
+    # Below a mount of another file system the count of links may say nothing.
+    monkeypatch.setattr(walk_module, "_LEAF_LINKS", 3)
+    tree = {b"a/b/f": b"1", b"a/\xff": b"2", b"a/b/" + b"\xff" * 255: b"3", b"a0": b"4", b"a1": b""}
+    make_tree(os.fsencode(tmp_path), tree)
+    store = LocalStore(str(tmp_path), host="a", spread=SerialEngine().map)
+    assert sorted(tree) == collect(store.scan(PLAN, read=True)).paths

@@ -65,9 +65,16 @@ def _open_ways(places: list[str]) -> None:
 
 
 def _closed(place: str) -> str:
-    """Return the highest directory on the way that others may not pass; empty where all may."""
+    """Return the highest directory on the way that others may not pass; empty where all may.
+
+    pytest closes its directory of all sessions whenever one begins, also while it is open here.
+    """
     ways = [str(way) for way in Path(place).parents][::-1]
-    return next((way for way in ways if not os.stat(way).st_mode & 0o001), "")
+    return next((way for way in ways if "pytest-of-" in way or not _is_open(way)), "")
+
+
+def _is_open(way: str) -> bool:
+    return bool(os.stat(way).st_mode & 0o001)
 
 
 def _status(place: str) -> os.stat_result:

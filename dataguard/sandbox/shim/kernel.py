@@ -10,7 +10,7 @@ import ctypes
 import os
 
 __all__ = [
-    "AT_RECURSIVE",
+    "SENT_ON",
     "attach",
     "call",
     "clone_tree",
@@ -19,10 +19,11 @@ __all__ = [
     "mount_proc",
     "prctl",
     "receive_only",
+    "send_on",
     "unshare",
 ]
 
-AT_RECURSIVE = 0x8000
+_AT_RECURSIVE = 0x8000
 _AT_EMPTY_PATH = 0x1000
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _OPEN_TREE_CLONE = 0x1
@@ -33,6 +34,9 @@ _MS_PRIVATE, _MS_SLAVE = 1 << 18, 1 << 19
 _CAPABILITY_VERSION_3 = 0x20080522
 _BOUNDING_DROP, _AMBIENT, _AMBIENT_CLEAR_ALL = 24, 47, 4
 _CAPABILITY_SETS, _BITS, _SETPCAP = 3, 32, 8
+
+SENT_ON = -1
+"""`si_code` of a signal from sigqueue(3)."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -60,6 +64,12 @@ def unshare(flags: int) -> None:
         raise _last_error()
 
 
+def send_on(process: int, number: int) -> None:
+    """Send a signal that is known as passed on: its `si_code` is `SENT_ON`. See sigqueue(3)."""
+    if _libc.sigqueue(process, number, ctypes.c_void_p(0)) != 0:
+        raise _last_error()
+
+
 def receive_only() -> None:
     """Let mounts of the host appear here, and none of here appear there."""
     _mount(None, b"/", None, _MS_REC | _MS_SLAVE)
@@ -72,7 +82,7 @@ def mount_proc() -> None:
 
 def clone_tree(source: int) -> int:
     """Return a descriptor of a detached copy of the mounts at and below an open path."""
-    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | AT_RECURSIVE
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE
     return call(_OPEN_TREE, source, b"", flags)
 
 
@@ -80,7 +90,7 @@ def make_read_only(tree: int) -> None:
     """Make every mount of a detached tree read-only and private, without setuid and devices."""
     attributes = (ctypes.c_uint64 * 4)(_READ_ONLY | _NOSUID | _NODEV, 0, _MS_PRIVATE, 0)
     size = ctypes.sizeof(attributes)
-    call(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | AT_RECURSIVE, attributes, size)
+    call(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, attributes, size)
 
 
 def attach(tree: int, target: int) -> None:

@@ -17,14 +17,14 @@ from dataguard.sandbox.shim.orders import EXEC
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from dataguard.sandbox.shim.orders import Orders, Reports
 
-__all__ = ["Family", "die_with", "hold_signals", "start", "step_aside"]
+__all__ = ["die_with", "hold_signals", "start", "step_aside"]
 
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 LEFT_TO_JOB = (signal.SIGINT, signal.SIGQUIT)
+_AWAITED = (signal.SIGCHLD, *PASSED_ON)
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 _PARENT_DEATH, _SUBREAPER = 1, 36
 _SEARCHED = (errno.ENOENT, errno.ENOTDIR)
@@ -40,12 +40,13 @@ def hold_signals() -> dict[int, bool]:
     for number in LEFT_TO_JOB:
         signal.signal(number, signal.SIG_IGN)  # the terminal sends it to the job as well
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     return ignored
 
 
-def die_with(parent: int, *, number: int = signal.SIGKILL) -> None:
-    """Let this process get a signal when its parent ends, also if that has happened already."""
-    kernel.prctl(_PARENT_DEATH, number)
+def die_with(parent: int) -> None:
+    """Let this process be killed when its parent ends, also if that has happened already."""
+    kernel.prctl(_PARENT_DEATH, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -60,7 +61,7 @@ def step_aside(reports: Reports) -> None:
     if child:
         reports.close()
         os.close(alive)
-        os._exit(Family(child).wait())  # and so closes `held`
+        os._exit(_wait(child, sender=os.getppid(), forward=kernel.send_on))  # and closes `held`
     os.close(held)
     kernel.prctl(_PARENT_DEATH, signal.SIGKILL)
     os.set_blocking(alive, False)
@@ -81,43 +82,47 @@ def start(orders: Orders, reports: Reports, ignored: dict[int, bool], *, first: 
     if child == 0:
         _become(orders, reports, ignored, supervisor)
     reports.close()
-    parent = 0 if first else os.getppid()
-    family = Family(child, orphaned=lambda: not first and os.getppid() != parent)
-    if not first:
-        # Killed outright it could end nobody; asked to end, it ends the others before.
-        kernel.prctl(_PARENT_DEATH, signal.SIGTERM)
-    code = family.wait()
-    if not first:
-        _end_children()
+    if first:
+        return _wait(child, sender=None, forward=os.kill)
+    # Killed outright it could end nobody; asked to end, it ends the others before.
+    kernel.prctl(_PARENT_DEATH, signal.SIGTERM)
+    code = _wait(child, sender=os.getppid(), forward=os.kill)
+    _end_children()
     return code
 
 
-class Family:
-    """A child to wait for; signals that come meanwhile are passed on to it."""
+def _wait(child: int, *, sender: int | None, forward: Callable[[int, int], None]) -> int:
+    """Pass signals on to a child until it ends; returns its exit code, 128 + n for signal n.
 
-    def __init__(self, child: int, *, orphaned: Callable[[], bool] = lambda: False) -> None:
-        self._child = child
-        self._orphaned = orphaned
-        for number in PASSED_ON:
-            signal.signal(number, self._pass_on)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*PASSED_ON, *LEFT_TO_JOB))
+    Only what the parent sent is passed on. Whoever signals a whole group, as batch systems do, has
+    reached the job already, and it must not get the same signal from each process between.
+    Without a `sender` the parent is outside of the namespace, and known by how it sends.
+    """
+    while True:
+        came = signal.sigwaitinfo(_AWAITED)
+        if came.si_signo == signal.SIGCHLD:
+            code = _reaped(child)
+            if code is not None:
+                return code
+        elif came.si_code == kernel.SENT_ON if sender is None else came.si_pid == sender:
+            if sender is not None and os.getppid() != sender:
+                _end_children()
+                os._exit(_CANNOT_EXECUTE)
+            try:  # noqa: SIM105  contextlib takes time to load
+                forward(child, came.si_signo)
+            except ProcessLookupError:
+                pass  # it has just ended, and the next signal says so
 
-    def wait(self) -> int:
-        """Return the child's exit code, 128 + n for signal n; others that end are forgotten."""
-        while True:
-            pid, status = os.wait()
-            if pid == self._child:
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
 
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if self._orphaned():
-            _end_children()
-            os._exit(_CANNOT_EXECUTE)
-        try:  # noqa: SIM105  contextlib takes time to load
-            os.kill(self._child, number)
-        except ProcessLookupError:
-            pass  # it has just ended, and `wait` will say so
+def _reaped(child: int) -> int | None:
+    """Forget what has ended; returns the code of the child if it is among that."""
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+        if pid == 0:
+            return None
 
 
 def _end_children() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dataguard.actions.observation import Reading, observe, with_known_digests
 from dataguard.core.columns import numbers, raw_paths
-from dataguard.core.runs import rows_through
+from dataguard.core.cursor import Cursor
 from dataguard.core.slicing import rows_in
 from dataguard.model.ports import NoProgress
 from dataguard.model.span import WHOLE, Span
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
+    from dataguard.model.entry import Unreadable
     from dataguard.stores.interface import Store
     from dataguard.stores.journal import Journal
 
@@ -42,7 +44,6 @@ class ResumedStore:
         self.place = store.place
         self._store = _NotedStore(store, journal)
         self._journal = journal
-        self._known = _Cursor(journal.known())
         self.files = 0
         self.bytes = 0
 
@@ -73,14 +74,28 @@ class ResumedStore:
             if batch.num_rows:
                 last = raw_paths(batch)[batch.num_rows - 1].as_py()
                 seen = _SeenStore(self._store, batch)
-                yield from self._taken_over(seen, self._known.through(last), plan, WHOLE)
+                yield from self._taken_over(seen, self._known_through(last), plan, WHOLE)
+
+    @cached_property
+    def _known(self) -> Cursor:
+        """What the journal vouches for, as far as `read` has not come to it."""
+        return Cursor(self._journal.known(), checked=True)
+
+    def _known_through(self, bound: bytes) -> Iterator[pa.RecordBatch]:
+        while (rows := self._known.take_through(bound)) and rows.entries.num_rows:
+            yield rows.entries
 
     def _in_two(self, plan: DigestPlan, begun: Span, rest: Span) -> Iterator[Scanned]:
         """Compare as far as the journal goes; beyond it, reading at once costs less."""
-        yield from self._taken_over(self._store, rows_in(self._journal.known(), begun), plan, begun)
+        said: set[Unreadable] = set()
+        known = rows_in(self._journal.known(), begun)
+        for piece in self._taken_over(self._store, known, plan, begun):
+            said.update(item for item in piece.unreadable if rest.may_hold(item.path))
+            yield piece
         for piece in self._store.scan(plan, read=True, span=rest):
-            # What cannot be listed and may hold paths of both spans was said before.
-            new = tuple(item for item in piece.unreadable if not begun.may_hold(item.path))
+            # What cannot be listed and may hold paths of both spans comes with both, but only
+            # what did come before may be left out: a directory may have become unreadable since.
+            new = tuple(item for item in piece.unreadable if item not in said)
             yield replace(piece, unreadable=new)
 
     def _taken_over(
@@ -136,24 +151,3 @@ class _SeenStore:
 
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         return self._store.read(entries, plan)
-
-
-class _Cursor:
-    """A stream in path order that is taken in steps."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._ahead: pa.RecordBatch | None = None
-
-    def through(self, bound: bytes) -> Iterator[pa.RecordBatch]:
-        """Yield what was not taken yet of the paths up to `bound`."""
-        while (batch := self._next()) is not None:
-            count = rows_through(raw_paths(batch), bound)
-            self._ahead = batch.slice(count) if count < batch.num_rows else None
-            if count:
-                yield batch.slice(0, count)
-            if self._ahead is not None:
-                return
-
-    def _next(self) -> pa.RecordBatch | None:
-        return next(self._batches, None) if self._ahead is None else self._ahead
