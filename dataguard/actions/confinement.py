@@ -52,13 +52,17 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A job that may start; `rehearsal` leaves it out and shows what would confine it."""
+    """A job that may start; `rehearsal` leaves it out and shows what would confine it.
+
+    `place` is where the directory `outputs` really lies, also if a link takes its path meanwhile.
+    """
 
     run_id: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     directory: str
     outputs: str
+    place: str
     private: str
     inputs: tuple[JobInput, ...]
     rehearsal: bool = False
@@ -171,16 +175,18 @@ def _marks(asked: Asked, policy: Policy, places: Places) -> Iterator[Mark]:
     areas = [area for layer in layered_areas(policy, places) for area in layer]
     mounts = WritableMounts()
     read = [one.location.place for one in asked.inputs if one.location is not None]
-    known = [area.place for area in areas if area.role is Role.GOLD and mounts.holds(area.place)]
-    golden = tuple(dict.fromkeys(path for one in (*read, *known) for path in mounts.paths_to(one)))
+    known = [area.place for area in areas if area.role is Role.GOLD]
+    found = [*(path for one in read for path in mounts.paths_to(one))]
+    found += [path for one in known for path in mounts.writable_paths_to(one)]
+    golden = tuple(dict.fromkeys(found))
     for path in golden:
         yield from _mark(Kind.GOLD, path)
     granted = [area.place for area in areas if area.role is not Role.GOLD]
     opened = [one for one in granted if gold_area((one,), policy, places) is None]
     # The gate let the run's own places pass; a policy can make that a warning only.
-    for path in dict.fromkeys((*opened, asked.outputs, asked.private)):
+    for path in dict.fromkeys((*map(os.path.realpath, (*opened, asked.private)), asked.place)):
         if any(is_inside(path, one) for one in golden):
-            yield from _mark(Kind.OPEN, os.path.realpath(path))
+            yield from _mark(Kind.OPEN, path)
 
 
 def _mark(kind: Kind, path: str) -> Iterator[Mark]:
@@ -201,10 +207,10 @@ def _shown(inputs: Iterable[JobInput]) -> Iterator[tuple[str, str]]:
 
 
 def _writable(asked: Asked, rules: Rules, golden: tuple[str, ...]) -> tuple[str, ...]:
-    own = [asked.outputs, asked.private]
+    own = [asked.private]
     if rules.mode is Mode.STRICT:
         own += [f"/dev/{name}" for name in _STRICT_DEVICES]
         own += rules.writable
-    places = [os.path.realpath(place) for place in own]
+    places = [asked.place, *map(os.path.realpath, own)]
     above = too_wide(places, golden)
     return tuple(place for place in places if place not in above)

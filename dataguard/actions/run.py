@@ -89,7 +89,8 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         request = replace(request, command=("true",))
     request = _ruled(ctx, request)
     inputs, place, decision = _decided(ctx, request)
-    asked = _asked(request, "explain", place, "/dev/null", inputs, rehearsal=True)
+    real = os.path.realpath(place)
+    asked = _asked(request, "explain", (place, real), "/dev/null", inputs, rehearsal=True)
     ending = start(asked, request.rules, ctx.policy, decision.facts.places)
     result = replace(
         _refused(inputs),
@@ -164,7 +165,8 @@ def _run(
 def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Ending:
     """Run the job; where it is not started after all, that is how the run ended."""
     request = job.request
-    asked = _asked(request, job.id, job.directory.path, job.private, job.inputs)
+    outputs = (job.directory.path, job.directory.place)
+    asked = _asked(request, job.id, outputs, job.private, job.inputs)
     try:
         return start(asked, request.rules, ctx.policy, decision.facts.places)
     except NotStartedError:
@@ -176,7 +178,7 @@ def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Endi
 def _asked(
     request: Request,
     run_id: str,
-    outputs: str,
+    outputs: tuple[str, str],
     private: str,
     inputs: tuple[JobInput, ...],
     *,
@@ -187,7 +189,8 @@ def _asked(
         command=request.command,
         environment=request.environment,
         directory=request.directory,
-        outputs=outputs,
+        outputs=outputs[0],
+        place=outputs[1],
         private=private,
         inputs=inputs,
         rehearsal=rehearsal,

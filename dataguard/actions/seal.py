@@ -173,7 +173,8 @@ def _perform(ctx: Context, task: _Task, record: SealRecord, before: Comparison) 
     found, version = task.target, task.target.version
     coarse = task.filesystem.tick_ns > 0
     passage = Passage()
-    what = Alteration(task.kind, closing=True, coarse=coarse)
+    shared = task.filesystem.shared
+    what = Alteration(task.kind, closing=True, coarse=coarse, shared=shared)
     sealed = altered(ctx, version, found.location, what, passage)
     settle(task.filesystem.tick_ns)
     confirmed = confirm(ctx, found, sealed, passage, rehash=task.rehash)

@@ -91,7 +91,8 @@ def _open(ctx: Context, version: Version, record: SealRecord) -> UnsealResult:
     passage = Passage()
     filesystem = open_store(ctx, record.place).filesystem()
     coarse = filesystem is None or filesystem.tick_ns > 0
-    what = Alteration(record.kind, closing=False, coarse=coarse)
+    shared = filesystem is None or filesystem.shared
+    what = Alteration(record.kind, closing=False, coarse=coarse, shared=shared)
     sheet: str | None = altered(ctx, version, location, what, passage, record=record)
     if not is_usable(location.filesystem, filesystem):
         sheet = None  # what the old baseline said of another file system proves nothing here

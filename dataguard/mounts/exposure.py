@@ -37,10 +37,14 @@ class WritableMounts:
             if not point.read_only:
                 self._writable.setdefault(point.device, []).append(point)
 
-    def holds(self, path: str) -> bool:
-        """Whether the mount that shows a path is one of them."""
-        holding = _holding(self._table, os.path.realpath(path))
-        return holding is None or not holding.read_only
+    def writable_paths_to(self, place: str) -> tuple[str, ...]:
+        """Return what `paths_to` does, without the real path where its mount is read-only.
+
+        What is mounted below a read-only mount, or shows the same elsewhere, may be writable.
+        """
+        found = self.paths_to(place)
+        holding = _holding(self._table, found[0])
+        return found if holding is None or not holding.read_only else found[1:]
 
     def paths_to(self, place: str) -> tuple[str, ...]:
         """Return the absolute paths of a place and of parts of it: its real path first.
@@ -70,7 +74,22 @@ class WritableMounts:
 
 
 def _holding(table: MountTable, path: str) -> MountPoint | None:
-    """Return the deepest mount that holds a path, the last one mounted where several do."""
+    """Return the mount that a path really leads to: a deeper one may lie hidden under it.
+
+    Of a path that cannot be opened it is the deepest that holds it by name, the last of several.
+    """
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return _deepest(table, path)
+    try:
+        seen = table.holding(mountinfo.mount_id_of(descriptor))
+        return _deepest(table, path) if seen is None else seen  # mounted after the table was read
+    finally:
+        os.close(descriptor)
+
+
+def _deepest(table: MountTable, path: str) -> MountPoint | None:
     holding = [point for point in table.points if is_inside(path, point.target)]
     deepest = max((len(point.target) for point in holding), default=0)
     return next((p for p in reversed(holding) if len(p.target) == deepest), None)

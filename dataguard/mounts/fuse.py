@@ -71,6 +71,12 @@ class FuseBackend:
                 ) from err
             try:
                 _start(place, shown, connection)
+            except OSError as err:
+                with suppress(OSError):
+                    fuseconnection.detach(target)
+                raise DataguardError(
+                    f"cannot start the server of {target}: {err.strerror}", hint=f"ls -l {place}"
+                ) from err
             finally:
                 os.close(connection)  # a server that dies must take the connection with it
         _wait_for_answer(target, place)

@@ -26,6 +26,8 @@ __all__ = ["Gold", "main", "open_beneath"]
 _OPENAT2 = 437
 _BENEATH = 0x8 | 0x4 | 0x2  # RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS = 0o077
+_WITHOUT_LIST = (errno.ENODATA, errno.EOPNOTSUPP)
 _CACHED_S = 365 * 24 * 3600
 """How long the kernel may trust names and attributes: a version does not change."""
 
@@ -79,10 +81,10 @@ class Gold:
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
         """Return what lstat tells."""
         if fh is not None:
-            return _attributes(os.fstat(fh))
+            return _attributes(fh)
         descriptor = open_beneath(self._directory, path, _LOOK)
         try:
-            return _attributes(os.fstat(descriptor))
+            return _attributes(descriptor)
         finally:
             os.close(descriptor)
 
@@ -193,7 +195,8 @@ class Gold:
 
     def _opened(self, path: str, flags: int) -> int:
         """Open for reading, without touching access times where that is allowed."""
-        flags |= os.O_RDONLY | os.O_CLOEXEC
+        # a pipe put where a file was would keep everybody waiting
+        flags |= os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         try:
             return open_beneath(self._directory, path, flags | os.O_NOATIME)
         except PermissionError:  # only the owner and root may ask for that
@@ -234,9 +237,13 @@ def main(directory: int, connection: int, log: int) -> None:
     )
 
 
-def _attributes(seen: os.stat_result) -> dict[str, int]:
+def _attributes(descriptor: int) -> dict[str, int]:
+    seen = os.fstat(descriptor)
+    # The kernel checks what is told here and knows no access control list of the source, which
+    # may refuse what the mode allows: then the mount is for the owner alone.
+    closed = _OTHERS if not stat.S_ISLNK(seen.st_mode) and _has_list(descriptor) else 0
     return {
-        "st_mode": seen.st_mode,
+        "st_mode": seen.st_mode & ~closed,
         "st_ino": seen.st_ino,
         "st_nlink": seen.st_nlink,
         "st_uid": seen.st_uid,
@@ -247,6 +254,15 @@ def _attributes(seen: os.stat_result) -> dict[str, int]:
         "st_mtime": seen.st_mtime_ns,
         "st_ctime": seen.st_ctime_ns,
     }
+
+
+def _has_list(descriptor: int) -> bool:
+    """Whether an open entry has an access control list, or may have one."""
+    try:
+        os.getxattr(f"/proc/self/fd/{descriptor}", "system.posix_acl_access")
+    except OSError as err:
+        return err.errno not in _WITHOUT_LIST
+    return True
 
 
 def _kind(entry: os.DirEntry[str]) -> int:

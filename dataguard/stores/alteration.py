@@ -47,12 +47,15 @@ class Alteration:
     """What is done to each file and directory: a seal set (`closing`) or taken away.
 
     `coarse` says that the file system's timestamps cannot tell two changes from one another that
-    follow closely: then no change of mode is proved, since root may write right after it.
+    follow closely: then no change of mode is proved, since root may write right after it. `shared`
+    says that other hosts write there too. Then a lease proves nothing, and none is asked for: NFS
+    and SMB refuse one as if somebody had the file open, where the server delegated nothing.
     """
 
     kind: Seal
     closing: bool
     coarse: bool = False
+    shared: bool = False
 
     def is_done(self, descriptor: int, mode: int, original: int | None) -> bool:
         """Whether nothing is left to do.
@@ -74,6 +77,12 @@ class Alteration:
             set_immutable(descriptor, on=self.closing)
         else:
             os.fchmod(descriptor, self._mode(mode, original))
+
+    def expected(self, mode: int, original: int | None) -> int:
+        """Return what becomes of a mode of the baseline, its file type included."""
+        if self.kind is Seal.IMMUTABLE:
+            return mode
+        return stat.S_IFMT(mode) | self._mode(mode, original)
 
     @property
     def proves(self) -> bool:
@@ -124,9 +133,11 @@ def alter(
 
     `entries` are those of a manifest with its location sheet, and with a column `original_mode`
     where modes are put back; `originals` are the other directories with theirs. What comes out
-    has the facts of each entry right after the change, and `racy` where it is not proved that
-    its content is still the manifest's. Closing takes directories after all in them, opening
-    before. Everything altered is durable at the end.
+    has the change time and inode of each entry right after the change, and `racy` where it is not
+    proved that its content is still the manifest's. Modification time, mode and owner are those
+    that follow from the baseline: what somebody else made of them is to be found, not taken in.
+    Closing takes directories after all in them, opening before. Everything altered is durable at
+    the end.
 
     May be interrupted anywhere and run again; what is done already is left alone.
 
@@ -136,7 +147,7 @@ def alter(
         UsageError: this is not permitted, or the file system has no such flags.
     """
     try:
-        with Descent(place) as tree:
+        with Descent(place, exact=True) as tree:
             pass_ = _Pass(tree, what, passage, originals)
             for batch in entries:
                 yield from pass_.batches(batch)
@@ -188,7 +199,13 @@ class _Pass:
                 raise
             self._passage.unreadable.append(unreadable(row.path, err))
             return row.facts, True
-        return _facts_of(status), not proved
+        return self._facts(row, status), not proved
+
+    def _facts(self, row: _Row, status: os.stat_result) -> tuple[int, ...]:
+        mtime_ns, _, _, mode, uid, gid = row.facts
+        if row.kind != "l":
+            mode = self._what.expected(mode, row.original)
+        return mtime_ns, status.st_ctime_ns, status.st_ino, mode, uid, gid
 
     def _altered(self, row: _Row, parent: bytes, name: bytes) -> tuple[os.stat_result, bool]:
         """Return an entry's status after its turn, and whether its content is proved.
@@ -216,7 +233,7 @@ class _Pass:
         if self._what.is_done(descriptor, before.st_mode, row.original):
             self._passage.files += 1
             return before, _is_same(row, before)
-        leased = _lease(descriptor)
+        leased = _Lease.NONE if self._what.shared else _lease(descriptor)
         if leased is _Lease.BUSY and self._what.closing:
             self._passage.busy.append(row.path)
             return before, False
@@ -302,17 +319,6 @@ def _lease(descriptor: int) -> _Lease:
     except OSError:
         return _Lease.NONE
     return _Lease.HELD
-
-
-def _facts_of(status: os.stat_result) -> tuple[int, ...]:
-    return (
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino,
-        status.st_mode,
-        status.st_uid,
-        status.st_gid,
-    )
 
 
 def _is_same(row: _Row, status: os.stat_result) -> bool:

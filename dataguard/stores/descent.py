@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Self
 
@@ -19,13 +20,19 @@ class Descent:
     use. Descriptors it returns are its own and valid until the next call.
     """
 
-    def __init__(self, root: str | bytes) -> None:
+    def __init__(self, root: str | bytes, *, exact: bool = False) -> None:
         """Open the root itself; it may be a symlink, nothing below it is followed.
 
+        With `exact` the root is an absolute path without links, and what one leads to is refused:
+        somebody who owns a directory above it may have put one there since it was looked at.
+
         Raises:
-            OSError: the root is not there, no directory, or may not be read.
+            OSError: the root is not there, no directory, or may not be read; ELOOP with `exact`.
         """
         self.root = _open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if exact and os.readlink(f"/proc/self/fd/{self.root}") != os.fsdecode(root):
+            os.close(self.root)
+            raise OSError(errno.ELOOP, "a symlink is on the way to it, or it was moved away")
         self._names: list[bytes] = []
         self._descriptors: list[int] = []  # -1 where a deep level was closed again
 

@@ -37,7 +37,7 @@ def directory_modes(place: str, paths: Iterable[bytes]) -> Iterator[tuple[bytes,
         StoreUnreachableError: one cannot be opened.
     """
     try:
-        with Descent(place) as tree:
+        with Descent(place, exact=True) as tree:
             for path in paths:
                 yield path, stat.S_IMODE(os.fstat(tree.open(path)).st_mode)
     except OSError as err:
@@ -76,7 +76,7 @@ def only_one(place: str) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            tree = stack.enter_context(Descent(place))
+            tree = stack.enter_context(Descent(place, exact=True))
             fcntl.flock(tree.root, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as err:
             raise ConflictError(

@@ -107,3 +107,34 @@ def test_exclusions_cannot_be_changed_on_the_way(registered):
 def test_quarantine_is_not_left_by_withdrawing(registered):
     registered.ask_json("quarantine", "faces@1", "--reason", "odd")
     assert 11 == registered.ask("withdraw", "faces@1", "--reason", "x").code
+
+
+@needs_mounts
+@pytest.mark.parametrize("confine", ["protect", "strict"])
+def test_link_that_takes_the_place_of_the_run_directory_opens_nothing_in_gold(
+    work, monkeypatch, confine
+):
+    from dataguard.actions import run
+
+    closed, outputs = work.top / "area" / "set", work.top / "area" / "out"
+    for place in (closed, outputs):
+        place.mkdir(parents=True)
+    (closed / "b").write_text("b")
+    policy = work.top / "policy.toml"
+    areas = f'[areas]\ngold = ["{closed.parent}"]\noutput = ["{outputs}"]\n'
+    policy.write_text(f'format = "policy/1"\nname = "ours"\n{areas}')
+    monkeypatch.setenv("DATAGUARD_POLICY", str(policy))
+    make = run.make_private_directory
+
+    def swap_and_make(run_id):
+        made = outputs / "runs" / run_id
+        made.rename(outputs / "aside")
+        made.symlink_to(closed)
+        return make(run_id)
+
+    monkeypatch.setattr(run, "make_private_directory", swap_and_make)
+    words = ("run", "--input", "faces@1", "--confine", confine, "--output", str(outputs))
+    script = f"echo x > {outputs}/aside/x; echo evil > {closed}/new; chmod 600 {closed}/b"
+    work.ask(*words, "--", "sh", "-c", script)
+    assert (["b"], 0o644) == (os.listdir(closed), (closed / "b").stat().st_mode & 0o777)
+    assert (outputs / "aside" / "x").exists()

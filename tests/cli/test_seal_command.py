@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dataguard.stores import alteration
+from dataguard.stores.local import LocalStore
 from support.killpoints import why_no_strace
 from support.mountcleanup import mount_command, needs_mounts, unmount_command
 from support.sealcleanup import flagged, needs_flags, opened_again, set_flag
@@ -122,6 +123,20 @@ def test_who_has_a_file_open_for_writing_keeps_it_from_being_sealed(anywhere):
     assert "sealed" == seal(anywhere)["state"]
     assert EVERYTHING == flagged(anywhere.gold)
     assert 0 == quick(anywhere)["checked_bytes"]
+
+
+def test_where_other_hosts_write_too_no_lease_is_asked_for_and_every_file_is_read(
+    gold, monkeypatch
+):
+    known = LocalStore.filesystem
+    monkeypatch.setattr(
+        LocalStore, "filesystem", lambda store: dataclasses.replace(known(store), shared=True)
+    )
+    monkeypatch.setattr(alteration, "_lease", lambda _: alteration._Lease.BUSY)  # as NFS says
+    gold.register()
+    found = seal(gold, "--seal", "mode")
+    assert ("sealed", 2) == (found["state"], found["hashed"])
+    assert [] == quick(gold)["findings"]
 
 
 def test_a_shared_mapping_for_writing_keeps_a_file_from_being_sealed(gold):
@@ -267,6 +282,83 @@ def test_metadata_that_changed_is_not_taken_into_the_baseline(gold):
     assert [("DG105", "a")] == [(one["code"], one["path"]) for one in found["findings"]]
     gold.register()
     assert "sealed" == seal(gold)["state"]
+
+
+@pytest.mark.parametrize("kind", ["mode", "immutable"])
+def test_a_link_that_takes_the_place_of_gold_leads_a_seal_nowhere(gold, monkeypatch, kind):
+    from dataguard.actions import seal as action
+
+    other, compare = gold.top / "other", action.compare
+    shutil.copytree(gold.gold, other, symlinks=True)
+    before = modes(other)
+
+    def compare_and_swap(*words, **more):
+        try:
+            return compare(*words, **more)
+        finally:
+            os.rename(gold.gold, gold.top / "aside")
+            os.symlink(other, gold.gold)
+
+    monkeypatch.setattr(action, "compare", compare_and_swap)
+    assert 12 == gold.ask("seal", "faces", "--seal", kind).code
+    assert (set(), before) == (flagged(other), modes(other))
+
+
+@pytest.mark.parametrize("kind", ["mode", "immutable"])
+def test_a_link_that_takes_the_place_of_gold_opens_nothing_else(gold, monkeypatch, kind):
+    from dataguard.actions import unseal as action
+
+    other = gold.top / "other"
+    shutil.copytree(gold.gold, other, symlinks=True)
+    os.chmod(other / "dir", 0o555)
+    before, in_use = modes(other), action._location
+    seal(gold, "--seal", kind)
+
+    def swap(*words):
+        if kind == "immutable":
+            set_flag(gold.gold, on=False)
+        os.rename(gold.gold, gold.top / "aside")
+        os.symlink(other, gold.gold)
+        return in_use(*words)
+
+    monkeypatch.setattr(action, "_location", swap)
+    assert 12 == gold.ask("unseal", "faces", "--reason", "why", "--for", "1h").code
+    assert before == modes(other)
+
+
+@pytest.mark.parametrize("kind", ["mode", "immutable"])
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("mode", lambda path: os.chmod(path, 0o4755)),
+        ("uid", lambda path: os.chown(path, 12345, -1)),
+        ("mtime_ns", lambda path: os.utime(path, ns=(0, 1_000))),
+    ],
+    ids=["mode", "owner", "time"],
+)
+def test_metadata_that_changes_during_a_seal_is_not_taken_in(
+    gold, monkeypatch, kind, field, change
+):
+    victim, lease = gold.gold / "dir" / "b", alteration._lease
+
+    def change_first(descriptor):
+        if os.path.samestat(os.fstat(descriptor), os.stat(victim)):
+            change(victim)
+        return lease(descriptor)
+
+    monkeypatch.setattr(alteration, "_lease", change_first)
+    (found,) = seal(gold, "--seal", kind, code=3)["findings"]
+    assert ("DG105", "dir/b") == (found["code"], found["path"])
+    assert field in found["evidence"]
+
+
+def test_metadata_that_changed_under_a_seal_is_found_after_it_was_opened(gold):
+    seal(gold, "--seal", "mode")
+    os.chmod(gold.gold / "a", 0o4555)
+    os.chown(gold.gold / "dir" / "b", 12345, -1)
+    unseal(gold)
+    found = quick(gold, code=0)["findings"]
+    assert [("DG105", "a"), ("DG105", "dir/b")] == [(one["code"], one["path"]) for one in found]
 
 
 def test_nothing_is_sealed_where_something_cannot_be_read(gold):

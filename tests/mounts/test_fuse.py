@@ -9,16 +9,18 @@ import pwd
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import tempfile
 import time
+from functools import partial
 
 import pytest
 from mountrecords import record_of
 
 from contracts.mounting import MountContract
 from dataguard.core.mountplan import status
-from dataguard.errors import ConflictError
+from dataguard.errors import ConflictError, DataguardError
 from dataguard.model.mount import Backend, ProbeOutcome
 from dataguard.model.mountpoint import MountStatus
 from dataguard.mounts import attempts, fuse
@@ -168,6 +170,22 @@ def test_ordinary_user_reads_what_root_mounted_and_is_refused(open_area):
     backend.make(f"{open_area}/gold", target)
     assert "b'hello\\n'" == as_user(lambda: _content(f"{target}/a"))
     assert "PermissionError" in as_user(lambda: _content(f"{target}/a", "ab"))
+
+
+def test_user_whom_an_access_control_list_refuses_is_refused_by_the_mount_too(open_area):
+    backend, target = FuseBackend(f"{open_area}/state"), f"{open_area}/faces"
+    entries = ((1, 6, -1), (2, 0, USER), (4, 4, -1), (0x10, 4, -1), (0x20, 4, -1))  # acl(5)
+    listed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        name = "system.posix_acl_access"
+        os.setxattr(f"{open_area}/gold/a", name, struct.pack("<I", 2) + listed)
+    except OSError as err:
+        pytest.skip(f"no access control lists here: {err.strerror}")
+    backend.make(f"{open_area}/gold", target)
+    for place in (f"{open_area}/gold", target):
+        told = as_user(partial(_content, f"{place}/a"), uid=USER)
+        assert "PermissionError" in told
+    assert b"hello\n" == _content(f"{target}/a")
 
 
 @pytest.mark.skipif(shutil.which("fusermount3") is None, reason="fusermount3 is not installed")
@@ -327,3 +345,26 @@ def test_server_that_cannot_start_leaves_no_mount_and_says_why(area, backend, ta
     with pytest.raises(ConflictError, match="ended"):
         backend.make(str(area / "gold"), target)
     assert [] == mounts_below(area)
+
+
+def test_server_that_cannot_note_attempts_is_not_started_and_leaves_no_mount(area, backend, target):
+    os.makedirs(backend.attempts_file(target))
+    with pytest.raises(DataguardError, match="cannot start"):
+        backend.make(str(area / "gold"), target)
+    assert [] == mounts_below(area)
+
+
+def test_pipe_that_takes_the_place_of_a_file_keeps_nobody_waiting(area, mounted):
+    name = area / "gold" / "a"
+    assert os.stat(f"{mounted}/a").st_size  # known to the kernel as a file from now on
+    name.unlink()
+    os.mkfifo(name)
+    reader = subprocess.Popen(["cat", f"{mounted}/a"], stderr=subprocess.DEVNULL)
+    try:
+        reader.wait(20)
+    finally:
+        if reader.poll() is None:
+            os.close(os.open(name, os.O_RDWR))  # let the server go on
+            reader.kill()
+        reader.wait()
+    assert ["dir", "link"] == sorted(set(os.listdir(mounted)) & {"dir", "link"})

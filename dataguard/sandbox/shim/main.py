@@ -52,8 +52,9 @@ def _run(orders: Orders, reports: Reports, ignored: dict[int, bool]) -> int:
     if inside:
         supervision.step_aside(reports)
         _attempt("processes", namespaces.show_processes)
-    if kinds:
-        _attempt("mounts", lambda: namespaces.freeze(orders.firsts("freeze")))
+    frozen = orders.firsts("freeze")
+    if kinds and frozen:
+        _attempt("mounts", lambda: namespaces.freeze(frozen))
     _attempt("descriptors", lambda: descriptors.replace(orders), kind=REFUSED)
     _attempt("directory", lambda: os.chdir(orders.firsts("directory")[0]), kind=REFUSED)
     reports.layer("processes", holds=True, detail=_OWN_PROCESSES if inside else _ADOPTED)

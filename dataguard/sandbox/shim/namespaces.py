@@ -12,6 +12,10 @@ __all__ = ["are_read_only", "enter", "freeze", "protect", "show_processes"]
 _NEW_MOUNTS, _NEW_USERS, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
 _FLAGS = {b"mount": _NEW_MOUNTS, b"user": _NEW_USERS, b"pid": _NEW_PIDS}
 _SET_DUMPABLE = 4
+_KERNEL = (
+    *(b"proc", b"sysfs", b"cgroup", b"cgroup2", b"configfs", b"debugfs", b"tracefs"),
+    *(b"securityfs", b"efivarfs", b"binfmt_misc", b"nfsd"),
+)
 _OUT_OF_REACH = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -57,8 +61,12 @@ def protect(marks: list[list[bytes]], shown: list[list[bytes]]) -> int:
 
 
 def freeze(paths: list[bytes]) -> None:
-    """Make parts of the kernel's own file systems read-only: root could reach outside by them."""
-    for path in paths:
+    """Make the kernel's own file systems read-only: root could reach outside by them.
+
+    Of /proc itself only these paths; jobs write there about themselves. A chroot on the host, or
+    whoever else mounted one of them, shows the same handlers at another path.
+    """
+    for path in (*paths, *_kernels_elsewhere()):
         source = _open(path)
         if source is not None:
             _attach(_clone(source, path, b"", writable=False), path)
@@ -120,6 +128,29 @@ def _verify(paths: list[bytes], opened: list[bytes]) -> None:
     for place in (*paths, *below):
         if not _is_read_only(place):
             raise OSError(errno.EBUSY, "it is still writable", place)
+
+
+def _kernels_elsewhere() -> list[bytes]:
+    """Return where else than at /proc and in /sys one of the kernel's file systems is seen."""
+    found = []
+    with open("/proc/self/mountinfo", "rb") as lines:
+        for line in lines:
+            fields, _, kind = line.partition(b" - ")
+            device, _root, escaped = fields.split(b" ", 5)[2:5]
+            path = _unescaped(escaped)
+            is_kernels = kind.split(b" ", 1)[0] in _KERNEL
+            if is_kernels and path != b"/proc" and not _below(path, [b"/sys"]):
+                found.append((path, device))
+    return sorted({path for path, device in found if _shows(path, device)})
+
+
+def _shows(path: bytes, device: bytes) -> bool:
+    """Whether a mount is what is seen at its path: a later one may hide it."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return device == b"%d:%d" % (os.major(status.st_dev), os.minor(status.st_dev))
 
 
 def _is_read_only(place: bytes) -> bool:

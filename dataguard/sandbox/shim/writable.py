@@ -120,16 +120,20 @@ def grant_all_but(rules: Ruleset, marks: list[list[bytes]]) -> str:
 
 
 def grant_only(rules: Ruleset, places: list[bytes], marks: list[list[bytes]]) -> str:
-    """Grant the listed places alone; one that is not there, or lies above gold, is passed over."""
+    """Grant the listed places alone; one that is not there, or lies above gold, is passed over.
+
+    So is one that a link took the place of since its path was resolved: it may lead into gold.
+    """
     granted = 0
     above = set(_ancestors([path for kind, path, _ in marks if kind == _GOLD]))
     for place in places:
         try:
-            descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
+            descriptor = os.open(place, _NAMED)
         except OSError:
             continue
         status = os.fstat(descriptor)
-        if not _is_denied(status) and (status.st_dev, status.st_ino) not in above:
+        is_there = os.readlink(b"/proc/self/fd/%d" % descriptor) == place
+        if is_there and not _is_denied(status) and (status.st_dev, status.st_ino) not in above:
             rules.grant(descriptor, status.st_mode)
             granted += 1
         os.close(descriptor)
