@@ -203,6 +203,7 @@ class Host:
         tuning = {
             "workers": "1",
             "engine": "serial",
+            "scheduler": "tcp://127.0.0.1:9",
             "digest": "sha256",
             "color": "never",
             "progress": "never",

@@ -166,7 +166,7 @@ def _execute(words: list[bytes], environment: dict[bytes, bytes], reports: Repor
     """
     name, why = words[0], errno.ENOENT
     places = [b""] if b"/" in name else environment.get(b"PATH", _DEFAULT_PATH).split(b":")
-    for place in places:
+    for place in places if name else ():  # no program has an empty name
         try:
             os.execve(os.path.join(place, name), words, environment)  # noqa: S606  the job
         except OSError as err:
