@@ -19,29 +19,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataguard.actions.context import Context
+    from dataguard.actions.registration import Source
     from dataguard.core.expectation import Expectation
-    from dataguard.model.dataset import Version
-    from dataguard.model.digest import DigestPlan
     from dataguard.model.entry import Unreadable
     from dataguard.stores.draft import Draft
-    from dataguard.stores.interface import Store
 
-__all__ = ["Intake", "Source", "take_in"]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A place to read, and what its content is compared with.
-
-    `reads` are the digests to compute. `reference` is the version the content should be, if any;
-    `sheet` the location sheet that vouches for unchanged files, None where every file is read.
-    """
-
-    store: Store
-    reads: DigestPlan
-    reference: Version | None
-    sheet: str | None
-    expect: Expectation | None
+__all__ = ["Intake", "take_in"]
 
 
 @dataclass(slots=True)

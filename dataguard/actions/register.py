@@ -4,64 +4,32 @@ from __future__ import annotations
 
 import grp
 import pwd
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import content_codes, findings_of, unstable_findings
-from dataguard.actions.intake import Source
-from dataguard.actions.places import open_store, source_place
 from dataguard.actions.recording import resolve_stale
+from dataguard.actions.registration import prepare
 from dataguard.actions.resumption import journal_of, take_in_rest
-from dataguard.core.baseline import is_usable
 from dataguard.core.outcome import is_violation
-from dataguard.errors import PolicyError, UsageError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import LocationState, Registration
-from dataguard.model.digest import IDENTITY_ALGORITHMS, Algorithm, DigestPlan, Strength
 from dataguard.model.finding import Code
 from dataguard.model.journal import PACE
-from dataguard.model.reference import Reference, check_dataset_name
 from dataguard.model.results import RegisterResult, Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from dataguard.actions.context import Context
     from dataguard.actions.intake import Intake
+    from dataguard.actions.registration import Request, Task
     from dataguard.catalog.writing import Transaction
-    from dataguard.core.expectation import Expectation
     from dataguard.core.permissions import WriterCount
-    from dataguard.model.dataset import Location, Version
+    from dataguard.model.dataset import Version
     from dataguard.model.finding import Finding
     from dataguard.model.journal import Pace
     from dataguard.stores.draft import Draft, Published
-    from dataguard.stores.interface import Store
     from dataguard.stores.journal import Journal
 
-__all__ = ["Request", "register"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked `register` to do; see the command's help for each field."""
-
-    name: str
-    location: str
-    digest: Algorithm | None = None
-    also: tuple[Algorithm, ...] = ()
-    expect: Expectation | None = None
-    expect_name: str | None = None
-    exclude: tuple[str, ...] = ()
-    note: str | None = None
-    owner: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    replica: bool = False
-    append: bool = False
-    supersede: bool = False
-    reason: str | None = None
-    rehash: bool = False
-    dry_run: bool = False
+__all__ = ["carry_out", "register"]
 
 
 def register(ctx: Context, request: Request, *, pace: Pace = PACE) -> RegisterResult:
@@ -80,10 +48,16 @@ def register(ctx: Context, request: Request, *, pace: Pace = PACE) -> RegisterRe
         PolicyError: the policy asks for a stronger digest.
         ConflictError: another registrar was faster with other content.
     """
-    check_dataset_name(request.name)
-    _check_request(request)
-    place = source_place(request.location, home=ctx.settings.home.value)
-    task = _prepare(ctx, request, place)
+    return carry_out(ctx, prepare(ctx, request), pace=pace)
+
+
+def carry_out(ctx: Context, task: Task, *, pace: Pace = PACE) -> RegisterResult:
+    """Do what `register` does, once the request is prepared.
+
+    Raises:
+        ConflictError: another registrar was faster with other content.
+    """
+    request = task.request
     ctx.progress.start(f"registering {request.name}")
     try:
         with (
@@ -102,140 +76,14 @@ def register(ctx: Context, request: Request, *, pace: Pace = PACE) -> RegisterRe
         ctx.progress.finish()
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """A request with everything it was resolved to before reading.
-
-    `source.reference` is the version that the content is compared with; `in_place` tells whether
-    that lies at this very place, or elsewhere, and the place is to become a replica.
-    """
-
-    request: Request
-    place: str
-    source: Source
-    plan: DigestPlan
-    exclude: tuple[str, ...]
-    in_place: bool
-    started: datetime
-
-
-def _check_request(request: Request) -> None:
-    if request.append and request.supersede:
-        raise UsageError("--append and --supersede exclude one another")
-    if (request.append or request.supersede) and not request.reason:
-        raise UsageError("--append and --supersede need --reason", hint="--reason 'new shards'")
-    wrong = [a for a in (request.digest, *request.also) if a and a not in IDENTITY_ALGORITHMS]
-    if wrong:
-        choice = ", ".join(IDENTITY_ALGORITHMS)
-        raise UsageError(f"`{wrong[0]}` is no digest for versions", hint=f"choose from {choice}")
-
-
-def _prepare(ctx: Context, request: Request, place: str) -> _Task:
-    here = _location_here(ctx, request.name, place)
-    reference = _reference(ctx, request, here)
-    main = _main_algorithm(ctx, request, reference)
-    also = tuple(a for a in _additional(ctx, request) if a is not main)
-    plan = DigestPlan(main, also)
-    exclude = request.exclude or (reference.exclude if reference else ())
-    if reference is not None and exclude != reference.exclude and not request.supersede:
-        raise UsageError(
-            f"{reference.reference} excludes {list(reference.exclude)}, not {list(exclude)}",
-            hint="add --supersede --reason ... to change what belongs to the dataset",
-        )
-    store = open_store(ctx, place, exclude)
-    # Digests of another algorithm say nothing about these: all is read, nothing compared.
-    comparable = reference if reference and reference.algorithm is main else None
-    read_all = comparable is None or request.rehash or bool(also) or request.expect is not None
-    return _Task(
-        request=request,
-        place=place,
-        source=Source(
-            store=store,
-            reads=_with_expected(plan, request.expect),
-            reference=comparable,
-            sheet=None if read_all or here is None else _usable_sheet(here, store),
-            expect=request.expect,
-        ),
-        plan=plan,
-        exclude=exclude,
-        in_place=here is not None,
-        started=ctx.clock(),
-    )
-
-
-def _additional(ctx: Context, request: Request) -> tuple[Algorithm, ...]:
-    """Return the additional digests to compute: asked for, and those that would be lost else.
-
-    Content that is known already gets one new sheet, which takes the place of its old one.
-    """
-    if not request.also:
-        return ()
-    known = [
-        algorithm
-        for version in ctx.catalog.versions(request.name)
-        if version.digest_sheet is not None
-        for algorithm in ctx.manifests.digest_sheet_algorithms(version.root, version.digest_sheet)
-    ]
-    return tuple(dict.fromkeys([*known, *request.also]))
-
-
-def _usable_sheet(here: Location, store: Store) -> str | None:
-    return here.sheet if is_usable(here.filesystem, store.filesystem()) else None
-
-
-def _location_here(ctx: Context, name: str, place: str) -> Location | None:
-    """Return the active location of the dataset's newest version at the place."""
-    here = [found for found in ctx.catalog.locations_at(place) if found.dataset == name]
-    return here[0] if here else None
-
-
-def _reference(ctx: Context, request: Request, in_place: Location | None) -> Version | None:
-    if in_place is not None:
-        return ctx.catalog.version(in_place.dataset, in_place.version)
-    if not request.replica:
-        return None
-    return ctx.catalog.resolve(Reference(request.name))
-
-
-def _main_algorithm(ctx: Context, request: Request, reference: Version | None) -> Algorithm:
-    """Return the main digest: asked for, the dataset's, or the default; as strong as required."""
-    needed = ctx.policy.digest.required_strength is Strength.ADVERSARIAL
-    chosen = request.digest or (reference.algorithm if reference else None)
-    if reference and request.digest and request.digest is not reference.algorithm:
-        if not request.supersede:
-            raise UsageError(
-                f"{reference.reference} uses {reference.algorithm}, not {request.digest}",
-                hint="add --supersede --reason ... to change the algorithm of the dataset, "
-                f"or --also {request.digest} to record both",
-            )
-        chosen = request.digest
-    if chosen is None:
-        default = Algorithm(ctx.settings.digest.value)
-        strong = default.strength is Strength.ADVERSARIAL
-        chosen = default if strong or not needed else Algorithm.SHA256
-    strengths = {a.strength for a in (chosen, *request.also)}
-    if needed and Strength.ADVERSARIAL not in strengths:
-        raise PolicyError(
-            f"the policy `{ctx.policy.name}` asks for an adversarial digest, not {chosen}",
-            hint="add --digest sha256, or --also sha256",
-        )
-    return chosen
-
-
-def _with_expected(plan: DigestPlan, expect: Expectation | None) -> DigestPlan:
-    if expect is None or expect.algorithm in plan.algorithms:
-        return plan
-    return DigestPlan(plan.main, (*plan.also, expect.algorithm))
-
-
-def _journal(ctx: Context, task: _Task, pace: Pace) -> Journal:
+def _journal(ctx: Context, task: Task, pace: Pace) -> Journal:
     fresh, keep = task.request.rehash, not task.request.dry_run
     return journal_of(
         ctx, task.source, task.exclude, task.started, fresh=fresh, keep=keep, pace=pace
     )
 
 
-def _refusal(ctx: Context, task: _Task, intake: Intake) -> list[Finding]:
+def _refusal(ctx: Context, task: Task, intake: Intake) -> list[Finding]:
     """Return why no version is made; what cannot be read is said by the result itself."""
     name, reference = task.request.name, task.source.reference
     if intake.unreadable:
@@ -253,7 +101,7 @@ def _refusal(ctx: Context, task: _Task, intake: Intake) -> list[Finding]:
     return findings_of(ctx, intake.differences, dataset=name, version=number)
 
 
-def _record(ctx: Context, task: _Task, intake: Intake, published: Published) -> RegisterResult:
+def _record(ctx: Context, task: Task, intake: Intake, published: Published) -> RegisterResult:
     """Record a version whose manifest and sheets are durable."""
     request, reference = task.request, task.source.reference
     registration = Registration(
@@ -325,7 +173,7 @@ def _at_a_place(tx: Transaction, dataset: str) -> set[int]:
 
 
 def _first_audit(
-    ctx: Context, task: _Task, intake: Intake, version: Version, findings: int
+    ctx: Context, task: Task, intake: Intake, version: Version, findings: int
 ) -> AuditRecord:
     """Registering read everything since it began, or trusted a baseline: full or quick."""
     full = intake.hashed + intake.resumed == version.files
@@ -347,7 +195,7 @@ def _first_audit(
 
 
 def _result(
-    ctx: Context, task: _Task, intake: Intake, draft: Draft, *, refusal: list[Finding]
+    ctx: Context, task: Task, intake: Intake, draft: Draft, *, refusal: list[Finding]
 ) -> RegisterResult:
     """Return the result of a request that recorded nothing."""
     refused = bool(refusal or intake.unreadable)

@@ -13,7 +13,7 @@ from dataguard.stores.sealing import check_sealable
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
-    from dataguard.actions.register import Request
+    from dataguard.actions.registration import Request
     from dataguard.model.policy import Seal
     from dataguard.model.results import RegisterResult
 

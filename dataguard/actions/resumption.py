@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
-    from dataguard.actions.intake import Intake, Source
+    from dataguard.actions.intake import Intake
+    from dataguard.actions.registration import Source
     from dataguard.core.verdicts import Difference
     from dataguard.model.journal import Pace
     from dataguard.stores.draft import Draft

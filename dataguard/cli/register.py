@@ -13,7 +13,7 @@ from dataguard.model.digest import Algorithm
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
-    from dataguard.actions.register import Request
+    from dataguard.actions.registration import Request
     from dataguard.model.policy import Seal
     from dataguard.model.results import RegisterResult
 
@@ -112,6 +112,7 @@ def register(
     """
     from dataguard.actions.footprint import own_places
     from dataguard.actions.places import source_place
+    from dataguard.actions.registration import Request
     from dataguard.cli.opening import temporary_places
 
     invocation.flag("engine", engine)
@@ -127,9 +128,7 @@ def register(
     own = own_places(settings, temporary_places())
     source_place(location, home=settings.home.value, own=own)
     context = invocation.context(reads=True)
-    from dataguard.actions import register as action  # Arrow: workers start meanwhile
-
-    request = action.Request(
+    request = Request(
         name=name,
         location=location,
         digest=main,
@@ -157,11 +156,14 @@ def register(
 
 
 def _registered(context: "Context", request: "Request", kind: "Seal") -> "RegisterResult":
-    from dataguard.actions import register as action
+    from dataguard.actions.registration import begin, prepare
     from dataguard.model.policy import Seal
 
     if kind is Seal.NONE:
-        return action.register(context, request)
+        task = begin(context, prepare(context, request))
+        from dataguard.actions.register import carry_out  # Arrow: workers read meanwhile
+
+        return carry_out(context, task)
     from dataguard.actions.registersealed import register_sealed
 
     return register_sealed(context, request, kind)

@@ -18,6 +18,7 @@ from dataguard.core.vouchers import overlaid, vouchers, withdrawn
 from dataguard.model.journal import PACE, Pace, journal_schema
 from dataguard.stores.frames import append_frames
 from dataguard.stores.journalhead import head_bytes, journal_name
+from dataguard.stores.journalnames import journals_in
 from dataguard.stores.journalsurvey import ATTEMPT, ROWS, Run, Survey, rows_of
 
 if TYPE_CHECKING:
@@ -198,11 +199,7 @@ class Journal:
 
 def expire_journals(directory: str, now: datetime, age: timedelta) -> None:
     """Remove the journals that nobody holds and nobody wrote to for some time."""
-    try:
-        names = [name for name in os.listdir(directory) if name.endswith(".journal")]
-    except OSError:
-        return
-    for name in names:
+    for name in journals_in(directory):
         path = os.path.join(directory, name)
         with contextlib.suppress(OSError):  # somebody else's, or gone meanwhile
             if now.timestamp() - os.lstat(path).st_mtime > age.total_seconds():

@@ -11,6 +11,7 @@ from dataguard.errors import DataguardError
 from dataguard.model.dataset import FileSystem
 from dataguard.model.digest import Algorithm
 from dataguard.model.journal import JournalHead, JournalKey
+from dataguard.stores.journalnames import SUFFIX
 
 __all__ = ["head_bytes", "journal_name", "parse_head"]
 
@@ -20,7 +21,7 @@ _FORMAT = "journal/1"
 def journal_name(key: JournalKey) -> str:
     """Return the name of the file for a key: nothing of the place can be read from it."""
     text = json.dumps(asdict(key), sort_keys=True)
-    return f"register-{hashlib.sha256(text.encode()).hexdigest()[:32]}.journal"
+    return f"register-{hashlib.sha256(text.encode()).hexdigest()[:32]}{SUFFIX}"
 
 
 def head_bytes(head: JournalHead) -> bytes:

@@ -5,29 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from dataguard.core.columns import (
-    array_column,
-    flag_column,
-    joined,
-    joined_column,
-    joined_fixed_column,
-    letter_column,
-    raw_paths,
-    text_paths,
-)
-from dataguard.core.merge import by_path
-from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.entry import Unreadable
-from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, inside
 from dataguard.stores.filesystem import describe
-from dataguard.stores.interface import Scanned
 from dataguard.stores.localread import read_unit
 from dataguard.stores.localunit import Leaf, Segment, Unit
 from dataguard.stores.walk import walk
@@ -35,18 +19,18 @@ from dataguard.stores.walk import walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import pyarrow as pa
+
     from dataguard.model.dataset import FileSystem
     from dataguard.model.digest import DigestPlan
     from dataguard.model.span import Span
-    from dataguard.stores.interface import Spread
+    from dataguard.stores.interface import Scanned, Spread
     from dataguard.stores.localunit import Columns
     from dataguard.stores.walk import Exclusion
 
 __all__ = ["LocalStore", "exclusion"]
 
 _NAMES_PER_UNIT = 1024
-_STEP_BYTES = 16 << 20
-"""What was handed back is given away in pieces of at least so much content."""
 
 _BYTES_PER_NAME = 32
 """What a name takes in the listing of a directory: ext4 needs 8 bytes beside the name."""
@@ -79,12 +63,16 @@ class LocalStore:
         return describe(self.place, self._host)
 
     def scan(self, plan: DigestPlan, *, read: bool, span: Span = WHOLE) -> Iterator[Scanned]:
-        """Yield every entry below the place in a span of paths."""
+        """Yield every entry below the place in a span of paths; the workers begin at once."""
         self._check_directory()
-        return self._observe(self._walked(span), plan, read=read)
+        results = self._results(self._walked(span), plan, read=read)
+        begun = tuple(islice(results, 1))
+        return self._pieces(chain(begun, results), plan, read=read)
 
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield the entries at these paths afresh."""
+        from dataguard.core.columns import raw_paths  # noqa: PLC0415  as below
+
         paths = (path for batch in entries for path in raw_paths(batch).to_pylist())
         return self.read_paths(paths, plan)
 
@@ -95,27 +83,40 @@ class LocalStore:
     def _observe(
         self, items: Iterable[Segment | Leaf | Unreadable], plan: DigestPlan, *, read: bool
     ) -> Iterator[Scanned]:
+        return self._pieces(self._results(items, plan, read=read), plan, read=read)
+
+    def _results(
+        self, items: Iterable[Segment | Leaf | Unreadable], plan: DigestPlan, *, read: bool
+    ) -> Iterator[tuple[Unit, Columns]]:
         tick_ns = self.filesystem().tick_ns
         empty = Unit(
             self.place, (), plan.algorithms, read, tick_ns, hand_back=True, polite=self._polite
         )
-        results = self._spread(read_unit, _units(items, empty), _set_aside)
+        return self._spread(read_unit, _units(items, empty), _set_aside)
+
+    def _pieces(
+        self, results: Iterator[tuple[Unit, Columns]], plan: DigestPlan, *, read: bool
+    ) -> Iterator[Scanned]:
+        from dataguard.stores import pieces  # noqa: PLC0415  loads Arrow: workers read meanwhile
+
         for unit, columns in results:
-            piece = _scanned(unit, columns, plan)
+            piece = pieces.scanned(unit, columns, plan)
             back = islice(results, len(columns.large))
-            rest = (_scanned(one, found, plan) for one, found in back)
+            rest = (pieces.scanned(one, found, plan) for one, found in back)
             if columns.branches:
-                piece = _merged([piece, *rest])
+                piece = pieces.merged([piece, *rest])
                 yield from self._with_branches(piece, columns, plan, read=read)
             else:
-                yield from _in_steps(piece, rest)
+                yield from pieces.in_steps(piece, rest)
 
     def _with_branches(
         self, piece: Scanned, columns: Columns, plan: DigestPlan, *, read: bool
     ) -> Iterator[Scanned]:
         """Put in what lies in directories that were no leaves when a worker listed them."""
+        from dataguard.stores.pieces import cut  # noqa: PLC0415  as above
+
         for branch in columns.branches:
-            before, piece = _cut(piece, branch)
+            before, piece = cut(piece, branch)
             yield before
             found = self._walked(inside(branch), leaves=False)
             yield from self._observe(found, plan, read=read)
@@ -215,72 +216,3 @@ def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
 def _set_aside(unit: Unit, columns: Columns) -> list[Unit]:
     """Return a unit for each large file that the worker handed back."""
     return [replace(unit, parts=(one,), hand_back=False, unreadable=()) for one in columns.large]
-
-
-def _scanned(unit: Unit, columns: Columns, plan: DigestPlan) -> Scanned:
-    unreadable = sorted((*unit.unreadable, *columns.unreadable), key=lambda item: item.path)
-    entries = _batch(columns, plan)
-    return Scanned(entries, tuple(unreadable), columns.files_read, columns.bytes_read)
-
-
-def _batch(columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
-    schema = observed_schema(plan.main, plan.also)
-    text, raw = text_paths(joined_column(columns.paths, columns.lengths))
-    count = len(text)
-    stats = {
-        name: array_column(values, schema.field(name).type)
-        for name, values in columns.stats.items()
-    }
-    digests = [
-        joined_fixed_column(values, algorithm.digest_bytes, columns.digested)
-        for values, algorithm in zip(columns.digests, plan.algorithms, strict=True)
-    ]
-    made = {
-        "path": text,
-        "path_raw": raw,
-        "kind": letter_column(columns.kinds),
-        "digest": digests[0],
-        "link_target": _targets(columns.links, count),
-        "racy": flag_column(columns.racy),
-        **stats,
-        **{
-            str(algorithm): digest for algorithm, digest in zip(plan.also, digests[1:], strict=True)
-        },
-    }
-    return pa.RecordBatch.from_arrays([made[name] for name in schema.names], schema=schema)
-
-
-def _targets(links: dict[int, bytes], count: int) -> pa.Array:
-    if not links:
-        return pa.nulls(count, pa.binary())
-    return pa.array([links.get(i) for i in range(count)], pa.binary())
-
-
-def _cut(piece: Scanned, path: bytes) -> tuple[Scanned, Scanned]:
-    """Part a piece before a path; what else it says goes with the first part."""
-    position = rows_through(raw_paths(piece.entries), path)
-    first = replace(piece, entries=piece.entries.slice(0, position))
-    return first, Scanned(piece.entries.slice(position), (), 0, 0)
-
-
-def _in_steps(piece: Scanned, rest: Iterator[Scanned]) -> Iterator[Scanned]:
-    """Put what was handed back into a piece, and give away what is done before all of it is."""
-    held: list[Scanned] = []
-    for one in rest:
-        held.append(one)
-        if one.entries.num_rows and sum(found.bytes_read for found in held) >= _STEP_BYTES:
-            paths = raw_paths(one.entries)
-            before, piece = _cut(piece, paths[len(paths) - 1].as_py())
-            yield _merged([before, *held])
-            held = []
-    yield _merged([piece, *held]) if held else piece
-
-
-def _merged(pieces: list[Scanned]) -> Scanned:
-    """Join pieces of one unit, in path order again."""
-    return Scanned(
-        by_path(joined([piece.entries for piece in pieces])),
-        tuple(item for piece in pieces for item in piece.unreadable),
-        sum(piece.files_read for piece in pieces),
-        sum(piece.bytes_read for piece in pieces),
-    )

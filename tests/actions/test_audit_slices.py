@@ -17,7 +17,8 @@ from dataguard.actions import merge as merge_module
 from dataguard.actions import settings as settings_of
 from dataguard.actions.audit import audit
 from dataguard.actions.merge import SLICES_AGE, merge
-from dataguard.actions.register import Request, register
+from dataguard.actions.register import register
+from dataguard.actions.registration import Request
 from dataguard.cli.opening import open_context
 from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, Slice

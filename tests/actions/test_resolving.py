@@ -7,7 +7,8 @@ import pytest
 from dataguard.actions import settings as settings_of
 from dataguard.actions.audit import audit
 from dataguard.actions.recording import resolve_stale
-from dataguard.actions.register import Request, register
+from dataguard.actions.register import register
+from dataguard.actions.registration import Request
 from dataguard.cli.opening import open_context
 from dataguard.model.audit import AuditLevel
 from dataguard.model.finding import Code, FindingState

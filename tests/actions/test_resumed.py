@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dataguard.actions.resumed import ResumedStore
+from dataguard.actions.resumedstore import ResumedStore
 from dataguard.core.columns import raw_paths
 from dataguard.engines.serial import SerialEngine
 from dataguard.model.digest import Algorithm, DigestPlan

@@ -188,10 +188,28 @@ def test_file_as_place_is_a_usage_error(tmp_path):
 
 def test_place_that_goes_away_during_the_scan_is_an_error_with_words(tmp_path):
     (tmp_path / "d").mkdir()
-    pieces = local(tmp_path / "d").scan(PLAN, read=True)
-    (tmp_path / "d").rmdir()
+
+    def removing(*work):
+        (tmp_path / "d").rmdir()
+        return SerialEngine().map(*work)
+
+    store = LocalStore(str(tmp_path / "d"), host="h", spread=removing)
     with pytest.raises((NotFoundError, StoreUnreachableError), match="/d"):
-        list(pieces)
+        list(store.scan(PLAN, read=True))
+
+
+def test_scan_begins_before_its_first_piece_is_asked_for(tmp_path):
+    begun = []
+
+    def noting(task, units, _more):
+        for unit in units:
+            begun.append(unit)
+            yield unit, task(unit)
+
+    (tmp_path / "a").write_bytes(b"a")
+    pieces = LocalStore(str(tmp_path), host="h", spread=noting).scan(PLAN, read=True)
+    assert 1 == len(begun)
+    assert [b"a"] == collect(pieces).paths
 
 
 def test_root_that_fails_while_it_is_listed_is_an_error_with_words(tmp_path, monkeypatch):

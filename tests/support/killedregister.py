@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dataguard.actions.register import Request, register
+from dataguard.actions.register import register
+from dataguard.actions.registration import Request
 from dataguard.actions.settings import load, load_policy
 from dataguard.cli.opening import open_context
 from dataguard.model.digest import Algorithm
