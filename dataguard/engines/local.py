@@ -24,7 +24,7 @@ __all__ = ["LocalEngine"]
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
 
-_LOOK_AHEAD = 8
+_LOOK_AHEAD = 16
 """Units in flight or waiting to be fetched, for each worker."""
 
 
