@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dataguard.sandbox.shim.landlock import Ruleset
+    from dataguard.sandbox.shim.ruleset import Ruleset
 
 __all__ = ["grant_all_but", "grant_only"]
 
