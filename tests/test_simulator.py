@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 )
 
 from dataguard.actions import audit, catalog, diff, register, standing, tag
+from dataguard.actions.registration import Request
 from dataguard.actions.settings import load, load_policy
 from dataguard.cli.clock import utc_now
 from dataguard.cli.opening import open_context
@@ -268,7 +269,7 @@ class DatasetLife(RuleBasedStateMachine):
                     version.state = VersionState.SUPERSEDED
 
     def registered(self, **options):
-        request = register.Request("demo", os.fsdecode(self.gold), **options)
+        request = Request("demo", os.fsdecode(self.gold), **options)
         return register.register(self.ctx, request)
 
     def arrive(self, tree: Tree, result) -> int:

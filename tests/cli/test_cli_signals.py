@@ -58,7 +58,7 @@ def drafts(world):
 
 @pytest.mark.parametrize("engine", ["serial", "local"])
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_interrupted_registration_leaves_nothing_and_can_be_repeated(
+def test_interrupted_registration_leaves_a_journal_at_most_and_can_be_repeated(
     long_work, number, code, engine
 ):
     before = tree_state(long_work.home)
@@ -77,6 +77,10 @@ def test_interrupted_registration_leaves_nothing_and_can_be_repeated(
         assert b"Traceback" not in err
         assert [] == session(process.pid)
     assert [] == drafts(long_work)
+    for journal in long_work.home.glob("state/register-*.journal"):
+        journal.unlink()  # there is one where it came far enough
+    with contextlib.suppress(FileNotFoundError):
+        (long_work.home / "state").rmdir()
     assert before == tree_state(long_work.home)
 
 

@@ -236,9 +236,9 @@ def test_workers_load_what_reading_needs_and_nothing_heavy():
         "from dataguard.engines.local import LocalEngine\n"
         "process.may_fork = lambda: {}\n"
         "engine = LocalEngine(2)\n"
-        "found = dict(engine.map(tasks.modules, ['dataguard.stores.localread', 'xxhash']))\n"
+        "found = dict(engine.map(tasks.modules, ['dataguard.stores.localread', 'json']))\n"
         "engine.close()\n"
-        "print(*found['xxhash'])"
+        "print(*found['dataguard.stores.localread'])"
     )
     heavy = {"numpy", "pyarrow", "pydantic", "typer", "sqlite3", "ssl", "hashlib", "asyncio"}
     for forked in (True, False):
