@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.runrecord import clear_private, finish, put, save
 from dataguard.errors import DataguardError, NotFoundError
 from dataguard.model.run import RunState
 from dataguard.sandbox.processes import is_alive
-from dataguard.stores.rundirectory import RunDirectory
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.run import Run
+    from dataguard.stores.rundirectory import RunDirectory
 
 __all__ = ["mark_interrupted"]
 
@@ -38,6 +37,8 @@ def _is_unfinished(ctx: Context, run: Run) -> bool:
 
 
 def _mark(ctx: Context, run: Run) -> bool:
+    from dataguard.actions.runrecord import clear_private  # noqa: PLC0415  every command is here
+
     try:
         _record(ctx, run)
     except DataguardError:
@@ -54,6 +55,9 @@ def _record(ctx: Context, run: Run) -> None:
         DataguardError: the catalog or, by another user than the run's, the directory cannot be
             written.
     """
+    from dataguard.actions.runrecord import finish, put, save  # noqa: PLC0415  as above
+    from dataguard.stores.rundirectory import RunDirectory  # noqa: PLC0415  as above
+
     try:
         with RunDirectory(run.outputs) as directory:
             _check_same(run, directory)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from dataguard.model.results import AuditResult, DiffResult
 from dataguard.report.encode import encode, encode_result
 from dataguard.report.table import rows_of, to_csv
-from dataguard.report.text import lines_of, painted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +52,8 @@ def _texts(command: str, result: object, form: str, *, color: bool, verbose: int
         case "csv":
             yield from to_csv(result)
         case _:
+            from dataguard.report.text import lines_of, painted, plain  # noqa: PLC0415  its forms
+
             paint = painted if color else plain
             yield from (line + "\n" for line in lines_of(result, paint, verbose))
 

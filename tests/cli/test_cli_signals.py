@@ -4,10 +4,11 @@ import contextlib
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from asking import tree_state
+
+from support.startedcommands import session, started, wait_for
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
@@ -19,37 +20,6 @@ def long_work(registered):
         with open(registered.gold / f"file{number:03}", "wb") as file:
             file.truncate(30_000_000)
     return registered
-
-
-def session(leader):
-    """Processes of a session that still run: the command, and its workers wherever they are."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def started(world, *words):
-    """A command that works, in a process group of its own; nothing of it stays."""
-    process = world.start(*words)
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            for pid in session(process.pid):
-                os.kill(pid, signal.SIGKILL)
-        process.communicate()
 
 
 def drafts(world):
@@ -77,11 +47,22 @@ def test_interrupted_registration_leaves_a_journal_at_most_and_can_be_repeated(
         assert b"Traceback" not in err
         assert [] == session(process.pid)
     assert [] == drafts(long_work)
-    for journal in long_work.home.glob("state/register-*.journal"):
-        journal.unlink()  # there is one where it came far enough
+    journals = [*long_work.home.glob("state/register-*.journal")]  # where it came far enough
+    read = [(journal, journal.read_bytes()) for journal in journals]
+    for journal in journals:
+        journal.unlink()
     with contextlib.suppress(FileNotFoundError):
         (long_work.home / "state").rmdir()
     assert before == tree_state(long_work.home)
+    for journal, content in read:
+        journal.parent.mkdir(exist_ok=True)
+        journal.write_bytes(content)
+    again = long_work.ask_json("register", "long", str(long_work.gold))
+    assert (True, 1, again["files"]) == (
+        again["created"],
+        again["version"],
+        again["hashed"] + again["resumed"],
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)

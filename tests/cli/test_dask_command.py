@@ -1,29 +1,19 @@
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import time
-from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 
 from dataguard.engines import cluster
+from support.daskclusters import foreign_cluster
+from support.startedcommands import session, started, wait_for
 
 
 @pytest.fixture(scope="module")
 def address():
     """A scheduler that somebody else runs, with two workers."""
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=False,
-        host="127.0.0.1",
-        protocol="tcp",
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-    ) as running:
+    with foreign_cluster(2) as running:
         yield running.scheduler_address
 
 
@@ -99,34 +89,3 @@ def test_ended_command_leaves_no_process_and_can_be_repeated(many, address, numb
     assert [] == [*many.home.rglob(".partial*")]
     again = many.ask_json(*words, "--engine", "dask", "--scheduler", address)
     assert (True, 1) == (again["created"], again["version"])
-
-
-def session(leader):
-    """Processes of a session that still run."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def started(world, *words):
-    """A command that works; nothing of it stays."""
-    process = world.start(*words)
-    try:
-        yield process
-    finally:
-        for pid in session(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        process.communicate()

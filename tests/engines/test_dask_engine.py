@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 
 from contracts import tasks
 from contracts.engine import EngineContract
@@ -20,6 +19,7 @@ from dataguard.engines.serial import SerialEngine
 from dataguard.errors import ConfigurationError, DataguardError, StoreUnreachableError
 from dataguard.stores.local import LocalStore
 from dataguard.stores.shards import ShardedSpread
+from support.daskclusters import foreign_cluster
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,7 @@ def workers(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scheduler():
     """The address of a scheduler that somebody else runs, with a worker."""
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        host="127.0.0.1",
-        protocol="tcp",
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-    ) as running:
+    with foreign_cluster(1) as running:
         yield running
 
 
