@@ -1,0 +1,1 @@
+"""Where findings go: files, the system's log, webhooks, metrics."""
