@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.inputs import JobInput, resolve_inputs
@@ -26,12 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.actions.context import Context
+    from dataguard.catalog.reading import Reader
     from dataguard.model.gate import GateResult, Person
     from dataguard.model.workspace import Workspace
     from dataguard.mounts.mountinfo import MountTable
 
 __all__ = [
     "check_gate",
+    "decide_again",
     "gate",
     "known_areas",
     "output_facts",
@@ -71,6 +74,21 @@ def check_gate(ctx: Context, inputs: tuple[JobInput, ...], outputs: tuple[str, .
         now=ctx.clock(),
     )
     return decide(facts, ctx.policy)
+
+
+def decide_again(ctx: Context, records: Reader, before: GateResult) -> GateResult:
+    """Decide on the same facts, but on the versions as these records have them now.
+
+    Inside the transaction that records a run, so that nobody withdraws a version in between.
+    """
+    facts = before.facts
+    inputs = tuple(
+        one
+        if one.version is None
+        else replace(one, version=records.version(one.version.dataset, one.version.number))
+        for one in facts.inputs
+    )
+    return decide(replace(facts, inputs=inputs), ctx.policy)
 
 
 def outputs_place(ctx: Context, inputs: tuple[JobInput, ...], workspace: Workspace | None) -> str:

@@ -15,12 +15,12 @@ from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
 from dataguard.actions.runrecord import (
+    admit,
     clear_private,
     confined,
     finish,
     free_record,
     inputs_of,
-    save,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
@@ -75,7 +75,10 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     request = _ruled(ctx, request)
     inputs, place, decision = _decided(ctx, request)
-    result = _run(ctx, request, inputs, place, decision) if decision.allowed else _refused(inputs)
+    if decision.allowed:
+        result, decision = _run(ctx, request, inputs, place, decision)
+    else:
+        result = _refused(inputs)
     return replace(result, checks=decision.checks), decision
 
 
@@ -140,13 +143,13 @@ def _run(
     inputs: tuple[JobInput, ...],
     place: str,
     decision: GateResult,
-) -> RunResult:
+) -> tuple[RunResult, GateResult]:
     before = _verified(ctx, inputs, "verifying inputs")
     if not before.is_clean:
         # The next gate must know without looking.
         for comparison in before.comparisons:
             record_comparison(ctx, comparison)
-        return _refused(inputs, before.findings, before)
+        return _refused(inputs, before.findings, before), decision
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
         _check_made(ctx, directory)
@@ -154,12 +157,15 @@ def _run(
         try:
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
-            save(ctx, record, directory)
+            decision = admit(ctx, record, directory, decision)
+            if not decision.allowed:
+                directory.remove()
+                return _refused(inputs, before=before), decision
             ending = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, ending)
+        return _finish(ctx, job, record, ending), decision
 
 
 def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Ending:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
     from dataguard.model.gate import Check
+    from dataguard.model.lease import Lease, RunUse
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run, RunInput, RunOutput
     from dataguard.model.seal import SealResult, SealView
@@ -120,6 +121,7 @@ class VersionDetails:
     runs: tuple[Run, ...]
     open_findings: int
     seals: tuple[SealView, ...] = ()
+    leases: tuple[Lease, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,10 @@ class TagResult:
 
 @dataclass(frozen=True, slots=True)
 class StandingResult:
-    """Result of `withdraw`, `quarantine` and `release`: who uses the version now."""
+    """Result of `withdraw`, `quarantine` and `release`: who uses the version now.
+
+    `runs_since_good_audit` may have read what a clean full audit did not find good.
+    """
 
     dataset: str
     version: int
@@ -168,6 +173,8 @@ class StandingResult:
     mounts: tuple[MountRecord, ...]
     runs: tuple[Run, ...]
     dry_run: bool = False
+    leases: tuple[Lease, ...] = ()
+    runs_since_good_audit: tuple[RunUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dataguard.core.leases import lease_words
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
 from dataguard.model.results import (
@@ -156,10 +157,14 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield paint(style, f"{result.dataset}@{result.version} {verb} {result.state}") + (
         f", {past} {result.previous_state}"
     )
-    for mount in result.mounts:
-        yield f"  mounted at {place(mount.target)} on {mount.host}"
-    for run in result.runs:
-        yield f"  read by run {run.id} of {escape(run.actor.user)}"
+    for lease in result.leases:
+        yield f"  {lease_words(lease)}"
+    suspects = result.runs_since_good_audit if result.state == "quarantined" else ()
+    if suspects:
+        yield "  runs since its last clean full audit; what they wrote may rest on bad data:"
+    for run in suspects:
+        who = f"{escape(run.user)} on {escape(run.host)}, {time_words(run.started)}"
+        yield f"    {run.run} {run.state} by {who}, outputs in {place(run.outputs)}"
 
 
 @lines_of.register(AuditResult)
@@ -201,6 +206,8 @@ def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:
     for mount in result.mounts:
         words = f"{mount.backend}, {mount.guarantee}, {escape(mount.actor.user)}@{mount.host}"
         yield f"  mount     {place(mount.target)} ({words})"
+    for lease in result.leases:
+        yield f"  lease     {lease_words(lease)}"
     for seal in result.seals:
         since = f"{time_words(seal.record.since)} by {escape(seal.record.actor.user)}"
         yield f"  seal      {seal.word}, {since}, at {place(seal.record.place)}"
