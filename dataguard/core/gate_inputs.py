@@ -103,11 +103,12 @@ def _check_audit_age(
     max_age: timedelta,
     now: datetime,
 ) -> Check:
+    """What was read first may have changed while the rest was: an audit is as old as its start."""
     level = policy.audit.level
-    enough = [a.finished for a in audits if a.clean and is_at_least(a.level, level)]
+    enough = [a.started for a in audits if a.clean and is_at_least(a.level, level)]
     last = max((moment for moment in enough if moment <= now + _CLOCK_SKEW), default=None)
     ok = last is not None and now - last <= max_age
-    said = f"has no clean {level} audit" if last is None else f"was last found clean {_when(last)}"
+    said = f"has no clean {level} audit" if last is None else f"was found clean as of {_when(last)}"
     reason = f"{version.reference} {said}; policy `{policy.name}` allows {format_duration(max_age)}"
     return Check("audit age", ok, reason, Code.DG501, subject=version.reference)
 

@@ -59,9 +59,11 @@ class Writers:
 class RegisterResult:
     """Result of `register`.
 
-    Where it was `refused`, nothing was recorded, and `version` and `root` are those that stand, if
-    any. `hashed` counts the files that were read, `resumed` those that an interrupted attempt had
-    read, `unlisted` those that the expected manifest does not name.
+    Where it was `refused`, nothing was recorded, and `version`, `root`, `files` and `bytes` are of
+    what stands, if anything does. `found_files` and `found_bytes` are what is there, None where
+    not all of it could be read; `hint` says what would make a version of it. `hashed` counts the
+    files that were read, `resumed` those that an interrupted attempt had read, `unlisted` those
+    that the expected manifest does not name.
     """
 
     dataset: str
@@ -85,6 +87,9 @@ class RegisterResult:
     note: str | None = None
     resumed: int = 0
     seal: SealResult | None = None
+    found_files: int | None = None
+    found_bytes: int | None = None
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +253,9 @@ class AuditedVersion:
 class AuditResult:
     """Result of `audit`; `slice` is the part that was asked for, `I/T`.
 
-    `damaged` names the versions with a manifest or sheet that cannot be trusted.
+    `level_number` is what `level` is among 0 to 4, `level_note` says how that differs from the
+    number that was asked for. `damaged` names the versions with a manifest or sheet that cannot be
+    trusted.
     """
 
     level: AuditLevel
@@ -260,6 +267,8 @@ class AuditResult:
     versions: tuple[AuditedVersion, ...]
     slice: str | None = None
     damaged: tuple[str, ...] = ()
+    level_number: int = 4
+    level_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,9 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     if result.root is not None:
         yield f"  root      {result.root} ({result.algorithm}, {result.strength})"
     yield f"  content   {number(result.files, 'file')}, {size_words(result.bytes)}"
+    if result.refused and result.version is not None and result.found_files is not None:
+        size = size_words(result.found_bytes or 0)
+        yield f"  found     {number(result.found_files, 'file')}, {size}"
     yield f"  location  {place(result.location)}"
     yield f"  read      {number(result.hashed, 'file')}"
     if result.resumed:
@@ -59,6 +62,8 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
+    if result.hint is not None:
+        yield paint("faint", f"hint: {escape(result.hint)}")
     if result.seal is not None:
         yield from lines_of(result.seal, paint, verbose)
 
@@ -170,6 +175,8 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
 @lines_of.register(AuditResult)
 def _(result: AuditResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield from map(partial(_audited, result, paint), result.versions)
+    if result.level_note:
+        yield f"  {result.level_note}"
     if not result.versions:
         yield paint("faint", "nothing to audit")
     yield from finding_lines(result.findings, paint, verbose)
@@ -193,7 +200,8 @@ def _(result: FindingList, paint: Paint, verbose: int) -> Iterator[str]:
 
 def _registered(result: RegisterResult, paint: Paint) -> str:
     if result.refused:
-        return paint("bad", f"not registered: {result.dataset}")
+        standing = "" if result.version is None else f"; {result.dataset}@{result.version} stands"
+        return paint("bad", f"not registered: {result.dataset}") + standing
     if result.dry_run:
         return f"would register {result.dataset}; nothing was recorded"
     verb = "registered" if result.created else "already registered, unchanged:"
@@ -223,7 +231,7 @@ def _audit_words(audit: AuditRecord | None, paint: Paint) -> str:
     if audit is None:
         return "never"
     clean = paint("good", "clean") if audit.clean else paint("bad", "not clean")
-    return f"{audit.level}, {clean}, {time_words(audit.finished)}"
+    return f"{audit.level}, {clean}, as of {time_words(audit.started)}"
 
 
 def _audited(result: AuditResult, paint: Paint, one: AuditedVersion) -> str:

@@ -118,6 +118,17 @@ def test_superseded_version_passes_and_says_so():
     assert any("superseded" in check.reason for check in checks)
 
 
+def test_audit_is_as_old_as_its_start():
+    """What it read first may have changed while it read the rest."""
+    started = NOW - timedelta(days=31)
+    long = audit(timedelta(days=1), started=started)
+    overdue = facts(inputs=(an_input(audits=(long,)),))
+
+    assert refusals(overdue) == {("audit age", Code.DG501)}
+    reason = next(c.reason for c in decide(overdue, STRICT) if c.name == "audit age")
+    assert f"{started:%Y-%m-%d %H:%M} UTC" in reason
+
+
 def test_creation_by_itself_is_no_audit():
     created = version(created=NOW - timedelta(days=2))
     unread = an_input(version=created, audits=())
