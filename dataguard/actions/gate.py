@@ -64,10 +64,20 @@ def gate(
     return check_gate(ctx, inputs, outputs or (outputs_place(ctx, inputs, workspace),))
 
 
-def check_gate(ctx: Context, inputs: tuple[JobInput, ...], outputs: tuple[str, ...]) -> GateResult:
-    """Decide on inputs that are resolved and output places."""
+def check_gate(
+    ctx: Context,
+    inputs: tuple[JobInput, ...],
+    outputs: tuple[str, ...],
+    *,
+    made_real: bool = False,
+) -> GateResult:
+    """Decide on inputs that are resolved and output places.
+
+    `made_real`: for a job that starts only if declared mounts are made for it.
+    """
+    known = (_input_facts(ctx, one) for one in inputs)
     facts = GateFacts(
-        inputs=tuple(_input_facts(ctx, one) for one in inputs),
+        inputs=tuple(replace(one, made_real=made_real) for one in known),
         outputs=tuple(output_facts(place) for place in outputs),
         places=places(ctx),
         catalog=CatalogFacts(ctx.settings.catalog.value, ctx.settings.home.value),

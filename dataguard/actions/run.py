@@ -8,7 +8,14 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.confinement import Asked, Rules, in_force, refuse_launcher, start
+from dataguard.actions.confinement import (
+    Asked,
+    Rules,
+    in_force,
+    refuse_launcher,
+    start,
+    with_mounts,
+)
 from dataguard.actions.gate import check_gate, outputs_place, person
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
@@ -73,8 +80,7 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
-    request = _ruled(ctx, request)
-    inputs, place, decision = _decided(ctx, request)
+    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
     if decision.allowed:
         result, decision = _run(ctx, request, inputs, place, decision)
     else:
@@ -90,8 +96,7 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
-    request = _ruled(ctx, request)
-    inputs, place, decision = _decided(ctx, request)
+    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
     real = os.path.realpath(place)
     asked = _asked(request, "explain", (place, real), "/dev/null", inputs, rehearsal=True)
     ending = start(asked, request.rules, ctx.policy, decision.facts.places)
@@ -110,19 +115,23 @@ def _ruled(ctx: Context, request: Request) -> Request:
     return replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
 
 
-def _decided(ctx: Context, request: Request) -> tuple[tuple[JobInput, ...], str, GateResult]:
+def _decided(
+    ctx: Context, request: Request
+) -> tuple[Request, tuple[JobInput, ...], str, GateResult]:
     if not request.command:
         raise UsageError("no command to run", hint="dataguard run -- python train.py")
     if request.rules.mode is not Mode.UNCONFINED:
         refuse_launcher(request.command)
     inputs = resolve_inputs(ctx, request.references, request.workspace)
+    rules = with_mounts(request.rules, ctx.policy, inputs)
+    request = replace(request, rules=rules)
     place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
     if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
         raise UsageError(
             f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
         )
     check_words(request.command, inputs)
-    return inputs, place, check_gate(ctx, inputs, (place,))
+    return request, inputs, place, check_gate(ctx, inputs, (place,), made_real=rules.makes_mounts)
 
 
 @dataclass(frozen=True, slots=True)
