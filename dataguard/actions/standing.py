@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.leases import leases_of, tidy, unjudged
 from dataguard.core.clearance import standing_damage
-from dataguard.core.leases import lease_hint, lease_words, runs_since_good_audit
+from dataguard.core.leases import lease_hint, runs_since_good_audit
+from dataguard.core.leasewords import lease_words
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import LocationState, VersionState

@@ -6,7 +6,6 @@ import shlex
 from typing import TYPE_CHECKING
 
 from dataguard.core.clearance import last_good
-from dataguard.core.paths import display, escape
 from dataguard.model.lease import Lease, LeaseKind, LeaseState, RunUse
 from dataguard.model.mount import Backend
 from dataguard.model.mountpoint import MountStatus
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ended_with_its_boot",
     "lease_hint",
-    "lease_words",
     "mount_lease",
     "run_lease",
     "runs_since_good_audit",
@@ -98,17 +96,6 @@ def run_lease(run: Run, version: Version, *, alive: bool | None, here: Process) 
         process=run.process.pid,
         process_started=run.process.started,
     )
-
-
-def lease_words(lease: Lease) -> str:
-    """Say who uses a version, where, since when, and how certain that is."""
-    is_mount = lease.kind is LeaseKind.MOUNT
-    subject = display(lease.subject.encode("utf-8", "surrogateescape"))
-    what = f"mounted at {subject}" if is_mount else f"read by run {subject}"
-    who = f"{escape(lease.user)} on {escape(lease.host)} since {lease.since:%Y-%m-%d %H:%M:%SZ}"
-    said = "" if lease.state is LeaseState.LIVE else f"{lease.state}: "
-    detail = f" ({said}{lease.detail})" if said or lease.detail else ""
-    return f"{what} by {who}{detail}"
 
 
 def lease_hint(lease: Lease, here: Process) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dataguard.core.leases import lease_words
+from dataguard.core.leasewords import lease_words
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
 from dataguard.model.results import (

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from dataguard.core.leases import (
     lease_hint,
-    lease_words,
     mount_lease,
     run_lease,
     runs_since_good_audit,
 )
+from dataguard.core.leasewords import lease_words
 from dataguard.model.actor import Actor, Process
 from dataguard.model.audit import AuditLevel
 from dataguard.model.lease import LeaseState
