@@ -14,7 +14,7 @@ from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.reference import Reference
-from dataguard.model.results import AuditedVersion, AuditResult
+from dataguard.model.results.audit import AuditedVersion, AuditResult
 from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.findings import finding_of
 from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
+from dataguard.actions.recording import BATCH
 from dataguard.actions.resolution import is_here
 from dataguard.actions.sealwatch import SealWatch
 from dataguard.core.baseline import is_usable
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.stores.interface import Store
 
-__all__ = ["BATCH", "Comparison", "compare"]
-
-BATCH = 1_000
-"""Findings that are recorded in one transaction: a fraction of a second in the write lock."""
+__all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True, slots=True)

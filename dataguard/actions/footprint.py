@@ -19,8 +19,8 @@ from dataguard.catalog.tables import REVISIONS
 from dataguard.core.areas import gold_area, named_places
 from dataguard.errors import CatalogDamagedError, NotFoundError, PolicyError
 from dataguard.model.area import Area, Role
-from dataguard.model.gate import Places
 from dataguard.model.home import embedded_catalog
+from dataguard.model.placement import Places
 from dataguard.mounts import mountinfo
 from dataguard.mounts.aliases import aliases_of
 

@@ -13,7 +13,7 @@ from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import FindingState
-from dataguard.model.results import AuditedVersion
+from dataguard.model.results.audit import AuditedVersion
 from dataguard.model.span import WHOLE
 from dataguard.stores.sightings import Sightings
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dataguard.model.audit import SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
-    from dataguard.model.results import AuditResult
+    from dataguard.model.results.audit import AuditResult
 
 __all__ = ["SLICES_AGE", "merge"]
 
