@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from dataguard.core.kernels import filled, present
 
 if TYPE_CHECKING:
     from array import array
@@ -44,7 +45,7 @@ def raw_paths(batch: pa.RecordBatch) -> pa.Array:
     """Return the paths as bytes: `path_raw` where it is set, else the text."""
     text, raw = batch.column("path"), batch.column("path_raw")
     text = text if pa.types.is_binary(text.type) else text.view(pa.binary())
-    return text if raw.null_count == len(raw) else pc.coalesce(raw, text)
+    return text if raw.null_count == len(raw) else filled(raw, text)
 
 
 def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -169,7 +170,7 @@ def words(column: pa.Array) -> np.ndarray | None:
 
 def truths(column: pa.Array, *, null: bool) -> np.ndarray:
     """Return a boolean column as a numpy array, nulls counted as `null`."""
-    known = numbers(column.is_valid())
+    known = numbers(present(column))
     found = numbers(column)
     result: np.ndarray = found | ~known if null else found & known
     return result
