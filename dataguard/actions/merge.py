@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dataguard.actions.audit import Audited, targets
+from dataguard.actions.audit import Audited
+from dataguard.actions.audittargets import targets
 from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.recording import record_audit
 from dataguard.errors import ConflictError

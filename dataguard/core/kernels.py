@@ -18,7 +18,16 @@ except ImportError:  # a release of Arrow that keeps it in its public place only
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["filled", "is_ascending", "kept", "nulls_of", "order_of", "present", "taken", "unequal"]
+__all__ = [
+    "coalesced",
+    "is_ascending",
+    "kept",
+    "nulls_of",
+    "order_of",
+    "present",
+    "taken",
+    "unequal",
+]
 
 T = TypeVar("T", bound=Any)
 """An array, or a batch: what is taken from or filtered stays what it is."""
@@ -34,7 +43,7 @@ def kept(values: T, flags: pa.Array) -> T:
     return call_function("filter", [values, flags])  # type: ignore[no-any-return]
 
 
-def filled(values: pa.Array, others: pa.Array) -> pa.Array:
+def coalesced(values: pa.Array, others: pa.Array) -> pa.Array:
     """Return values, with those of others where they are null."""
     return call_function("coalesce", [values, others])
 

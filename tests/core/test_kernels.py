@@ -31,7 +31,7 @@ def test_one_column_gives_what_the_public_functions_give(column):
 def test_two_columns_give_what_the_public_functions_give(columns):
     left, right = columns
     assert pc.not_equal(left, right).equals(kernels.unequal(left, right))
-    assert pc.coalesce(left, right).equals(kernels.filled(left, right))
+    assert pc.coalesce(left, right).equals(kernels.coalesced(left, right))
 
 
 @given(values, st.data())
