@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.inputs import JobInput
     from dataguard.model.confinement import Confinement
-    from dataguard.model.gate import Person, Places
+    from dataguard.model.placement import Person, Places
     from dataguard.model.policy import Policy
     from dataguard.sandbox.plan import Rung
 

@@ -26,7 +26,7 @@ from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.gate import MountCondition
-from dataguard.model.results import RunResult
+from dataguard.model.results.run import RunResult
 from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory

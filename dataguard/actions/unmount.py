@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from dataguard.actions.mountproof import report_attempts, state_of
 from dataguard.core.mountplan import status
 from dataguard.errors import ConflictError, NotFoundError, UsageError
-from dataguard.model.mount import Backend, MountState, UnmountResult
+from dataguard.model.mount import Backend, MountState
 from dataguard.model.mountpoint import MountStatus
 from dataguard.model.reference import Reference
+from dataguard.model.results.unmount import UnmountResult
 from dataguard.mounts import points
 from dataguard.mounts.choose import backend_of
 from dataguard.mounts.view import look

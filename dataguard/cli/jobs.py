@@ -14,7 +14,7 @@ from dataguard.errors import UsageError
 
 if TYPE_CHECKING:
     from dataguard.model.gate import GateResult
-    from dataguard.model.results import RunResult
+    from dataguard.model.results.run import RunResult
 
 __all__ = [
     "Confine",
