@@ -82,6 +82,7 @@ def test_mount_table_quotes_the_sentences_that_commands_print():
         Backend.CONTAINER: Guarantee.ENFORCED,
         Backend.DECLARED: Guarantee.DECLARED,
         Backend.FUSE: Guarantee.ENFORCED,
+        Backend.OVERLAY: Guarantee.ENFORCED,
         Backend.SYMLINK: Guarantee.NONE,
     }
     expected = {(f"`{b}`", str(g), BACKEND_SENTENCES[b]) for b, g in promised.items()}

@@ -14,8 +14,12 @@ import pytest
 from support import seccomp
 from support.mountcleanup import fingerprint, mount_command
 from support.sealcleanup import needs_flags, opened_again
+from support.workplace import USER
 
 EVIL = ("a b", "quo'te\"", "co:lon,comma", "new\nline", "back\\slash", "-dash", "%0A", "\udcff")
+USERS = pytest.mark.parametrize("place", [USER], indirect=True, ids=["user"])
+"""For what is the same for root."""
+
 CACHES = ("labels.cache", "cache-1.arrow", "processed/train.pt", ".ipynb_checkpoints/a-checkpoint")
 
 
@@ -105,6 +109,7 @@ def test_every_kind_of_change_is_told_apart(place):
     assert ["a", "dir", "dir/b"] == [one["path"] for one in report["findings"]]
 
 
+@USERS
 def test_hard_link_of_a_file_that_stays_is_named_with_it(place):
     report = routed(place, "ln a linked; chmod 600 dir/b")
     assert {"linked": "linked", "dir/b": "metadata"} == kinds(report)
@@ -115,10 +120,12 @@ def sorted_by_path(report, *, reverse):
     return sorted(report["diverted"], key=lambda one: one["gold_path"], reverse=reverse)
 
 
+@USERS
 def test_file_that_was_only_opened_for_writing_is_not_listed(place):
     assert {} == kinds(routed(place, "exec 3<> a; exec 4>> dir/b"))
 
 
+@USERS
 def test_one_byte_in_a_big_file_keeps_the_whole_file_beside_gold(place):
     with (place.gold / "a").open("r+b") as file:
         file.truncate(64 << 20)
@@ -132,6 +139,7 @@ def test_one_byte_in_a_big_file_keeps_the_whole_file_beside_gold(place):
     assert [(64 << 20) + 1] == [one["size"] for one in report["diverted"]]
 
 
+@USERS
 def test_any_name_can_be_written(place):
     make = "import os, sys; os.chdir(sys.argv[1]); [open(n, 'w').close() for n in sys.argv[2:]]"
     report = place.shell.ask(
@@ -149,6 +157,7 @@ def test_job_cannot_write_to_its_layers(place):
     assert [] == report["diverted"]
 
 
+@USERS
 def test_layers_are_gone_after_the_run(place):
     report = routed(place, "echo > new; rm a")
     assert [report["run"]] == os.listdir(place.mine / "out" / "runs")
@@ -157,6 +166,7 @@ def test_layers_are_gone_after_the_run(place):
     assert ("route", None) == (record["metadata"]["writes"], record["metadata"].get("diverted"))
 
 
+@USERS
 def test_place_of_diverted_writes_gives_way_to_what_the_job_wrote(place):
     report = routed(place, "echo own > {out}/diverted; ln -s / {out}/diverted-1; echo > new")
     assert ["diverted-2/gold/new"] == [one["path"] for one in report["diverted"]]
@@ -187,6 +197,7 @@ def appear(path, within_s=40):
     assert path.exists()
 
 
+@USERS
 def test_two_runs_at_once_do_not_see_each_other(place):
     script = (
         "cd $DATAGUARD_INPUT_GOLD; echo {0} > new; echo > {{out}}/{0}; {1} cat new > {{out}}/seen"
@@ -206,6 +217,7 @@ def test_two_runs_at_once_do_not_see_each_other(place):
     assert ["first\n", "second\n"] == [kept(report, "new").read_text() for report in reports]
 
 
+@USERS
 def test_mount_inside_an_input_is_refused(place):
     inside = place.gold / "dir"
     mount_command("--bind", inside, inside)
@@ -215,6 +227,7 @@ def test_mount_inside_an_input_is_refused(place):
     assert "--writes route" in error["hint"]
 
 
+@USERS
 def test_other_gold_inside_an_input_is_refused(place):
     place.shell.ask("register", "inner", place.gold / "dir")
     code, error = refusal(place, "--input", "gold@1")
@@ -230,6 +243,7 @@ def test_inner_one_of_two_datasets_can_be_routed(place):
     assert [("inner", "new")] == [(o["dataset"], o["gold_path"]) for o in report["diverted"]]
 
 
+@USERS
 def test_outputs_that_cannot_hold_layers_are_refused(place):
     lower, upper, work, top = (place.top / name for name in ("lower", "upper", "inner", "over"))
     for directory in (lower, upper, work, top):
@@ -243,6 +257,7 @@ def test_outputs_that_cannot_hold_layers_are_refused(place):
     assert "--output" in error["hint"]
 
 
+@USERS
 def test_policy_can_forbid_it(place):
     rules = place.top / "policy.toml"
     rules.write_text('format = "policy/1"\nname = "tight"\n[run]\nwrites = "refuse"\n')
@@ -251,6 +266,7 @@ def test_policy_can_forbid_it(place):
     assert "does not let writes into inputs be routed" in error["message"]
 
 
+@USERS
 @pytest.mark.parametrize(("reported", "paths"), [("edits", ["a"]), ("all", ["a", "new"])])
 def test_policy_says_what_is_a_finding(place, reported, paths):
     rules = place.top / "policy.toml"
@@ -262,6 +278,7 @@ def test_policy_says_what_is_a_finding(place, reported, paths):
     assert paths == [one["path"] for one in listed]
 
 
+@USERS
 def test_job_without_confinement_cannot_be_routed(place):
     code, error = refusal(place, "--unconfined")
     assert (2, "usage") == (code, error["code"])
@@ -275,6 +292,7 @@ def test_host_without_namespaces_refuses_and_says_why(place):
     assert "--writes route" in error["hint"]
 
 
+@USERS
 def test_explaining_shows_the_layer_and_leaves_nothing(place):
     report = place.run("true", "--writes", "route", "--explain")
     layers = {one["name"]: one for one in report["confinement"]["layers"]}
@@ -289,8 +307,8 @@ def test_strict_job_writes_to_its_input_and_nowhere_else(place):
     assert {"new": "new"} == kinds(report)
 
 
-@pytest.mark.parametrize("name", ["a", "dir/b"])
-def test_standard_input_from_gold_is_read_on(place, name):
+def test_standard_input_from_gold_is_read_on(place):
+    name = "dir/b"
     host = place.on_a_host(partial(read_from, str(place.gold / name)))
     report = routed(place, "read first; echo $first > {out}/first; echo > new", shell=host)
     assert (place.gold / name).read_text() == place.written(report, "first")
