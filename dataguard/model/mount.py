@@ -32,6 +32,7 @@ class Backend(StrEnum):
     DECLARED = "declared"
     CONTAINER = "container"
     FUSE = "fuse"
+    OVERLAY = "overlay"
 
 
 class Guarantee(StrEnum):
@@ -65,6 +66,9 @@ BACKEND_SENTENCES = {
     Backend.FUSE: "through this path nobody without CAP_SYS_ADMIN can change the dataset, and each "
     "write that permissions would allow is refused and noted with its process; it ends with its "
     "server, and other paths to the same files are not covered",
+    Backend.OVERLAY: "through this path nobody without CAP_SYS_ADMIN can change the dataset, "
+    "root's ordinary writes included, and the mount names itself; other paths to the same files "
+    "are not covered",
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
 from dataguard.model.confinement import Step
+from dataguard.model.diversion import DivertedKind
 from dataguard.model.results.lineage import LineageResult
 from dataguard.model.results.run import RunResult
 from dataguard.report.lines import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.model.confinement import Confinement
+    from dataguard.model.diversion import Diverted
     from dataguard.model.run import Run
 
 __all__: list[str] = []
@@ -48,8 +50,7 @@ def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
     if verbose:
         for output in result.outputs:
             yield f"  output {display(output.path)} {size_words(output.size)} {output.digest}"
-    for output in result.diverted:
-        yield "  " + paint("warn", f"diverted {display(output.path)}") + " was in the way"
+    yield from _led_away(result.diverted, paint, verbose)
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
 
@@ -65,6 +66,21 @@ def _(result: LineageResult, paint: Paint, verbose: int) -> Iterator[str]:
     if result.output is not None:
         words = {True: "unchanged since", False: "CHANGED since", None: "not checked"}
         yield f"  this file {words[result.unchanged]}: {result.output.digest}"
+
+
+def _led_away(diverted: tuple[Diverted, ...], paint: Paint, verbose: int) -> Iterator[str]:
+    """List changes of gold and what was in the way; new files one by one where that is asked."""
+    new = [one for one in diverted if one.kind is DivertedKind.NEW]
+    if new and not verbose:
+        noun = number(len(new), "new entry", "new entries")
+        yield f"  diverted {noun} beside the inputs' own, in the outputs"
+    for one in diverted:
+        name = paint("warn", f"diverted {display(one.path)}")
+        if one.kind is DivertedKind.RECORD:
+            yield f"  {name} was in the way"
+        elif verbose or one.kind is not DivertedKind.NEW:
+            said = f"{one.kind}, {one.detail}" if one.detail else str(one.kind)
+            yield f"  {name} {said}"
 
 
 def _confined(confinement: Confinement, paint: Paint, *, all_layers: bool) -> Iterator[str]:

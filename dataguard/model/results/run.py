@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from dataguard.model.confinement import Confinement
+    from dataguard.model.diversion import Diverted
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
     from dataguard.model.gate import Check
@@ -33,7 +34,7 @@ class RunResult:
     outputs_directory: str | None
     inputs: tuple[RunInput, ...]
     outputs: tuple[RunOutput, ...]
-    diverted: tuple[RunOutput, ...]
+    diverted: tuple[Diverted, ...]
     findings: Collection[Finding]
     unreadable: tuple[Unreadable, ...]
     enforced: bool
