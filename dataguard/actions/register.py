@@ -14,7 +14,7 @@ from dataguard.actions.resumption import journal_of, take_in_rest
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import LocationState, Registration
 from dataguard.model.journal import PACE
-from dataguard.model.results import RegisterResult, Writers
+from dataguard.model.results.register import RegisterResult, Writers
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context

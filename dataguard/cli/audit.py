@@ -114,8 +114,11 @@ def audit(
         take_in(invocation.context(), reports or ())
         result = action_merge(invocation.context(), asked, level=done, max_age=age, dry_run=dry_run)
     else:
+        from dataguard.actions.audittargets import begin
+
         context = invocation.context(reads=True)
-        from dataguard.actions.audit import audit as action  # Arrow: workers start meanwhile
+        begun = None if wanted else begin(context, asked, done, age)
+        from dataguard.actions.audit import audit as action  # Arrow: workers read meanwhile
 
         result = action(
             context,
@@ -124,6 +127,7 @@ def audit(
             max_age=age,
             part=wanted,
             dry_run=dry_run,
+            begun=begun,
         )
     result = replace(result, level_note=done.note_on(level))
     invocation.show(result)

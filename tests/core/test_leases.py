@@ -79,7 +79,7 @@ def test_mount_of_this_boot_is_live_or_cannot_be_seen_from_here(found, state):
 
 
 @pytest.mark.parametrize("found", [*MountStatus, None])
-@pytest.mark.parametrize("backend", [Backend.BIND, Backend.FUSE])
+@pytest.mark.parametrize("backend", [Backend.BIND, Backend.FUSE, Backend.OVERLAY])
 def test_mount_of_the_kernel_ended_with_its_boot(backend, found):
     old = replace(mounted, boot_id="boot-1", backend=backend)
     assert LeaseState.ENDED is mount_lease(old, found, HERE).state
