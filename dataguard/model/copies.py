@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from dataguard.model.finding import Code
 
@@ -24,8 +24,12 @@ __all__ = [
     "CopyKind",
     "FileState",
     "FolderCopy",
+    "ListedPath",
     "ScanRecord",
+    "SkippedPlace",
 ]
+
+RawPath: TypeAlias = bytes  # classes below have a field named `bytes`
 
 
 class CopyKind(StrEnum):
@@ -79,12 +83,12 @@ class Copy:
     `evidence` holds JSON values only.
     """
 
-    path: bytes
+    path: RawPath
     kind: CopyKind
     dataset: str
     version: int
-    entry: bytes
-    original: bytes | None
+    entry: RawPath
+    original: RawPath | None
     bytes: int
     reclaimable: int
     state: FileState | None = None
@@ -102,6 +106,21 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedPath:
+    """One path of a list."""
+
+    path: RawPath
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPlace:
+    """An area that was left out, and why."""
+
+    path: RawPath
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FolderCopy:
     """A directory that repeats a part of a version: `prefix`, empty for the whole.
 
@@ -110,18 +129,18 @@ class FolderCopy:
     of each, the counts say how many there are.
     """
 
-    path: bytes
+    path: RawPath
     dataset: str
     version: int
-    prefix: bytes
+    prefix: RawPath
     files: int
     gold_files: int
     bytes: int
     gold_bytes: int
     reclaimable: int
-    differing: tuple[bytes, ...] = ()
-    missing: tuple[bytes, ...] = ()
-    extra: tuple[bytes, ...] = ()
+    differing: tuple[ListedPath, ...] = ()
+    missing: tuple[ListedPath, ...] = ()
+    extra: tuple[ListedPath, ...] = ()
     differing_count: int = 0
     missing_count: int = 0
     extra_count: int = 0
@@ -140,7 +159,7 @@ class CopyGroup:
     size: int
     count: int
     reclaimable: int
-    paths: tuple[bytes, ...]
+    paths: tuple[ListedPath, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +178,7 @@ class ScanRecord:
     """One earlier scan of places, as the history shows it."""
 
     finished: datetime
-    places: tuple[bytes, ...]
+    places: tuple[ListedPath, ...]
     user: str
     complete: bool
     files: int
@@ -185,7 +204,7 @@ class CopiesResult:
     """
 
     complete: bool
-    places: tuple[bytes, ...]
+    places: tuple[ListedPath, ...]
     copies: tuple[Copy, ...]
     folders: tuple[FolderCopy, ...]
     groups: tuple[CopyGroup, ...]
@@ -197,7 +216,7 @@ class CopiesResult:
     read: int
     read_bytes: int
     gold_files: int
-    skipped: tuple[tuple[bytes, str], ...]
+    skipped: tuple[SkippedPlace, ...]
     unreadable: tuple[Unreadable, ...]
     findings: tuple[Finding, ...]
     resumable: bool = False
