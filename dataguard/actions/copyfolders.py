@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataguard.actions.places import store_of
-from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
+from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths, shortened
 from dataguard.core.folders import Vote, nominees
 from dataguard.core.goldindex import digest_words
 from dataguard.core.runs import rows_through
@@ -202,9 +202,7 @@ def _positions(paths: pa.Array, among: pa.Array) -> np.ndarray:
 
 def _files(entries: pa.RecordBatch, digests: np.ndarray, skip: int) -> _Files:
     """Return entries with the first `skip` bytes of their paths left away."""
-    paths = raw_paths(entries)
-    relative = pc.binary_slice(paths, skip) if skip else paths
-    return _Files(relative, numbers(entries.column("size")), digests)
+    return _Files(shortened(raw_paths(entries), skip), numbers(entries.column("size")), digests)
 
 
 def _joined(parts: Sequence[_Files], width: int) -> _Files:

@@ -28,7 +28,7 @@ def add(app: typer.Typer) -> None:
             "dataguard copies /home --min-size 1M --max-duration 2h",
             "dataguard copies /home --max-duration 2h --resume",
             "dataguard copies --of eval/gsm8k@1 /data/training",
-            "find /lustre/home -type f -size +1M -print0 | dataguard copies --from-list -",
+            "dataguard copies --from-list files.list",
             "dataguard copies --history",
         ),
         table=True,
@@ -76,6 +76,9 @@ def copies(
     idle: Annotated[
         bool, typer.Option("--idle", help="Read only while nobody else reads from the disk.")
     ] = False,
+    workers: Annotated[
+        str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
+    ] = None,
     show_history: Annotated[
         bool, typer.Option("--history", help="Show what earlier scans found.")
     ] = False,
@@ -102,6 +105,7 @@ def copies(
         from dataguard.engines.priority import read_when_idle
 
         read_when_idle()
+    invocation.flag("workers", workers)
     size = _bytes(min_size)
     duration = None if max_duration is None else parse_duration(max_duration)
     version = None if only is None else Reference.parse(only)

@@ -76,7 +76,10 @@ def _(result: CopiesHistory, paint: Paint, verbose: int) -> Iterator[str]:
 
 @rows_of.register(CopiesResult)
 def _(result: CopiesResult) -> Iterator[dict[str, Any]]:
-    return map(encode, result.copies)
+    yield from map(encode, result.copies)
+    # What could not be checked is a row too, or a table would make it look fine.
+    for gap in result.unreadable:
+        yield {**encode(gap), "kind": "unchecked"}
 
 
 @rows_of.register(CopiesHistory)
