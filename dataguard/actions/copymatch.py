@@ -16,7 +16,7 @@ from dataguard.core.copies import common_parts, occurrences
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.dataset import LocationState
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.stores.copylook import CopyLook, blocks_of_others
+from dataguard.stores.copylook import CopyLook, blocks_of_others, file_id
 from dataguard.stores.manifestrows import paths_at
 from dataguard.stores.obstacles import unreadable
 
@@ -141,7 +141,8 @@ class _Judge:
         self._look = look
         self._index = index
         self._opened = opened
-        self._homes = [originals(ctx, version) for version in index.versions]
+        places = [originals(ctx, version) for version in index.versions]
+        self._homes = [None if one is None else os.fsencode(one) for one in places]
         self._looks: dict[int, CopyLook] = {}
 
     def copy(
@@ -160,7 +161,7 @@ class _Judge:
             dataset=version.dataset,
             version=version.number,
             entry=original.entry,
-            original=None if home is None else os.path.join(os.fsencode(home), original.entry),
+            original=None if home is None else os.path.join(home, original.entry),
             bytes=state.size,
             reclaimable=reclaimable,
             state=state,
@@ -183,12 +184,14 @@ class _Judge:
         return _Verdict(nearest, CopyKind.EXACT, max(state.allocated - shared, 0), evidence)
 
     def _same_file(self, state: FileState, places: Sequence[Occurrence]) -> Occurrence | None:
+        """Return which of these places is this very file, by another name or another mount."""
         for one in places:
+            home = self._homes[one.version]
             try:
-                gold = self._gold(one)
+                gold = None if home is None else file_id(os.path.join(home, one.entry))
             except OSError:  # what cannot be looked at may be a file of its own: it counts as one
                 continue
-            if gold is not None and (gold.device, gold.inode) == (state.device, state.inode):
+            if gold == (state.device, state.inode):
                 return one
         return None
 
@@ -211,7 +214,7 @@ class _Judge:
     def _gold_look(self, version: int) -> CopyLook | None:
         home = self._homes[version]
         if home is not None and version not in self._looks:
-            self._looks[version] = self._opened.enter_context(CopyLook(home))
+            self._looks[version] = self._opened.enter_context(CopyLook(os.fsdecode(home)))
         return self._looks.get(version)
 
 

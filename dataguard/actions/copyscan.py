@@ -132,7 +132,7 @@ class _Scan:
         key = os.fsencode(store.place) + (b"\0list" if listed is not None else b"")
         self._file = NotesFile(ctx.settings.home.value, ctx.actor.uid, key)
         notes = self._file.read(self._filesystem, self._schema)
-        self._notes = notes or Notes(self._schema.empty_table(), search.key)
+        self._notes = notes or Notes(pa.Table.from_batches([], self._schema), search.key)
         self._known: list[pa.RecordBatch] = []
         self._after = b""
         self._at = b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from contextlib import suppress
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from dataguard.stores.sharing import Extent
 
-__all__ = ["CopyLook", "blocks_of_others", "user_names"]
+__all__ = ["CopyLook", "blocks_of_others", "file_id", "user_names"]
 
 _BLOCK = 512  # stat(2): st_blocks counts these, whatever the file system's own are
 
@@ -92,6 +93,24 @@ def blocks_of_others(found: tuple[Extent, ...], original: tuple[Extent, ...]) ->
     places = {(one.logical, one.physical, one.length) for one in original if one.physical >= 0}
     same = all((one.logical, one.physical, one.length) in places for one in found)
     return shared, same
+
+
+def file_id(path: bytes) -> tuple[int, int]:
+    """Return device and inode of a file by its absolute path, no link at its end followed.
+
+    Raises:
+        OSError: it is gone, or may not be looked at.
+    """
+    try:
+        found = os.lstat(path)
+    except OSError as err:
+        if err.errno != errno.ENAMETOOLONG:
+            raise
+        place, _, below = path.removeprefix(b"/").partition(b"/")
+        with CopyLook(os.fsdecode(b"/" + place)) as look:
+            state = look.state(below)
+        return state.device, state.inode
+    return found.st_dev, found.st_ino
 
 
 def user_names(uids: Iterable[int]) -> dict[int, str]:
