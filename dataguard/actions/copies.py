@@ -14,12 +14,13 @@ from dataguard.actions.copyfolders import folders_in
 from dataguard.actions.copygroups import groups_in
 from dataguard.actions.copymatch import PlaceMatch, absolute, counted_once, match_place
 from dataguard.actions.copyplaces import scope_of
-from dataguard.actions.copyscan import Search, scan_place, sizes_in
+from dataguard.actions.copyscan import PlaceScan, Search, no_rows, scan_place, sizes_in
 from dataguard.actions.copysymlinks import links_into
 from dataguard.actions.goldindex import gold_index
 from dataguard.core.copies import Sizes, repeated
 from dataguard.core.copyaccount import account
 from dataguard.core.paths import is_inside
+from dataguard.errors import StoreUnreachableError
 from dataguard.model.copies import (
     CopiesHistory,
     CopiesResult,
@@ -28,6 +29,7 @@ from dataguard.model.copies import (
     ScanRecord,
 )
 from dataguard.model.digest import Algorithm, DigestPlan
+from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.copylook import user_names
 from dataguard.stores.scanhistory import ScanHistory
 
@@ -37,10 +39,10 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.copyplaces import Scope
-    from dataguard.actions.copyscan import PlaceScan
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.copies import AccountLine, Copy
     from dataguard.model.reference import Reference
+    from dataguard.stores.walk import Exclusion
 
 __all__ = ["Wish", "copies", "history"]
 
@@ -204,12 +206,19 @@ class _Found:
     def _each(self, search: Search) -> Iterator[PlaceScan]:
         for place in self._scope.directories:
             left_out = self._scope.left_out(place)
-            yield scan_place(self._ctx, place, search, left_out=left_out)
+            yield self._scanned(place, search, left_out)
             if search.deadline is not None and self._ctx.clock() >= search.deadline:
                 return
         if self._scope.listed:
             listed = tuple(path.removeprefix(b"/") for path in self._scope.listed)
             yield scan_place(self._ctx, "/", search, listed=listed)
+
+    def _scanned(self, place: str, search: Search, left_out: Exclusion | None) -> PlaceScan:
+        try:
+            return scan_place(self._ctx, place, search, left_out=left_out)
+        except StoreUnreachableError as err:  # the other places can be looked at
+            gap = Unreadable(b"", Obstacle.DENIED, str(err))
+            return PlaceScan(place, no_rows(self._plan), unreadable=[gap])
 
     def _places(self) -> tuple[bytes, ...]:
         return tuple(map(os.fsencode, self._scope.directories)) or self._scope.listed[:1]

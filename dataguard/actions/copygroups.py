@@ -43,6 +43,8 @@ def groups_in(found: Iterable[tuple[PlaceScan, PlaceMatch]]) -> tuple[CopyGroup,
 
 
 def _members(scan: PlaceScan, match: PlaceMatch) -> Iterator[tuple[tuple[bytes, int], _Member]]:
+    if not len(match.others):
+        return
     entries = scan.entries.take(number_column(match.others))
     paths, digests = raw_paths(entries).to_pylist(), entries.column("digest").to_pylist()
     sizes = numbers(entries.column("size")).tolist()

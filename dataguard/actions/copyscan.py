@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataguard.actions.places import store_of
 from dataguard.core.align import align
-from dataguard.core.columns import joined, kind_mask, numbers, raw_paths
+from dataguard.core.columns import joined, kind_mask, number_column, numbers, raw_paths
 from dataguard.core.copies import Recalled, candidates, recall
 from dataguard.core.merge import by_path
 from dataguard.core.runs import rows_through
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from dataguard.stores.local import LocalStore
     from dataguard.stores.walk import Exclusion
 
-__all__ = ["PlaceScan", "Search", "scan_place", "sizes_in"]
+__all__ = ["PlaceScan", "Search", "no_rows", "scan_place", "sizes_in"]
 
 _NO_CONTENT = frozenset({Obstacle.FIFO, Obstacle.SOCKET, Obstacle.DEVICE})
 _HARMLESS = _NO_CONTENT | {Obstacle.VANISHED}
@@ -139,7 +140,7 @@ class _Scan:
         self._before: tuple[int, tuple[Unreadable, ...]] = (0, ())
         self._ended = False
         self._whole = False
-        self._found = PlaceScan(store.place, self._empty())
+        self._found = PlaceScan(store.place, no_rows(search.plan))
 
     def run(self) -> None:
         """Look through the place; what is handed out to be read is read to its end."""
@@ -161,6 +162,7 @@ class _Scan:
     def remember(self) -> None:
         """Write down what was read, with what is known of the part that was not looked at.
 
+        Where the last scan had another question, what it knows of other files is kept for once.
         Where something else than the time ended the scan, not all that was handed out was read:
         the next one begins where this one did, with less to read.
         """
@@ -172,6 +174,8 @@ class _Scan:
             unreadable = tuple(found.unreadable)
             notes = Notes(old.entries, notes.key, found.through, found.scanned, unreadable)
         beyond = [] if self._ended else _beyond(old.entries, self._at)
+        if old.key != self._search.key:
+            beyond = _without(old.entries, self._known)
         entries = self._sorted([*self._known, *beyond])
         self._file.write(notes, self._filesystem, [entries])
 
@@ -232,12 +236,6 @@ class _Scan:
             paths = raw_paths(entries)
             self._found.symlinks += [paths[row].as_py() for row in rows]
 
-    def _empty(self) -> pa.RecordBatch:
-        columns = [field.type for field in self._schema]
-        return pa.RecordBatch.from_arrays(
-            [pa.nulls(0, one) for one in columns], schema=self._schema
-        )
-
     def _sorted(self, batches: list[pa.RecordBatch]) -> pa.RecordBatch:
         kept = [one for one in batches if one.num_rows]
         return by_path(joined(kept)) if kept else self._found.entries.slice(0, 0)
@@ -245,6 +243,23 @@ class _Scan:
 
 def _all_new(entries: pa.RecordBatch) -> Recalled:
     return Recalled(entries.slice(0, 0), entries)
+
+
+def no_rows(plan: DigestPlan) -> pa.RecordBatch:
+    """Return entries of a scan, none."""
+    schema = observed_schema(plan.main, plan.also)
+    columns = [pa.nulls(0, field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _without(entries: pa.Table, others: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Return the entries with paths that the others do not have."""
+    known = pa.concat_arrays([pa.nulls(0, pa.binary()), *map(raw_paths, others)])
+    found = []
+    for batch in entries.to_batches():
+        new = pc.index_in(raw_paths(batch), value_set=known).is_null()
+        found.append(batch.take(number_column(np.flatnonzero(numbers(new)))))
+    return found
 
 
 def _beyond(entries: pa.Table, path: bytes) -> list[pa.RecordBatch]:

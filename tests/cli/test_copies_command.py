@@ -412,6 +412,47 @@ def test_time_that_is_over_is_told_and_resumed(registered, place):
     assert {str(place / f"{i:05}") for i in range(0, 3_000, 100)} == {*found_in(rest)}
 
 
+def test_interrupted_scan_remembers_what_it_read(registered, place, monkeypatch):
+    from dataguard.actions import copyscan
+
+    for i in range(3_000):
+        (place / f"{i:05}").write_bytes(b"hello\n" if i % 100 == 0 else b"other\n")
+    original = copyscan._Scan._note
+
+    def note(scan, unreadable):
+        if scan._found.read > 2_000:
+            raise KeyboardInterrupt
+        original(scan, unreadable)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copyscan._Scan, "_note", note)
+        assert 130 == registered.ask("copies", str(place), "--workers", "1").code
+    with opened_below(place) as opened:
+        rest = registered.ask_json("copies", str(place), "--resume", code=3)
+    assert 0 < len(opened) < 3_000
+    assert (True, 30) == (rest["complete"], len(rest["copies"]))
+
+
+def test_another_question_forgets_nothing_that_was_read(world, gold, place):
+    shutil.copytree(gold, place / "mine", symlinks=True)
+    whole = world.ask_json("copies", str(place), code=3)
+    world.ask_json("copies", str(place), "--min-size", "30000", code=3)
+    with opened_below(place) as opened:
+        again = world.ask_json("copies", str(place), code=3)
+    assert ([], whole["copies"]) == (opened, again["copies"])
+
+
+def test_place_that_cannot_be_listed_keeps_no_other_from_being_searched(world, gold, place):
+    place.chmod(0o755)
+    shutil.copy(gold / "a", place / "one")
+    (world.top / "closed").mkdir(mode=0)
+    world.ask("list")
+    code, answer = world.ask_as_user("copies", str(place), str(world.top / "closed"))
+    assert (3, False) == (code, answer["complete"])
+    assert [str(place / "one")] == [*found_in(answer)]
+    assert [str(world.top / "closed")] == [one["path"] for one in answer["unreadable"]]
+
+
 @pytest.mark.parametrize("words", [[], ["--history", "--min-size", "x"]])
 def test_nothing_to_look_at_is_a_wrong_command_line(world, words):
     code = world.ask("copies", *words).code
