@@ -210,7 +210,8 @@ def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
     names: list[bytes] = []
     for path in paths:
         parent, _, name = path.rpartition(b"/")
-        if parent != directory and names:
+        # No more than a unit, or one worker would have all of a large directory.
+        if names and (parent != directory or len(names) == _NAMES_PER_UNIT):
             yield Segment(directory, tuple(names))
             names = []
         directory = parent
