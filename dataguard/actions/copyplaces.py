@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Scope", "scope_of"]
 
+_KERNELS = frozenset(
+    {"bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"}
+    | {"fusectl", "mqueue", "proc", "pstore", "securityfs", "sysfs", "tracefs"}
+)
+"""File systems without data: what is read there is made up at that moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -87,6 +93,9 @@ def _areas(ctx: Context) -> Iterator[tuple[str, str]]:
     """Yield every path of what is left out, with the reason."""
     table = mountinfo.read()
     home = os.path.realpath(ctx.settings.home.value)
+    for point in table.points:
+        if point.filesystem in _KERNELS:
+            yield point.target, f"the kernel's files ({point.filesystem})"
     for mount in ctx.catalog.mounts(host=ctx.actor.host):
         yield mount.target, f"a mount of {mount.dataset}@{mount.version}"
     for location in ctx.catalog.active_locations():

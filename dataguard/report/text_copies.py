@@ -94,7 +94,7 @@ def _summary(result: CopiesResult, paint: Paint) -> str:
     cost = f", {size_words(result.bytes)}, {size_words(result.reclaimable)} reclaimable"
     beside = f"; {number(links, 'link')} to gold" if links else ""
     looked = (
-        f" ({number(result.scanned, 'file')} looked at, {result.candidates:,} of a size in gold, "
+        f" ({number(result.scanned, 'file')} looked at, {result.candidates:,} of a wanted size, "
         f"{result.read:,} read)"
     )
     return paint("bad" if real else "good", words) + (cost if real else "") + beside + looked

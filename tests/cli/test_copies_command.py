@@ -89,6 +89,11 @@ def test_home_gold_and_mounts_are_skipped_and_it_says_so(world, gold, place):
     assert f"skipped {world.home}" in world.ask("copies", str(world.top)).out
 
 
+def test_files_of_the_kernel_are_not_looked_at(registered):
+    answer = registered.ask_json("copies", "/proc/self/fdinfo")
+    assert (0, ["/proc"]) == (answer["scanned"], [one["path"] for one in answer["skipped"]])
+
+
 def test_gold_itself_is_no_copy(world, gold):
     answer = world.ask_json("copies", str(gold), str(gold / "dir" / "3.bin"))
     assert ([], 0) == (answer["copies"], answer["scanned"])
