@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import time
 from typing import TYPE_CHECKING
@@ -64,6 +65,11 @@ class FanotifySensor:
     def descriptor(self) -> int | None:
         """The group's."""
         return self._group
+
+    @property
+    def wait_s(self) -> float:
+        """It works when there is something to read."""
+        return math.inf
 
     def unavailable(self, root: bytes) -> str | None:
         """Return why it cannot watch a root from this process, or None where it can."""
@@ -220,7 +226,7 @@ class FanotifySensor:
             self._overflow()
         elif record.mask & Mask.RENAME:
             self._renamed(record, writer)
-        elif record.parent in survey.tree:
+        elif self._is_ours(record.parent):
             self._changed(record, writer)
         elif record.child in survey.linked:
             self._changed_elsewhere(record, writer)
@@ -228,6 +234,16 @@ class FanotifySensor:
             self._outlet.canary()
         elif _is_about_links(record) and survey.link_appeared(record.child):
             self._changed_elsewhere(record, writer)
+
+    def _is_ours(self, directory: bytes) -> bool:
+        """Whether a directory is below a root; one that went away with another is forgotten."""
+        tree = self._survey.tree
+        if directory not in tree:
+            return False
+        if tree.places(directory):
+            return True
+        tree.discard(directory)
+        return False
 
     def _changed(self, record: Record, writer: Writer | None) -> None:
         is_directory = bool(record.mask & Mask.ONDIR)
@@ -242,7 +258,10 @@ class FanotifySensor:
             else:
                 self._survey.linked.remove(record.child, record.parent, record.name)
         elif record.mask & Mask.CREATE and not is_directory:
-            self._survey.file_appeared(record.child, record.parent, record.name)
+            if record.mask & (Mask.MODIFY | Mask.CLOSE_WRITE):  # new, and no link of another
+                self._survey.grew(record.parent)
+            else:
+                self._survey.file_appeared(record.child, record.parent, record.name)
 
     def _changed_elsewhere(
         self, record: Record, writer: Writer | None, but: tuple[bytes, bytes] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from enum import IntFlag
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ _FID, _DFID_NAME, _DFID, _PID, _OLD, _NEW = 1, 2, 3, 4, 10, 12
 NO_PIDFD = -1
 
 
-class Mask(IntFlag):
-    """Kinds of events, of which one record may have several."""
+class Mask:
+    """Kinds of events, of which one record may have several; plain numbers, tested in a burst."""
 
     MODIFY = 0x2
     ATTRIB = 0x4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import time
 from collections import deque
@@ -79,6 +80,11 @@ class InotifySensor:
     def descriptor(self) -> int | None:
         """The instance's."""
         return self._instance
+
+    @property
+    def wait_s(self) -> float:
+        """It works when there is something to read."""
+        return math.inf
 
     def unavailable(self, root: bytes) -> str | None:
         """Return why it cannot watch a root from this process, or None where it can."""
@@ -233,7 +239,7 @@ class InotifySensor:
                     self._outlet.event(_in(place, name), kind, is_directory=is_directory)
                 if number % _DRAIN_EVERY == 0:
                     self._drain()
-        self._outlet.beat()
+                    self._outlet.beat()
         return directories
 
     def unreadable(self, parent: int, name: bytes, error: OSError) -> None:

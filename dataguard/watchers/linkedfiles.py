@@ -72,6 +72,23 @@ class InodeIndex:
         self._numbers.extend(numbers)
         self._directories.append(directory)
 
+    def replace(self, listed: dict[bytes, list[int]]) -> None:
+        """Learn directories anew; what was known of them is forgotten."""
+        if not listed:
+            return
+        numbers, at = self._order()
+        old = [place for place, key in enumerate(self._directories) if key in listed]
+        kept = ~np.isin(at, np.array(old, dtype=np.uint32))
+        kept_numbers, kept_at = numbers[kept], at[kept]
+        del numbers, at
+        self._sorted = None
+        self._numbers = array("Q", kept_numbers.tobytes())
+        self._at = array("I", kept_at.tobytes())
+        for place in old:
+            self._directories[place] = b""  # nothing points there any more
+        for directory, found in listed.items():
+            self.add(directory, found)
+
     def find(self, number: int) -> Iterator[bytes]:
         """Yield the keys of directories that held an inode number."""
         numbers, at = self._order()

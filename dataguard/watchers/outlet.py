@@ -108,7 +108,8 @@ class Outlet:
         self.canary_seen = time.monotonic()
 
     def lost(self, roots: Sequence[bytes], message: str) -> None:
-        """Report that events were given up, of whatever root."""
+        """Report that events were given up, of whatever root; the canary's may be among them."""
+        self.canary()
         for root in roots:
             self.gap(root, root, GapKind.OVERFLOW, message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["PollingSensor"]
 
 _TURN_S = 0.5
-_SHARE = 10
-"""A look that took a second is not begun again for ten."""
+_BEAT_EVERY = 4096
+_BREATH_S = 0.05
+_SHARE = 4
+"""A look that took a second is not begun again for four."""
 
 _SEES = ("size, times, inode, mode, owner and links that differ from those of the last look",)
 _BLIND_TO = (
@@ -61,6 +64,13 @@ class PollingSensor:
     def descriptor(self) -> int | None:
         """Nothing becomes readable."""
         return None
+
+    @property
+    def wait_s(self) -> float:
+        """Until the next look, or a breath in the middle of one."""
+        if self._look is not None:
+            return _BREATH_S
+        return max(0.0, min(self._due.values(), default=math.inf) - time.monotonic())
 
     def unavailable(self, root: bytes) -> str | None:
         """Return why it cannot watch a root from this process, or None where it can."""
@@ -176,7 +186,9 @@ class _Visit:
         paths = [] if key else [b""]  # the root was taken when it was opened
         directories: list[bytes] = []
         with os.scandir(descriptor) as items:
-            for item in items:
+            for count, item in enumerate(items):
+                if count % _BEAT_EVERY == 0:
+                    self._outlet.beat()
                 name = os.fsencode(item.name)
                 try:
                     status = item.stat(follow_symlinks=False)
@@ -187,7 +199,6 @@ class _Visit:
                 if item.is_dir(follow_symlinks=False):
                     directories.append(name)
         self._report(paths, key, directories)
-        self._outlet.beat()
         return directories
 
     def unreadable(self, parent: bytes, name: bytes, error: OSError) -> None:

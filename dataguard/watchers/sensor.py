@@ -26,6 +26,10 @@ class Sensor(Protocol):
     def descriptor(self) -> int | None:
         """What becomes readable when there is something to take; None where nothing does."""
 
+    @property
+    def wait_s(self) -> float:
+        """How soon it wants to work without anything to read; infinite where never."""
+
     def unavailable(self, root: bytes) -> str | None:
         """Return why it cannot watch a root from this process, or None where it can."""
 

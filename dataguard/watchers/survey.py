@@ -22,6 +22,7 @@ __all__ = ["Survey"]
 _FSID = struct.Struct("=II")
 _FSID_BYTES = 8
 _LOW = 0xFFFF_FFFF
+_BEAT_EVERY = 4096
 
 
 class Survey:
@@ -35,6 +36,7 @@ class Survey:
         self.tree: DirectoryTree[bytes] = DirectoryTree()
         self.linked = LinkedFiles()
         self.inodes = InodeIndex()
+        self._grown: set[bytes] = set()
         self._outlet = outlet
         self._mark = mark
         self._mounts: dict[bytes, tuple[int, bytes]] = {}  # of roots and mounts: id, fsid
@@ -92,9 +94,28 @@ class Survey:
         finally:
             os.close(descriptor)
         if status.st_nlink > 1:
+            self._list_grown()
             for directory in self.inodes.find(status.st_ino):
                 self._learn_names(key, directory, status.st_ino)
         return key in self.linked
+
+    def grew(self, directory: bytes) -> None:
+        """Remember that a directory holds files that are in no index yet."""
+        self._grown.add(directory)
+
+    def _list_grown(self) -> None:
+        """Take the inode numbers of files that came since, now that somebody asks for one."""
+        listed = {}
+        for directory in self._grown:
+            descriptor = self.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            if descriptor is not None:
+                try:
+                    with os.scandir(descriptor) as items:
+                        listed[directory] = [one.inode() for one in items]
+                finally:
+                    os.close(descriptor)
+        self._grown.clear()
+        self.inodes.replace(listed)
 
     def _learn_names(self, key: bytes, directory: bytes, number: int) -> None:
         descriptor = self.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -123,7 +144,7 @@ class Survey:
         if status.st_nlink > 1:
             self.linked.add(key, directory, name)
         else:
-            self.inodes.add(directory, [status.st_ino])
+            self.grew(directory)
 
     def key_of(self, descriptor: int) -> bytes:
         """Return the key of an open file or directory.
@@ -185,14 +206,15 @@ class _Visit:
         directories: list[bytes] = []
         numbers: list[int] = []
         with os.scandir(descriptor) as items:
-            for item in items:
+            for count, item in enumerate(items):
+                if count % _BEAT_EVERY == 0:
+                    self._survey.beat()
                 if item.is_dir(follow_symlinks=False):
                     directories.append(os.fsencode(item.name))
                 elif item.is_file(follow_symlinks=False):
                     numbers.append(item.inode())
                     self._look_at_links(key, descriptor, item)
         self._survey.inodes.add(key, numbers)
-        self._survey.beat()
         return directories
 
     def unreadable(self, parent: bytes, name: bytes, error: OSError) -> None:

@@ -189,7 +189,8 @@ class SensorWatcher:
         """
         if self._thread is None:
             return
-        why = self._blindness(self._thread)
+        dead = not self._thread.is_alive()  # asked once: it must not die unreported in between
+        why = self._blindness(dead=dead)
         now = time.monotonic()
         if why is None:
             self._blind_since = None
@@ -197,13 +198,13 @@ class SensorWatcher:
             self._blind_since = now
             for root in self._roots:
                 self._outlet.gap(root, root, GapKind.READER_DIED, why)
-        if not self._thread.is_alive() and now - self._revived > _STUCK_S:
+        if dead and now - self._revived > _STUCK_S:
             self._revived = now
             self._begin(self._work_again)
 
-    def _blindness(self, thread: threading.Thread) -> str | None:
+    def _blindness(self, *, dead: bool) -> str | None:
         outlet = self._outlet
-        if not thread.is_alive():
+        if dead:
             return f"the reader of {self.name} died ({self._died or 'for no known reason'})"
         if time.monotonic() - outlet.pulse > _STUCK_S:
             return f"the reader of {self.name} does not move: a file system may not answer"
@@ -230,7 +231,7 @@ class _Rounds:
 
     def wait_ms(self) -> float:
         """Return how long to wait for events until the next round."""
-        return max(0.0, self._due - time.monotonic()) * 1000
+        return min(max(0.0, self._due - time.monotonic()), self._sensor.wait_s) * 1000
 
     def go(self, *, mounts_changed: bool) -> None:
         """Look at the roots where it is time to, or where a mount came or went."""
