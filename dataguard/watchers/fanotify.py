@@ -79,9 +79,11 @@ class FanotifySensor:
             return _init_reason(err)
         try:
             calls.mark(group, calls.FILESYSTEM, root)
-            calls.handle_of(root)
+            _try_handle(root)
         except OSError as err:
-            return f"the file system does not allow it: {err.strerror}"
+            return (
+                f"its file system, or the rights of this process, do not allow it: {err.strerror}"
+            )
         finally:
             os.close(group)
         return None
@@ -367,6 +369,16 @@ def _kinds(mask: int, *, content_only: bool) -> list[ChangeKind]:
     if mask & Mask.DELETE and not content_only:
         found.append(ChangeKind.DELETED)
     return found or [ChangeKind.METADATA]
+
+
+def _try_handle(root: bytes) -> None:
+    """Find a directory by its handle, which needs CAP_DAC_READ_SEARCH."""
+    directory = open_directory(root)
+    try:
+        handle, _ = calls.handle_of(b"", at=directory)
+        os.close(calls.open_handle(directory, handle, os.O_PATH))
+    finally:
+        os.close(directory)
 
 
 def _init_reason(error: OSError) -> str:

@@ -126,6 +126,7 @@ class InotifySensor:
         self._refused: dict[bytes, int] = {}  # by root: directories without a watch
         self._retried = time.monotonic()
         self._canary = -1
+        self._left = False
         return canary is not None and self._listen_for(canary)
 
     def add(self, root: bytes) -> Coverage:
@@ -170,6 +171,10 @@ class InotifySensor:
         """Look for unwatched directories where there may be some; return unmounted roots."""
         now = time.monotonic()
         self._end_departures()
+        if self._left:  # what was below a directory that went away
+            self._left = False
+            for orphan in self._tree.homeless():
+                self._forget(orphan)
         if self._overflowed and now - self._overflowed > _RESURVEY_S:
             self._overflowed = 0.0
             self._survey_again("events were lost before, and every directory was looked at again")
@@ -374,6 +379,7 @@ class InotifySensor:
             self._arrived.discard(watch)
         elif not self._tree.is_root(watch):
             self._forget(watch)
+            self._left = True
 
     def _end_departures(self) -> None:
         """Report as deleted what left and did not arrive."""

@@ -55,6 +55,7 @@ class RootGuard:
                 f"cannot read {_TABLE}: {err.strerror}", hint="mount -t proc proc /proc"
             ) from err
         self._roots: dict[bytes, _Standing] = {}
+        self._table = self._read()
 
     @property
     def descriptor(self) -> int:
@@ -69,15 +70,20 @@ class RootGuard:
         """
         self._roots[root] = _Standing(root, None, None)
         status = os.stat(root)
-        table = self._read()
+        table = self._table = self._read()
         path = os.fsdecode(root)
         inner = {point.mount_id: point.target for point in table.below(path)}
         identity = (status.st_dev, status.st_ino)
         self._roots[root] = _Standing(root, identity, table.showing(path), inner)
 
-    def look(self) -> tuple[Loss, ...]:
-        """Return what is not as it was remembered; each once, until it is remembered again."""
-        table = self._read()
+    def look(self, *, mounts_changed: bool) -> tuple[Loss, ...]:
+        """Return what is not as it was remembered; each once, until it is remembered again.
+
+        The mounts are read again only where the kernel said that they changed.
+        """
+        if mounts_changed:
+            self._table = self._read()
+        table = self._table
         found: list[Loss] = []
         for standing in self._roots.values():
             loss = _root_loss(standing, table)

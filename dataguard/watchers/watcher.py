@@ -27,6 +27,7 @@ __all__ = ["SensorWatcher"]
 _HEARTBEAT_S = 1.0
 _STUCK_S = 4.0
 _REPEAT_S = 60.0
+_PATIENCE_S = 10.0
 _AGAIN = "is watched again from now on; what happened in between is not known"
 
 
@@ -90,10 +91,15 @@ class SensorWatcher:
                 return found
 
     def close(self) -> None:
-        """Stop watching and give everything back."""
+        """Stop watching and give everything back.
+
+        A reader that hangs in a system call keeps what it uses until the process ends.
+        """
         if self._thread is not None:
             os.eventfd_write(self._stop, 1)
-            self._thread.join()
+            self._thread.join(_PATIENCE_S)
+            if self._thread.is_alive():  # it waits for a file system that does not answer
+                return
             self._thread = None
         if self._stop >= 0:
             os.close(self._stop)
@@ -239,7 +245,7 @@ class _Rounds:
         if not mounts_changed and now < self._due:
             return
         self._due = now + _HEARTBEAT_S
-        for loss in self._guard.look():
+        for loss in self._guard.look(mounts_changed=mounts_changed):
             self._lose(loss)
         for root in self._sensor.check():
             self._lose(Loss(root, root, GapKind.UNMOUNTED, "the kernel's mark is gone", whole=True))

@@ -31,6 +31,7 @@ QUESTIONS = (
     "dask",
     "startup",
     "confine",
+    "watch",
 )
 """The scripts, in the order in which their figures are shown."""
 
