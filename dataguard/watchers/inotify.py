@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING
 from watchdog.observers.inotify_c import InotifyConstants as In
 
 from dataguard.errors import ConflictError
-from dataguard.model.watch import ChangeKind, Coverage, GapKind, Source
+from dataguard.model.watch import ChangeKind, Coverage, Source
 from dataguard.watchers import inotifycalls as calls
-from dataguard.watchers.descend import descend, exhaust, open_directory
-from dataguard.watchers.directorytree import DirectoryTree, Place
+from dataguard.watchers.descend import open_directory
+from dataguard.watchers.inotifywatches import MASK, InotifyWatches, place_in, watch_reason
 from dataguard.watchers.limits import limit
 from dataguard.watchers.rootguard import filesystem_of, read_mounts
 
 if TYPE_CHECKING:
     from dataguard.model.watch import Limit
+    from dataguard.watchers.directorytree import Place
     from dataguard.watchers.outlet import Outlet
 
 __all__ = ["InotifySensor"]
 
-_MASK = (In.IN_MODIFY | In.IN_ATTRIB | In.IN_CLOSE_WRITE | In.IN_CREATE | In.IN_DELETE) | (
-    In.IN_MOVED_FROM | In.IN_MOVED_TO | In.IN_MOVE_SELF | In.IN_ONLYDIR
-)
 _READ = 1 << 18
 _MOST_WAITING = 64 << 20
 _DRAIN_EVERY = 512
@@ -37,7 +35,6 @@ _TURN_S = 0.5
 _PAIR_S = 0.5
 _RESURVEY_S = 1.0
 _RETRY_S = 60.0
-_NAMED_GAPS = 20
 
 _SEES = (
     "writes, truncation, clones and closes after writing, by names below the root",
@@ -73,8 +70,6 @@ class InotifySensor:
 
     def __init__(self) -> None:
         self._instance = -1
-        self._tree: DirectoryTree[int] = DirectoryTree()
-        self._roots: dict[bytes, int] = {}
 
     @property
     def descriptor(self) -> int | None:
@@ -95,11 +90,11 @@ class InotifySensor:
         try:
             directory = open_directory(root)
             try:
-                calls.add_watch(instance, directory, _MASK)
+                calls.add_watch(instance, directory, MASK)
             finally:
                 os.close(directory)
         except OSError as err:
-            return _watch_reason(err)
+            return watch_reason(err)
         finally:
             os.close(instance)
         return None
@@ -116,14 +111,13 @@ class InotifySensor:
             hint = "sysctl fs.inotify.max_user_instances tells how many there may be"
             raise ConflictError(f"inotify: {_init_reason(err)}", hint=hint) from err
         self._outlet = outlet
-        self._tree = DirectoryTree()
+        self._watches = InotifyWatches(self._instance, outlet, self._drain)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._departed: dict[int, _Departure] = {}
         self._arrived: set[int] = set()
         self._unmounted: set[bytes] = set()
         self._overflowed = 0.0
-        self._refused: dict[bytes, int] = {}  # by root: directories without a watch
         self._retried = time.monotonic()
         self._canary = -1
         self._left = False
@@ -135,20 +129,15 @@ class InotifySensor:
         Raises:
             OSError: the root cannot be opened or watched.
         """
-        self._survey(root)
+        self._watches.add_root(root)
         kind = filesystem_of(root, read_mounts())
-        limits = _limits(len(self._tree))
+        limits = _limits(len(self._watches.tree))
         return Coverage(root, self.source, kind, _SEES, _BLIND_TO, limits)
 
     def drop(self, root: bytes) -> None:
         """Forget a root that is not what it was, and give its watches back."""
-        self._tree.drop_root(root)
         self._unmounted.discard(root)
-        self._refused.pop(root, None)
-        watch = self._roots.pop(root, None)
-        for orphan in (*self._tree.homeless(), *(() if watch is None else (watch,))):
-            if not self._tree.places(orphan):
-                self._forget(orphan)
+        self._watches.drop_root(root)
 
     def take(self) -> None:
         """Report what the kernel has to tell, as far as a turn allows."""
@@ -173,14 +162,15 @@ class InotifySensor:
         self._end_departures()
         if self._left:  # what was below a directory that went away
             self._left = False
-            for orphan in self._tree.homeless():
-                self._forget(orphan)
+            self._watches.forget_homeless()
         if self._overflowed and now - self._overflowed > _RESURVEY_S:
             self._overflowed = 0.0
-            self._survey_again("events were lost before, and every directory was looked at again")
-        elif self._refused and now - self._retried > _RETRY_S:
+            self._watches.survey_again(
+                "events were lost before, and every directory was looked at again"
+            )
+        elif self._watches.refused and now - self._retried > _RETRY_S:
             self._retried = now
-            self._survey_again(None)
+            self._watches.survey_again(None)
         return tuple(sorted(self._unmounted))
 
     def close(self) -> None:
@@ -189,78 +179,6 @@ class InotifySensor:
             with contextlib.suppress(OSError):
                 os.close(self._instance)
             self._instance = -1
-        self._tree = DirectoryTree()
-        self._roots.clear()
-
-    # --- watches ----------------------------------------------------------------------------------
-
-    def _survey(self, root: bytes) -> None:
-        directory = open_directory(root)
-        try:
-            watch = calls.add_watch(self._instance, directory, _MASK)
-            self._roots[root] = watch
-            self._tree.add_root(watch, root)
-            exhaust(descend(self, watch, directory))
-        finally:
-            os.close(directory)
-
-    def _survey_again(self, message: str | None) -> None:
-        self._refused.clear()
-        for root in self._tree.roots():
-            with contextlib.suppress(OSError):  # the guard of the roots reports one that is gone
-                self._survey(root)
-            if message is not None:
-                self._outlet.gap(root, root, GapKind.OVERFLOW, message)
-
-    def enter(self, parent: int, name: bytes, descriptor: int) -> int | None:
-        """Watch a directory before it is listed: what comes later is an event."""
-        try:
-            watch = calls.add_watch(self._instance, descriptor, _MASK)
-        except OSError as err:
-            self.unreadable(parent, name, err)
-            return None
-        self._tree.add(watch, parent, name)
-        return watch
-
-    def entries(self, key: int, descriptor: int) -> list[bytes]:
-        """Return the directories in one; no file is looked at."""
-        del key
-        self._drain()
-        self._outlet.beat()
-        with os.scandir(descriptor) as items:
-            return [os.fsencode(one.name) for one in items if one.is_dir(follow_symlinks=False)]
-
-    def found(self, key: int, descriptor: int) -> list[bytes]:
-        """Report all that is in a directory, and return the directories."""
-        directories = []
-        places = self._tree.places(key)
-        with os.scandir(descriptor) as items:
-            for number, item in enumerate(items):
-                name, is_directory = os.fsencode(item.name), item.is_dir(follow_symlinks=False)
-                if is_directory:
-                    directories.append(name)
-                for place in places:
-                    kind = ChangeKind.CREATED
-                    self._outlet.event(_in(place, name), kind, is_directory=is_directory)
-                if number % _DRAIN_EVERY == 0:
-                    self._drain()
-                    self._outlet.beat()
-        return directories
-
-    def unreadable(self, parent: int, name: bytes, error: OSError) -> None:
-        """Report a directory without a watch; of many, the root."""
-        kind = GapKind.LIMIT if error.errno == errno.ENOSPC else GapKind.UNREADABLE
-        for root, directory in self._tree.places(parent):
-            count = self._refused[root] = self._refused.get(root, 0) + 1
-            path = directory + b"/" + name if count <= _NAMED_GAPS else root
-            if count <= _NAMED_GAPS + 1:
-                where = "more directories below " if count > _NAMED_GAPS else ""
-                message = f"{where}{os.fsdecode(path)} not watched: {_watch_reason(error)}"
-                self._outlet.gap(root, path, kind, message)
-
-    def _forget(self, watch: int) -> None:
-        self._tree.discard(watch)
-        calls.remove_watch(self._instance, watch)
 
     def _listen_for(self, canary: bytes) -> bool:
         try:
@@ -292,27 +210,31 @@ class InotifySensor:
         elif watch == self._canary:
             self._outlet.canary()
         elif mask & In.IN_IGNORED:
-            self._tree.discard(watch)
+            self._watches.tree.discard(watch)
         elif mask & In.IN_UNMOUNT:
-            self._unmounted |= {root for root, own in self._roots.items() if own == watch}
+            self._unmounted |= {root for root, own in self._watches.roots.items() if own == watch}
         elif mask & In.IN_MOVE_SELF:
             self._moved(watch)
-        elif record.name or self._tree.is_root(watch):  # the parent tells of other directories
+        elif record.name or self._watches.tree.is_root(
+            watch
+        ):  # the parent tells of other directories
             self._changed(record)
 
     def _changed(self, record: calls.Record) -> None:
-        places = tuple(_in(place, record.name) for place in self._tree.places(record.watch))
+        places = tuple(
+            place_in(place, record.name) for place in self._watches.tree.places(record.watch)
+        )
         mask = record.mask
         is_directory = bool(mask & In.IN_ISDIR)
         if not places:
-            self._forget(record.watch)
+            self._watches.forget(record.watch)
         elif mask & In.IN_MOVED_FROM:
             self._departed[record.cookie] = _Departure(places, is_directory, time.monotonic())
         elif mask & In.IN_MOVED_TO:
             self._arrive(record, places, is_directory=is_directory)
         else:
             if is_directory and mask & In.IN_CREATE:
-                self._appeared(record, found=True)
+                self._watches.appeared(record, found=True)
             for place in places:
                 self._outlet.event(place, _kind(mask), is_directory=is_directory)
 
@@ -322,7 +244,9 @@ class InotifySensor:
         left = self._departed.pop(record.cookie, None)
         source = None if left is None else left.places[0][1]
         if is_directory:
-            self._appeared(record, found=False)
+            watch = self._watches.appeared(record, found=False)
+            if watch is not None:
+                self._arrived.add(watch)
         for place in places:
             self._outlet.event(
                 place, ChangeKind.RENAMED, is_directory=is_directory, renamed_from=source
@@ -332,53 +256,12 @@ class InotifySensor:
             if place[0] not in roots:
                 self._outlet.event(place, ChangeKind.DELETED, is_directory=is_directory)
 
-    def _appeared(self, record: calls.Record, *, found: bool) -> None:
-        """Watch a directory that is new here and all below it.
-
-        With `found`, what is in it already is reported: it was made before the watch was.
-        """
-        directory = self._open(record)
-        if directory is None:
-            return
-        try:
-            watch = self.enter(record.watch, record.name, directory)
-            if watch is None:
-                return
-            self._arrived.add(watch)
-            visitor = _Found(self) if found else self
-            exhaust(descend(visitor, watch, directory))
-        except OSError as err:
-            self.unreadable(record.watch, record.name, err)
-        finally:
-            os.close(directory)
-
-    def _open(self, record: calls.Record) -> int | None:
-        """Open what a record names, one directory after the other; None where it is gone."""
-        place = self._tree.places(record.watch)[0]
-        root, path = _in(place, record.name)
-        try:
-            at = open_directory(root)
-        except OSError:
-            return None
-        for name in path[len(root) :].split(b"/"):
-            if name:
-                try:
-                    below = open_directory(name, at=at)
-                except OSError as err:
-                    if err.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                        self.unreadable(record.watch, record.name, err)
-                    return None
-                finally:
-                    os.close(at)
-                at = below
-        return at
-
     def _moved(self, watch: int) -> None:
         """A directory has moved: away, unless its arrival somewhere below a root was seen."""
         if watch in self._arrived:
             self._arrived.discard(watch)
-        elif not self._tree.is_root(watch):
-            self._forget(watch)
+        elif not self._watches.tree.is_root(watch):
+            self._watches.forget(watch)
             self._left = True
 
     def _end_departures(self) -> None:
@@ -395,36 +278,10 @@ class InotifySensor:
 
     def _overflow(self) -> None:
         if not self._overflowed:
-            roots = self._tree.roots()
+            roots = self._watches.tree.roots()
             hint = "sysctl fs.inotify.max_queued_events"
             self._outlet.lost(roots, f"the kernel gave events up: its queue was full ({hint})")
         self._overflowed = time.monotonic()
-
-
-class _Found:
-    """A visitor that also reports every entry it comes across."""
-
-    def __init__(self, sensor: InotifySensor) -> None:
-        self._sensor = sensor
-
-    def enter(self, parent: int, name: bytes, descriptor: int) -> int | None:
-        """Watch a directory."""
-        return self._sensor.enter(parent, name, descriptor)
-
-    def entries(self, key: int, descriptor: int) -> list[bytes]:
-        """Report what is in a directory."""
-        return self._sensor.found(key, descriptor)
-
-    def unreadable(self, parent: int, name: bytes, error: OSError) -> None:
-        """Report a directory without a watch."""
-        self._sensor.unreadable(parent, name, error)
-
-
-def _in(place: Place, name: bytes) -> Place:
-    root, directory = place
-    if not name:
-        return place
-    return root, (directory if directory != b"/" else b"") + b"/" + name
 
 
 def _kind(mask: int) -> ChangeKind:
@@ -442,12 +299,6 @@ def _kind(mask: int) -> ChangeKind:
 def _init_reason(error: OSError) -> str:
     if error.errno == errno.EMFILE:
         return "too many instances: raise fs.inotify.max_user_instances"
-    return str(error.strerror)
-
-
-def _watch_reason(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "no watch is left: raise fs.inotify.max_user_watches"
     return str(error.strerror)
 
 

@@ -165,6 +165,15 @@ class WatchContract:
         (area / "gone" / "deep").write_bytes(b"changed")
         assert () == tuple(one for one in started.read(0.7) if b"deep" in one.path)
 
+    def test_directory_that_came_and_went_is_no_longer_gold(self, started, root, area):
+        (area / "tree").mkdir()
+        os.rename(area / "tree", root / "tree")
+        gathered(started, [root / "tree"])
+        os.rename(root / "tree", area / "tree")
+        until(started, lambda seen: any(one.path.endswith((b"tree", b"gold")) for one in seen))
+        (area / "tree" / "file").write_bytes(b"x")
+        assert () == tuple(one for one in started.read(0.7) if one.path.endswith(b"file"))
+
     def test_several_roots_are_told_apart(self, watcher, area):
         roots = [area / name for name in ("one", "one-more", "two")]
         for root in roots:

@@ -113,7 +113,7 @@ def test_limit_that_was_raised_ends_the_gap(root, begun, monkeypatch):
         watcher = begun(InotifySensor())
         until(watcher, gaps)
     paths = {root / f"{number:03}" / "file" for number in range(30)}
-    until(watcher, lambda _: not watcher._sensor._refused)
+    until(watcher, lambda _: not watcher._sensor._watches.refused)
     for path in paths:
         path.write_bytes(b"x")
     wanted = {os.fsencode(path) for path in paths}
