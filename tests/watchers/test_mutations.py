@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,20 @@ def test_every_change_is_seen_but_what_the_source_says(source, place):
             stage.close()
     assert BLIND[source] >= missed
     assert ONLY_SOME >= unsupported
+
+
+def test_the_table_in_the_documentation_is_what_is_tried():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
+    missed = set().union(*BLIND.values())
+    wanted = {
+        name: ["no" if name in BLIND[source] else "yes" for source in BLIND] for name in missed
+    }
+    assert wanted == {name: cells for name, *cells in rows if name in missed}
 
 
 def acted(stages):
