@@ -213,6 +213,19 @@ def test_events_alike_are_merged_only_while_they_wait():
     assert 1 == len(outlet.take(0))
 
 
+def test_what_a_killed_watcher_left_is_taken_away_and_of_a_live_one_nothing(tmp_path):
+    live, killed = Canary(str(tmp_path)), Canary(str(tmp_path))
+    os.close(killed._lock)  # as the kernel does when a process ends
+    later = Canary(str(tmp_path))
+    try:
+        assert os.path.exists(live.directory)
+        assert not os.path.exists(killed.directory)
+    finally:
+        live.close()
+        later.close()
+    assert [] == os.listdir(tmp_path)
+
+
 def test_busy_reader_is_not_lost_and_an_idle_one_that_saw_nothing_is():
     canary = Canary()
     try:
