@@ -17,6 +17,7 @@ from dataguard.model.audit import AuditRecord, SliceRecord, slice_prefix
 from dataguard.model.dataset import Dataset, Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding
 from dataguard.model.mount import MountRecord, MountState
+from dataguard.model.reclaim import RECLAIM_PREFIX, ReclaimRecord
 from dataguard.model.run import Run
 from dataguard.model.seal import SEAL_PREFIX, SealRecord, seal_key
 from dataguard.model.workspace import WorkspaceRecord
@@ -214,6 +215,26 @@ class Reader:
         rows = self._rows(select(tables.META).where(above("key", SEAL_PREFIX), below))
         found = (decode(SealRecord, _json(str(row["value"]))) for row in rows)
         return tuple(sorted(found, key=lambda one: one.place))
+
+    def reclaim(self, reclaim_id: str) -> ReclaimRecord:
+        """Return what is recorded of a reclaim.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        rows = self._rows(select(tables.META, key=RECLAIM_PREFIX + reclaim_id))
+        if not rows:
+            raise NotFoundError(
+                f"no reclaim `{reclaim_id}`", hint="`dataguard catalog events` lists all"
+            )
+        return decode(ReclaimRecord, _json(str(rows[0]["value"])))
+
+    def reclaims(self) -> tuple[ReclaimRecord, ...]:
+        """Return what is recorded of reclaims, by id, which is by time."""
+        # `0` follows `/`, the end of the prefix.
+        below = Condition("key", "<", (RECLAIM_PREFIX[:-1] + "0",))
+        query = select(tables.META).where(above("key", RECLAIM_PREFIX), below).order_by("key")
+        return tuple(decode(ReclaimRecord, _json(str(row["value"]))) for row in self._rows(query))
 
     def finding(self, finding_id: str) -> Finding:
         """Return a finding.
