@@ -6,10 +6,12 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.copies import Wish, copies
 from dataguard.actions.goldsource import source_of
 from dataguard.actions.reclaimable import plan_for
-from dataguard.core.reclaim import Wish
+from dataguard.core.reclaim import ReclaimWish
 from dataguard.errors import NotFoundError
+from dataguard.model.copies import CopyKind
 from dataguard.model.reclaim import (
     Left,
     Method,
@@ -20,6 +22,7 @@ from dataguard.model.reclaim import (
     Restored,
     UndoResult,
 )
+from dataguard.model.reference import Reference
 from dataguard.stores.reclaiming import bring_back, give_back, recover
 from dataguard.stores.reclaimjournal import Mark, ReclaimJournal, only_one
 
@@ -32,21 +35,21 @@ if TYPE_CHECKING:
     from dataguard.model.entry import Unreadable
     from dataguard.model.reclaim import ReclaimStep
 
-__all__ = ["reclaim", "undo"]
+__all__ = ["reclaim", "reclaim_places", "undo"]
 
 _UNFINISHED = (ReclaimState.APPLYING, ReclaimState.UNDOING)
 
 
 def reclaim(
     ctx: Context,
-    copies: Sequence[Copy],
+    found: Sequence[Copy],
     method: Method = Method.AUTO,
     *,
     apply: bool = False,
     link_gold: bool = False,
     unreadable: tuple[Unreadable, ...] = (),
 ) -> ReclaimResult:
-    """Return what copies can give back; with `apply` have them do so.
+    """Return what copies can give back; with `apply` have them do so. Links have nothing to give.
 
     Without `apply` nothing is changed. With it, what an interrupted reclaim left in between is
     brought back to what it was first. `unreadable` is what the search could not look at.
@@ -56,16 +59,44 @@ def reclaim(
         ConflictError: another reclaim of this home is at work.
         StoreUnreachableError: the journal cannot be written.
     """
-    wish = Wish(method, ctx.actor.uid)
+    wish = ReclaimWish(method, ctx.actor.uid)
+    wanted = [one for one in found if one.kind is not CopyKind.LINK]
     if not apply:
-        plan = plan_for(ctx, copies, wish, link_gold=link_gold)
+        plan = plan_for(ctx, wanted, wish, link_gold=link_gold)
         return _result(None, plan.steps, plan.left, unreadable, unfinished=_unfinished(ctx))
     with only_one(ctx.settings.home.value):
         recovered = _recover_all(ctx)
-        plan = plan_for(ctx, copies, wish, link_gold=link_gold)
+        plan = plan_for(ctx, wanted, wish, link_gold=link_gold)
         if not plan.steps:
             return _result(None, (), [*recovered, *plan.left], unreadable)
         return _apply(ctx, plan, recovered, unreadable)
+
+
+def reclaim_places(
+    ctx: Context,
+    places: tuple[str, ...],
+    method: Method = Method.AUTO,
+    *,
+    only: str | None = None,
+    apply: bool = False,
+    link_gold: bool = False,
+) -> ReclaimResult:
+    """Search places for copies of gold, or of the version `only`, then do as `reclaim`.
+
+    Raises:
+        NotFoundError: a place or the version does not exist.
+        DataguardError: as `copies` and `reclaim`.
+    """
+    reference = None if only is None else Reference.parse(only)
+    found = copies(ctx, places, (), Wish(only=reference, dry_run=True))
+    return reclaim(
+        ctx,
+        found.copies,
+        method,
+        apply=apply,
+        link_gold=link_gold,
+        unreadable=found.unreadable,
+    )
 
 
 def undo(ctx: Context, reclaim_id: str, *, dry_run: bool = False) -> UndoResult:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from dataguard.actions.context import Context
-    from dataguard.core.reclaim import Wish
+    from dataguard.core.reclaim import ReclaimWish
     from dataguard.model.copies import Copy
     from dataguard.model.mount import MountRecord
     from dataguard.model.reclaim import LinkTarget, SeenCopy
@@ -38,7 +38,9 @@ class Plan:
     left: list[Left] = field(default_factory=list)
 
 
-def plan_for(ctx: Context, copies: Sequence[Copy], wish: Wish, *, link_gold: bool = False) -> Plan:
+def plan_for(
+    ctx: Context, copies: Sequence[Copy], wish: ReclaimWish, *, link_gold: bool = False
+) -> Plan:
     """Return what can be done about copies, without changing anything.
 
     A link leads into an enforced mount of the version in the workspace that holds the copy; with
@@ -63,7 +65,9 @@ def plan_for(ctx: Context, copies: Sequence[Copy], wish: Wish, *, link_gold: boo
 class _Planner:
     """Judges one copy after the other; remembers which files it has seen."""
 
-    def __init__(self, ctx: Context, facts: GoldFacts, wish: Wish, *, link_gold: bool) -> None:
+    def __init__(
+        self, ctx: Context, facts: GoldFacts, wish: ReclaimWish, *, link_gold: bool
+    ) -> None:
         self._facts = facts
         self._wish = wish
         self._link_gold = link_gold

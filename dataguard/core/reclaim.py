@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dataguard.model.copies import Copy, FileState
     from dataguard.model.reclaim import LinkTarget, SeenCopy
 
-__all__ = ["Wish", "considered", "may_read", "planned"]
+__all__ = ["ReclaimWish", "considered", "may_read", "planned"]
 
 _INLINE_LINK = 59
 """Bytes of a link's target that every file system keeps in the inode (ext4 has the least room)."""
@@ -26,7 +26,7 @@ _OWNER = {"x": stat.S_IXUSR, "r": stat.S_IRUSR}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReclaimWish:
     """What the caller wants and may: `uid` 0 may act for others; `block` is a block's size."""
 
     method: Method
@@ -42,7 +42,7 @@ def considered(copy: Copy) -> Reason | None:
 
 
 def planned(
-    copy: Copy, seen: SeenCopy, wish: Wish, target: LinkTarget | None
+    copy: Copy, seen: SeenCopy, wish: ReclaimWish, target: LinkTarget | None
 ) -> ReclaimStep | Left:
     """Return what becomes of one exact copy; `target` is what a link would lead to, if anything.
 
@@ -83,7 +83,7 @@ def _bits(letter: str, is_owner: bool, in_group: bool) -> int:
     return _GROUP[letter] if in_group else _OTHERS[letter]
 
 
-def _for_every_way(copy: Copy, seen: SeenCopy, wish: Wish) -> Reason | None:
+def _for_every_way(copy: Copy, seen: SeenCopy, wish: ReclaimWish) -> Reason | None:
     """Return why nothing at all is done, None where nothing speaks against it."""
     checks = (
         (seen.is_original, Reason.GOLD),
@@ -129,7 +129,7 @@ def _step(
     )
 
 
-def _advice(wish: Wish) -> str:
+def _advice(wish: ReclaimWish) -> str:
     if wish.method is Method.DEDUPE:
         return "the file system cannot share its blocks with the original"
     return "no shared blocks with the original, and no enforced mount of it in a workspace here"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataguard.report import (
     text_administration,
     text_datasets,
-    text_reclaim,
     text_rules,
     text_seals,
     text_work,
@@ -14,12 +13,5 @@ from dataguard.report.lines import lines_of, painted, plain, size_words
 
 __all__ = ["SUBJECTS", "lines_of", "painted", "plain", "size_words"]
 
-SUBJECTS = (
-    text_administration,
-    text_datasets,
-    text_reclaim,
-    text_rules,
-    text_seals,
-    text_work,
-)
+SUBJECTS = (text_administration, text_datasets, text_rules, text_seals, text_work)
 """The modules that hold the forms; importing them makes `lines_of` know these."""
