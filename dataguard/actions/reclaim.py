@@ -88,6 +88,9 @@ def reclaim_places(
         DataguardError: as `copies` and `reclaim`.
     """
     reference = None if only is None else Reference.parse(only)
+    if apply:
+        with only_one(ctx.settings.home.value):
+            _recover_all(ctx)  # what it brings back is to be found; what it cannot is told below
     found = copies(ctx, places, (), Wish(only=reference, dry_run=True))
     return reclaim(
         ctx,
