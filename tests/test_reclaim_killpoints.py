@@ -14,7 +14,7 @@ from support.warmcommands import Shell
 
 pytestmark = pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
 
-LINKING = ("symlinkat", "renameat2", "unlinkat", "fsync", "write", "utimensat", "fcntl")
+LINKING = ("symlinkat", "renameat2", "unlinkat", "fsync", "write", "fcntl")
 SHARING = ("ioctl", "write", "fsync", "fcntl")
 UNDOING = ("openat", "renameat2", "unlinkat", "fsync", "write", "fchmod", "utimensat")
 NAMES = ("a", "b", "c")

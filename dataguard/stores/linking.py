@@ -15,7 +15,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from dataguard.model.reclaim import Reason, Replaced
-from dataguard.stores.exchange import exact_directory, exchange
+from dataguard.stores.exchange import exact_directory, exchange, make_link
 from dataguard.stores.hashing import new_hash
 from dataguard.stores.reclaimcheck import LeftAloneError, check_equal, check_ours, refuse_digest
 from dataguard.stores.reclaimjournal import Mark
@@ -56,7 +56,8 @@ def replace_by_link(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, numb
 
 def _exchange_for_link(one: Replaced, directory: int, copy: int, journal: ReclaimJournal) -> None:
     name = os.path.basename(one.path)
-    _make_link(one, directory)
+    make_link(directory, one.temporary, one.target, uid=one.uid, gid=one.gid)
+    os.fsync(directory)
     try:
         exchange(directory, one.temporary, name)
     except OSError:
@@ -74,16 +75,6 @@ def _exchange_for_link(one: Replaced, directory: int, copy: int, journal: Reclai
     os.unlink(one.temporary, dir_fd=directory)
     os.fsync(directory)
     journal.mark(one.number, Mark.DONE)
-
-
-def _make_link(one: Replaced, directory: int) -> None:
-    """Make the link under its temporary name, the owner's own, as old as the file."""
-    os.symlink(one.target, one.temporary, dir_fd=directory)
-    with contextlib.suppress(PermissionError):  # only root can give away
-        os.chown(one.temporary, one.uid, one.gid, dir_fd=directory, follow_symlinks=False)
-    times = (one.atime_ns, one.mtime_ns)
-    os.utime(one.temporary, ns=times, dir_fd=directory, follow_symlinks=False)
-    os.fsync(directory)
 
 
 def _back(one: Replaced, name: bytes, directory: int, journal: ReclaimJournal) -> None:

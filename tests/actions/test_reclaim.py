@@ -21,6 +21,7 @@ from dataguard.stores import linking
 from dataguard.stores.reclaimlook import state_of
 from support.mountcleanup import as_user, needs_mounts, swept, unmount_command
 from support.reclaims import Place, facts_of, free_bytes
+from support.sealcleanup import needs_flags, opened_again
 
 MIB = 1 << 20
 
@@ -93,6 +94,53 @@ def test_undoing_shared_blocks_leaves_the_whole_files_alone(sharing):
     undone = sharing.undo(result.id)
     assert {Reason.SHARED} == set(reasons(undone).values())
     assert (False, before) == (undone.has_gaps, facts_of(sharing.mine / "b"))
+
+
+@needs_flags
+def test_sealed_gold_lends_its_blocks(sharing):
+    with opened_again(sharing.gold):
+        sharing.ask("seal", "faces")
+        result = sharing.reclaim([sharing.copy("b")])
+        assert [True] == [step.done for step in result.steps]
+
+
+def test_holes_on_one_side_only_are_shared_as_well(sharing):
+    data = os.urandom(MIB)
+    with open(sharing.gold / "holes", "wb") as file:
+        file.write(data)
+        file.truncate(4 * MIB)
+    sharing.ask("register", "faces", str(sharing.gold), "--append", "--reason", "more")
+    (sharing.mine / "holes").write_bytes(data + bytes(3 * MIB))
+    copy = replace(sharing.copy("holes"), version=2)
+    free = free_bytes(sharing.top)
+    result = sharing.reclaim([copy])
+    assert 4 * MIB == result.reclaimable == result.reclaimed
+    assert abs(free_bytes(sharing.top) - free - 4 * MIB) <= MIB // 16
+    assert data + bytes(3 * MIB) == (sharing.mine / "holes").read_bytes()
+
+
+def test_blocks_shared_with_a_third_file_are_not_promised(sharing):
+    subprocess.run(
+        ["cp", "--reflink=always", sharing.mine / "b", sharing.mine / "clone"], check=True
+    )
+    result = sharing.reclaim([sharing.copy("b"), sharing.copy("clone", of="b")])
+    assert {"b": Reason.NO_GAIN, "clone": Reason.NO_GAIN} == reasons(result)
+
+
+def test_a_link_belongs_to_whom_the_file_belonged(place):
+    os.chown(place.mine / "a", 12345, 23456)
+    for path in (place.top, *place.top.parents):
+        os.chmod(path, path.stat().st_mode | 0o005)
+    place.reclaim([place.copy("a")], Method.LINK, link_gold=True)
+    status = os.lstat(place.mine / "a")
+    assert (12345, 23456) == (status.st_uid, status.st_gid)
+
+
+def test_no_link_leads_where_the_owner_of_the_copy_may_not_read(place):
+    os.chown(place.mine / "a", 12345, 12345)
+    os.chmod(place.gold, 0o700)
+    result = place.reclaim([place.copy("a")], Method.LINK, link_gold=True)
+    assert {"a": Reason.UNREADABLE} == reasons(result)
 
 
 def test_hard_links_of_a_copy_share_blocks_once(sharing):

@@ -47,6 +47,14 @@ def test_apply_and_undo(copied):
     assert not os.path.islink(os.path.join(mine, "copy\n\xff"))
 
 
+def test_a_place_may_be_named_through_a_link(copied):
+    world, mine = copied
+    (world.top / "way").symlink_to(mine)
+    options = ("--method", "link", "--link-gold", "--apply")
+    assert 1 == len(world.ask_json("reclaim", str(world.top / "way"), *options)["steps"])
+    assert os.path.islink(os.path.join(mine, "copy\n\xff"))
+
+
 def test_text_says_what_how_and_how_to_take_it_back(copied):
     world, mine = copied
     plan = world.ask("reclaim", str(mine))
