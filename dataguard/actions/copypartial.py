@@ -25,6 +25,8 @@ from dataguard.stores.obstacles import unreadable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    import pyarrow as pa
+
     from dataguard.actions.context import Context
     from dataguard.core.partial import Heads
     from dataguard.model.dataset import Version
@@ -62,11 +64,13 @@ def partial_copies(
     known: Collection[bytes],
     *,
     left_out: Exclusion | None = None,
+    listed: Sequence[bytes] | None = None,
     min_size: int = HEAD_BYTES,
 ) -> PartialMatch:
     """Return the files of 4 KiB or more that begin with all of an original, or end within it.
 
-    `known` are absolute paths of files that are copies anyway. Of each other file the first 4 KiB
+    `known` are absolute paths of files that are copies anyway, `listed` the only relative ones to
+    look at. Of each other file the first 4 KiB
     are read; what begins as a file of gold is compared with it byte for byte. The longest part
     counts where several fit.
 
@@ -77,7 +81,8 @@ def partial_copies(
     found = PartialMatch()
     prefix = os.fsencode(place).rstrip(b"/") + b"/"
     with Beginnings(place) as files, CopyLook(place) as look, _Gold(ctx, versions) as gold:
-        for paths, sizes in _files(ctx, place, left_out, max(min_size, HEAD_BYTES)):
+        for entries in _entries(ctx, place, left_out, listed):
+            paths, sizes = _large(entries, max(min_size, HEAD_BYTES))
             wanted = [i for i, path in enumerate(paths) if prefix + path not in known]
             kept, heads = _heads(files, paths, wanted, found)
             for at, candidates in gold.candidates(heads):
@@ -202,16 +207,23 @@ class _Gold:
         self.gaps.append(Unreadable(b"", Obstacle.ABSENT, detail))
 
 
-def _files(
-    ctx: Context, place: str, left_out: Exclusion | None, least: int
-) -> Iterator[tuple[list[bytes], list[int]]]:
-    """Yield paths and sizes of the regular files that are large enough, piece by piece."""
-    store = store_of(ctx, place, left_out=left_out)
-    for piece in store.scan(DigestPlan(Algorithm.XXH3_128), read=False):
-        sizes = numbers(piece.entries.column("size"))
-        kept = np.flatnonzero(kind_mask(piece.entries, "f") & (sizes >= least))
-        paths = raw_paths(piece.entries).take(number_column(kept)).to_pylist()
-        yield paths, sizes[kept].tolist()
+def _entries(
+    ctx: Context, place: str, left_out: Exclusion | None, listed: Sequence[bytes] | None
+) -> Iterator[pa.RecordBatch]:
+    """Yield what is in a place, or what of it is listed, unread."""
+    store, plan = store_of(ctx, place, left_out=left_out), DigestPlan(Algorithm.XXH3_128)
+    if listed is None:
+        pieces = store.scan(plan, read=False)
+    else:
+        pieces = store.read_paths(listed, plan, read=False)
+    return (piece.entries for piece in pieces)
+
+
+def _large(entries: pa.RecordBatch, least: int) -> tuple[list[bytes], list[int]]:
+    """Return paths and sizes of the regular files that are large enough."""
+    sizes = numbers(entries.column("size"))
+    kept = np.flatnonzero(kind_mask(entries, "f") & (sizes >= least))
+    return raw_paths(entries).take(number_column(kept)).to_pylist(), sizes[kept].tolist()
 
 
 def _heads(
