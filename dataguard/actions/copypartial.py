@@ -80,7 +80,14 @@ def partial_copies(
     """
     found = PartialMatch()
     prefix = os.fsencode(place).rstrip(b"/") + b"/"
-    with Beginnings(place) as files, CopyLook(place) as look, _Gold(ctx, versions) as gold:
+    with ExitStack() as opened:
+        try:
+            files = opened.enter_context(Beginnings(place))
+            look = opened.enter_context(CopyLook(place))
+        except OSError as err:
+            found.unreadable.append(unreadable(b"", err))
+            return found
+        gold = opened.enter_context(_Gold(ctx, versions))
         for entries in _entries(ctx, place, left_out, listed):
             paths, sizes = _large(entries, max(min_size, HEAD_BYTES))
             wanted = [i for i, path in enumerate(paths) if prefix + path not in known]
