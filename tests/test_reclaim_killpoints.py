@@ -135,7 +135,7 @@ def test_an_undo_killed_anywhere_goes_on(tmp_path, request):
     assert points >= (40 if request.config.getoption("--long") else 5)
 
 
-@pytest.mark.parametrize("kind", ["xfs", "btrfs"])
+@pytest.mark.parametrize("kind", ["xfs", pytest.param("btrfs", marks=pytest.mark.long)])
 def test_shared_blocks_killed_anywhere_change_no_file(kind, tmp_path, request):
     image = request.getfixturevalue(f"loop_{kind}")
     bench = Bench(Path(image.top), tmp_path / "home", "--apply")
