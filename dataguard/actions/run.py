@@ -14,6 +14,15 @@ from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
+from dataguard.actions.routing import (
+    digested,
+    layers_of,
+    reap,
+    rehearsed,
+    reported,
+    routed,
+    with_layers,
+)
 from dataguard.actions.runrecord import (
     clear_private,
     confined,
@@ -26,7 +35,7 @@ from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.gate import MountCondition
-from dataguard.model.results import RunResult
+from dataguard.model.results.run import RunResult
 from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.actions.diversion import Routing
     from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
     from dataguard.model.workspace import Workspace
@@ -90,8 +100,10 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     request = _ruled(ctx, request)
     inputs, place, decision = _decided(ctx, request)
     real = os.path.realpath(place)
-    asked = _asked(request, "explain", (place, real), "/dev/null", inputs, rehearsal=True)
-    ending = start(asked, request.rules, ctx.policy, decision.facts.places)
+    with rehearsed(request.rules.writes, inputs, real) as routing:
+        asked = _asked(request, "explain", (place, real), "/dev/null", inputs)
+        asked = replace(asked, routing=routing, rehearsal=True)
+        ending = start(asked, request.rules, ctx.policy, decision.facts.places)
     result = replace(
         _refused(inputs),
         allowed=decision.allowed,
@@ -155,23 +167,29 @@ def _run(
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
             save(ctx, record, directory)
-            ending = _started(ctx, job, record, decision)
+            ending, routing = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, ending)
+        return _finish(ctx, job, record, ending, routing)
 
 
-def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Ending:
+def _started(
+    ctx: Context, job: _Job, record: Run, decision: GateResult
+) -> tuple[Ending, Routing | None]:
     """Run the job; where it is not started after all, that is how the run ended."""
-    request = job.request
+    request, routing = job.request, None
     outputs = (job.directory.path, job.directory.place)
-    asked = _asked(request, job.id, outputs, job.private, job.inputs)
     try:
-        return start(asked, request.rules, ctx.policy, decision.facts.places)
+        routing = routed(request.rules.writes, job.inputs, outputs[1], job.id)
+        asked = _asked(request, job.id, outputs, job.private, job.inputs)
+        asked = replace(asked, routing=routing)
+        return start(asked, request.rules, ctx.policy, decision.facts.places), routing
     except NotStartedError:
+        if routing is not None:
+            routing.remove()
         ended = replace(record, state=RunState.FAILED, finished=ctx.clock(), exit_code=_NOT_STARTED)
-        finish(ctx, ended, job.directory)
+        finish(ctx, with_layers(ended, None), job.directory)
         raise
 
 
@@ -181,8 +199,6 @@ def _asked(
     outputs: tuple[str, str],
     private: str,
     inputs: tuple[JobInput, ...],
-    *,
-    rehearsal: bool = False,
 ) -> Asked:
     return Asked(
         run_id=run_id,
@@ -193,7 +209,6 @@ def _asked(
         place=outputs[1],
         private=private,
         inputs=inputs,
-        rehearsal=rehearsal,
     )
 
 
@@ -211,7 +226,9 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-def _finish(ctx: Context, job: _Job, started: Run, ending: Ending) -> RunResult:
+def _finish(
+    ctx: Context, job: _Job, started: Run, ending: Ending, routing: Routing | None
+) -> RunResult:
     code = ending.exit_code or 0
     record = confined(started, ending.confinement)
     after = _verified(ctx, job.inputs, "verifying inputs again")
@@ -220,8 +237,11 @@ def _finish(ctx: Context, job: _Job, started: Run, ending: Ending) -> RunResult:
         if not comparison.is_clean:
             record_comparison(ctx, comparison)
     aside = free_record(started, job.directory)
+    reaped = reap(job.directory, routing, aside)
+    record = with_layers(record, reaped.left)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
+        diverted = digested(reaped.diverted, outputs.files)
         tainted = bool(changes.violations) or not after.is_complete
         finished = replace(
             record,
@@ -235,16 +255,17 @@ def _finish(ctx: Context, job: _Job, started: Run, ending: Ending) -> RunResult:
             output_files=len(outputs.files),
             output_bytes=sum(one.size for one in outputs.files),
         )
+        for finding in reported(ctx, diverted, job.id):
+            changes.add_late(finding)
         record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory)
+        unwritten = finish(ctx, finished, job.directory, diverted)
     result = _result(finished, changes, after, outputs)
-    result = replace(
-        result, enforced=_is_enforced(job.inputs, ending), confinement=ending.confinement
-    )
     return replace(
         result,
-        diverted=tuple(one for one in outputs.files if aside and one.path == aside.encode()),
-        unreadable=(*result.unreadable, *unwritten),
+        enforced=_is_enforced(job.inputs, ending),
+        confinement=ending.confinement,
+        diverted=diverted,
+        unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
     )
 
 
@@ -285,6 +306,7 @@ def _record(ctx: Context, job: _Job) -> Run:
             "tmpdir": job.private,
             "directory": job.directory.identity,
             "confine": str(request.rules.mode),
+            **layers_of(request.rules.writes, job.directory.place, job.id),
         },
     )
 

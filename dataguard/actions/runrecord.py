@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataguard.actions.inputs import JobInput
     from dataguard.actions.verification import Verification
     from dataguard.model.confinement import Confinement
+    from dataguard.model.diversion import Diverted
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
@@ -31,7 +32,9 @@ __all__ = [
 ]
 
 
-def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
+def save(
+    ctx: Context, record: Run, directory: RunDirectory, diverted: tuple[Diverted, ...] = ()
+) -> None:
     """Record how far a run got, in the catalog and in its directory.
 
     The catalog is the first to know that a run is on its way and the last to know that it is over:
@@ -43,19 +46,22 @@ def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
     """
     is_over = record.state is not RunState.RUNNING
     if is_over:
-        directory.write_record(_fields(record))
+        directory.write_record({**_fields(record), "diverted": encode(diverted)})
     put(ctx, record)
     if not is_over:
         directory.write_record(_fields(record))
 
 
-def finish(ctx: Context, record: Run, directory: RunDirectory) -> tuple[Unreadable, ...]:
+def finish(
+    ctx: Context, record: Run, directory: RunDirectory, diverted: tuple[Diverted, ...] = ()
+) -> tuple[Unreadable, ...]:
     """Record the end of a run; what a job did to its own directory does not prevent that.
 
+    The record in the directory lists each diverted write, that in the catalog has their number.
     Returns what could not be written there.
     """
     try:
-        save(ctx, record, directory)
+        save(ctx, record, directory, diverted)
     except StoreUnreachableError as err:
         put(ctx, record)
         return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)

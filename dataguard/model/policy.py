@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
+from dataguard.model.diversion import Reported, Writes
 from dataguard.model.mount import Guarantee
 
 if TYPE_CHECKING:
@@ -108,11 +109,17 @@ class SealRules(Rules):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRules(Rules):
-    """How jobs must be confined at least, and the step of the ladder that has to hold."""
+    """How jobs must be confined at least, and the step of the ladder that has to hold.
+
+    `writes` is what a job may have done with its writes into inputs; `diverted` says which of those
+    that were led away are findings.
+    """
 
     confine: Mode = Mode.UNCONFINED
     required: Step = Step.CHECKED
     writable: tuple[str, ...] = ()
+    writes: Writes = Writes.ROUTE
+    diverted: Reported = Reported.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
