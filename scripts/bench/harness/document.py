@@ -32,6 +32,7 @@ QUESTIONS = (
     "dask",
     "startup",
     "confine",
+    "watch",
 )
 """The scripts, in the order in which their figures are shown."""
 
