@@ -141,6 +141,7 @@ class Audited:
             versions=tuple(self.versions),
             slice=None if self.part is None else str(self.part),
             damaged=tuple(self.damaged),
+            level_number=self.level.number,
         )
 
 

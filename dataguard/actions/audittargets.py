@@ -105,7 +105,10 @@ def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
 def _is_fresh(
     ctx: Context, version: Version, location: Location, level: AuditLevel, max_age: timedelta
 ) -> bool:
-    """Whether a clean audit of the level is young enough, and none since says otherwise."""
+    """Whether a clean audit of the level is young enough, and none since says otherwise.
+
+    Its age counts from its start: what it read first may have changed while it read the rest.
+    """
     audits = [
         audited
         for audited in ctx.catalog.audits(version.dataset, version.number)
@@ -115,6 +118,6 @@ def _is_fresh(
         return False
     levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
     return any(
-        audited.clean and audited.level in levels and ctx.clock() - audited.finished < max_age
+        audited.clean and audited.level in levels and ctx.clock() - audited.started < max_age
         for audited in audits
     )

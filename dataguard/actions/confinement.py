@@ -15,6 +15,8 @@ from dataguard.errors import NotStartedError, UsageError
 from dataguard.model.area import Role
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.diversion import Writes
+from dataguard.model.gate import MountCondition
+from dataguard.model.mount import Guarantee
 from dataguard.mounts.exposure import WritableMounts
 from dataguard.sandbox.inherited import Inherited, inherit
 from dataguard.sandbox.job import run_job
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from dataguard.model.policy import Policy
     from dataguard.sandbox.plan import Rung
 
-__all__ = ["Asked", "Rules", "in_force", "look_at_host", "refuse_launcher", "start"]
+__all__ = ["Asked", "Rules", "in_force", "look_at_host", "refuse_launcher", "start", "with_mounts"]
 
 _STRICT_DEVICES = (
     *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue"),
@@ -51,6 +53,11 @@ class Rules:
     required: Step = Step.CHECKED
     writable: tuple[str, ...] = ()
     writes: Writes = Writes.REFUSE
+
+    @property
+    def makes_mounts(self) -> bool:
+        """Whether the job is not started unless gold is read-only for it by mounts of its own."""
+        return self.mode is not Mode.UNCONFINED and self.required.rank >= Step.MOUNTS.rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,17 @@ def in_force(asked: Rules, policy: Policy, person: Person) -> Rules:
         writable=(*asked.writable, *(expand(place, person) for place in least.writable)),
         writes=asked.writes,
     )
+
+
+def with_mounts(rules: Rules, policy: Policy, inputs: Iterable[JobInput]) -> Rules:
+    """Return rules that make declared mounts real where the policy wants them enforced.
+
+    A job that runs unconfined gets none; its gate refuses it.
+    """
+    wanted = policy.mount.required_guarantee is Guarantee.ENFORCED
+    if not wanted or all(one.mount is not MountCondition.DECLARED for one in inputs):
+        return rules
+    return replace(rules, required=max(rules.required, Step.MOUNTS, key=lambda step: step.rank))
 
 
 def _check_routed(asked: Rules, policy: Policy) -> None:

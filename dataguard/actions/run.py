@@ -8,7 +8,14 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.confinement import Asked, Rules, in_force, refuse_launcher, start
+from dataguard.actions.confinement import (
+    Asked,
+    Rules,
+    in_force,
+    refuse_launcher,
+    start,
+    with_mounts,
+)
 from dataguard.actions.gate import check_gate, outputs_place, person
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
@@ -24,12 +31,12 @@ from dataguard.actions.routing import (
     with_layers,
 )
 from dataguard.actions.runrecord import (
+    admit,
     clear_private,
     confined,
     finish,
     free_record,
     inputs_of,
-    save,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
@@ -83,9 +90,11 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
-    request = _ruled(ctx, request)
-    inputs, place, decision = _decided(ctx, request)
-    result = _run(ctx, request, inputs, place, decision) if decision.allowed else _refused(inputs)
+    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
+    if decision.allowed:
+        result, decision = _run(ctx, request, inputs, place, decision)
+    else:
+        result = _refused(inputs)
     return replace(result, checks=decision.checks), decision
 
 
@@ -97,8 +106,7 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
-    request = _ruled(ctx, request)
-    inputs, place, decision = _decided(ctx, request)
+    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
     real = os.path.realpath(place)
     with rehearsed(request.rules.writes, inputs, real) as routing:
         asked = _asked(request, "explain", (place, real), "/dev/null", inputs)
@@ -119,19 +127,23 @@ def _ruled(ctx: Context, request: Request) -> Request:
     return replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
 
 
-def _decided(ctx: Context, request: Request) -> tuple[tuple[JobInput, ...], str, GateResult]:
+def _decided(
+    ctx: Context, request: Request
+) -> tuple[Request, tuple[JobInput, ...], str, GateResult]:
     if not request.command:
         raise UsageError("no command to run", hint="dataguard run -- python train.py")
     if request.rules.mode is not Mode.UNCONFINED:
         refuse_launcher(request.command)
     inputs = resolve_inputs(ctx, request.references, request.workspace)
+    rules = with_mounts(request.rules, ctx.policy, inputs)
+    request = replace(request, rules=rules)
     place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
     if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
         raise UsageError(
             f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
         )
     check_words(request.command, inputs)
-    return inputs, place, check_gate(ctx, inputs, (place,))
+    return request, inputs, place, check_gate(ctx, inputs, (place,), made_real=rules.makes_mounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +164,13 @@ def _run(
     inputs: tuple[JobInput, ...],
     place: str,
     decision: GateResult,
-) -> RunResult:
+) -> tuple[RunResult, GateResult]:
     before = _verified(ctx, inputs, "verifying inputs")
     if not before.is_clean:
         # The next gate must know without looking.
         for comparison in before.comparisons:
             record_comparison(ctx, comparison)
-        return _refused(inputs, before.findings, before)
+        return _refused(inputs, before.findings, before), decision
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
         _check_made(ctx, directory)
@@ -166,12 +178,15 @@ def _run(
         try:
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
-            save(ctx, record, directory)
+            decision = admit(ctx, record, directory, decision)
+            if not decision.allowed:
+                directory.remove()
+                return _refused(inputs, before=before), decision
             ending, routing = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, ending, routing)
+        return _finish(ctx, job, record, ending, routing), decision
 
 
 def _started(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.gate import decide_again
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunInput, RunState
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from dataguard.actions.verification import Verification
     from dataguard.model.confinement import Confinement
     from dataguard.model.diversion import Diverted
+    from dataguard.model.gate import GateResult
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
 __all__ = [
+    "admit",
     "clear_private",
     "confined",
     "finish",
@@ -30,6 +33,24 @@ __all__ = [
     "put",
     "save",
 ]
+
+
+def admit(ctx: Context, record: Run, directory: RunDirectory, decision: GateResult) -> GateResult:
+    """Record a run that begins, if its gate still allows it; returns what was decided last.
+
+    From here on it holds a lease on its inputs. Decision and record are one transaction: a version
+    that is withdrawn at the same time is either seen here, or this run is seen there.
+
+    Raises:
+        StoreUnreachableError: the directory cannot be written.
+    """
+    with ctx.catalog.transaction() as tx:
+        again = decide_again(ctx, tx, decision)
+        if again.allowed:
+            tx.put_run(record)
+    if again.allowed:
+        directory.write_record(_fields(record))
+    return again
 
 
 def save(
