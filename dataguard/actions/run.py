@@ -14,6 +14,7 @@ from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
+from dataguard.actions.refusals import Served, refused_writes
 from dataguard.actions.runrecord import (
     clear_private,
     confined,
@@ -21,6 +22,7 @@ from dataguard.actions.runrecord import (
     free_record,
     inputs_of,
     save,
+    watched,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.model.attempt import Attempts
     from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
     from dataguard.model.workspace import Workspace
@@ -155,11 +158,14 @@ def _run(
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
             save(ctx, record, directory)
+            served = Served(ctx, inputs)
             ending = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, ending)
+        observed = (*ending.observations, *served.observations())
+        refused = refused_writes(ctx, inputs, observed, decision.facts.places)
+        return _finish(ctx, job, record, ending, refused)
 
 
 def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Ending:
@@ -211,9 +217,16 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-def _finish(ctx: Context, job: _Job, started: Run, ending: Ending) -> RunResult:
+def _finish(
+    ctx: Context,
+    job: _Job,
+    started: Run,
+    ending: Ending,
+    refused: tuple[Attempts, tuple[Finding, ...]],
+) -> RunResult:
     code = ending.exit_code or 0
-    record = confined(started, ending.confinement)
+    attempts, blocked = refused
+    record = watched(confined(started, ending.confinement), attempts)
     after = _verified(ctx, job.inputs, "verifying inputs again")
     changes = changes_between(ctx, job.before, after)
     for comparison in after.comparisons:
@@ -235,11 +248,16 @@ def _finish(ctx: Context, job: _Job, started: Run, ending: Ending) -> RunResult:
             output_files=len(outputs.files),
             output_bytes=sum(one.size for one in outputs.files),
         )
+        for one in blocked:
+            changes.add_late(one)
         record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory)
+        unwritten = finish(ctx, finished, job.directory, attempts)
     result = _result(finished, changes, after, outputs)
     result = replace(
-        result, enforced=_is_enforced(job.inputs, ending), confinement=ending.confinement
+        result,
+        enforced=_is_enforced(job.inputs, ending),
+        confinement=ending.confinement,
+        attempts=attempts,
     )
     return replace(
         result,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.attempt import Observable
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunInput, RunState
 from dataguard.mounts import mountinfo
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.inputs import JobInput
     from dataguard.actions.verification import Verification
+    from dataguard.model.attempt import Attempts
     from dataguard.model.confinement import Confinement
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
@@ -28,11 +30,14 @@ __all__ = [
     "inputs_of",
     "put",
     "save",
+    "watched",
 ]
 
 
-def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
-    """Record how far a run got, in the catalog and in its directory.
+def save(
+    ctx: Context, record: Run, directory: RunDirectory, attempts: Attempts | None = None
+) -> None:
+    """Record how far a run got, in the catalog and in its directory; `attempts` in there alone.
 
     The catalog is the first to know that a run is on its way and the last to know that it is over:
     after a crash in between, the next command finds it there and ends it in both.
@@ -43,19 +48,22 @@ def save(ctx: Context, record: Run, directory: RunDirectory) -> None:
     """
     is_over = record.state is not RunState.RUNNING
     if is_over:
-        directory.write_record(_fields(record))
+        told = {} if attempts is None else {"attempts": encode(attempts)}
+        directory.write_record({**_fields(record), **told})
     put(ctx, record)
     if not is_over:
         directory.write_record(_fields(record))
 
 
-def finish(ctx: Context, record: Run, directory: RunDirectory) -> tuple[Unreadable, ...]:
+def finish(
+    ctx: Context, record: Run, directory: RunDirectory, attempts: Attempts | None = None
+) -> tuple[Unreadable, ...]:
     """Record the end of a run; what a job did to its own directory does not prevent that.
 
     Returns what could not be written there.
     """
     try:
-        save(ctx, record, directory)
+        save(ctx, record, directory, attempts)
     except StoreUnreachableError as err:
         put(ctx, record)
         return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)
@@ -84,6 +92,15 @@ def confined(record: Run, confinement: Confinement) -> Run:
     layers = ", ".join(layer.name for layer in confinement.layers if layer.holds)
     told = {"confinement": str(confinement.step), "layers": layers or "none"}
     return replace(record, metadata={**record.metadata, **told})
+
+
+def watched(record: Run, attempts: Attempts) -> Run:
+    """Return the record with what is known of refused writes, in numbers."""
+    lost = "unknown" if attempts.lost is None else str(attempts.lost)
+    told = f"observable: {attempts.observable}, seen: {attempts.seen}, lost: {lost}"
+    if attempts.observable is Observable.NO:
+        told = f"not observable: {attempts.reason}"
+    return replace(record, metadata={**record.metadata, "attempts": told})
 
 
 def inputs_of(inputs: tuple[JobInput, ...], before: Verification | None) -> tuple[RunInput, ...]:

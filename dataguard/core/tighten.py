@@ -86,6 +86,11 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
     "audit": {"max_age": _shorter, "level": _later_member},
     "mount": {"required_guarantee": _later_member},
     "seal": {"required": _later_member},
-    "run": {"confine": _later_member, "required": _later_member, "writable": _of_both},
+    "run": {
+        "confine": _later_member,
+        "required": _later_member,
+        "writable": _of_both,
+        "attempts": _later_member,
+    },
     "catalog": {"url": _both, "home": _both},
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
@@ -108,11 +109,15 @@ class SealRules(Rules):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRules(Rules):
-    """How jobs must be confined at least, and the step of the ladder that has to hold."""
+    """How jobs must be confined at least, and the step of the ladder that has to hold.
+
+    `attempts`: whether the host is made to tell what it refuses.
+    """
 
     confine: Mode = Mode.UNCONFINED
     required: Step = Step.CHECKED
     writable: tuple[str, ...] = ()
+    attempts: Witness = Witness.HOST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

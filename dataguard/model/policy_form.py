@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
@@ -162,6 +163,11 @@ class RunRules(Rules):
     )
     writable: tuple[Place, ...] = Field(
         default=(), description="more places that a strictly confined job may write"
+    )
+    attempts: Witness = Field(
+        default=Witness.HOST,
+        description="how refused writes are seen: `host` (where the host's audit is on already) "
+        "or `audit` (root switches it on for the run, and off again)",
     )
 
 

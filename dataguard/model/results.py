@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
+    from dataguard.model.attempt import Attempts
     from dataguard.model.audit import AuditLevel, AuditRecord, SliceRecord
     from dataguard.model.confinement import Confinement
     from dataguard.model.dataset import Location, Tag, Version
@@ -268,7 +269,7 @@ class RunResult:
 
     `checks` are those of the gate. `diverted` lists writes that were led away: from
     gold, or from the run's own record. `confinement` says how the job was confined; None where
-    none was looked for.
+    none was looked for. `attempts` is what is known of writes that were refused to it.
     """
 
     run: str | None
@@ -284,6 +285,7 @@ class RunResult:
     enforced: bool
     checks: tuple[Check, ...] = ()
     confinement: Confinement | None = None
+    attempts: Attempts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class Plan:
 
     `shown` are sources and targets of mounts for this job alone. `writable` are places that are
     granted by name: in `strict` nothing else is. Below the `required` step of the ladder the job
-    is not started. With `rehearsal` everything is done but the job.
+    is not started. With `rehearsal` everything is done but the job. With `listen` the kernel's
+    audit is made to name the rules.
     """
 
     mode: Mode
@@ -78,6 +79,7 @@ class Plan:
     environment: Mapping[str, str]
     required: Step = Step.CHECKED
     rehearsal: bool = False
+    listen: bool = False
 
     def encode(self, rung: Rung, *, reports: int, blocked: Iterable[int]) -> bytes:
         """Return the orders for the shim that this process starts."""
@@ -98,6 +100,7 @@ class Plan:
             *(("variable", (f"{key}={value}",)) for key, value in self.environment.items()),
             *(("require", (layer,)) for layer in self._required_layers()),
             *((("rehearse", ("yes",)),) if self.rehearsal else ()),
+            *((("listen", ("yes",)),) if self.listen else ()),
         ]
         return encode_orders(
             [(name, tuple(os.fsencode(word) for word in words)) for name, words in lists]
