@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import compare
+from dataguard.actions.mountaudit import MountAudit, audit_mounts
 from dataguard.actions.recording import record_batch, record_comparison, record_slice
 from dataguard.core.clearance import standing_damage
 from dataguard.errors import NotFoundError
@@ -43,7 +44,8 @@ def audit(
 
     Without references: every active and quarantined version. Versions with a complete audit of
     this level younger than `max_age` are left out. `dry_run` records nothing. A damaged manifest
-    keeps no other version from being audited.
+    keeps no other version from being audited. The mounts on this host are looked at too, unless
+    a slice is audited, which any host may do.
 
     Raises:
         NotFoundError: a reference means nothing.
@@ -60,6 +62,8 @@ def audit(
                 )
     finally:
         ctx.progress.finish()
+    if part is None:
+        audited.add_mounts(audit_mounts(ctx, _versions(ctx, references), dry_run=dry_run))
     return audited.result()
 
 
@@ -102,6 +106,7 @@ class Audited:
     unreadable: list[Unreadable] = field(default_factory=list)
     versions: list[AuditedVersion] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    mounts: MountAudit = field(default_factory=MountAudit)
 
     def add_unplaced(self, version: Version) -> None:
         """Take note of a version that is nowhere: what cannot be checked is never fine."""
@@ -160,11 +165,18 @@ class Audited:
         for finding in findings:
             self.findings.add(finding)
 
+    def add_mounts(self, mounts: MountAudit) -> None:
+        """Take what became of mounts."""
+        self.mounts = mounts
+        self.unreadable.extend(mounts.unreadable)
+        for finding in mounts.findings:
+            self.findings.add_late(finding)
+
     def result(self) -> AuditResult:
         """Return all of it."""
         return AuditResult(
             level=self.level,
-            complete=all(one.complete for one in self.versions),
+            complete=all(one.complete for one in self.versions) and not self.mounts.unreadable,
             checked_files=sum(one.checked_files for one in self.versions),
             checked_bytes=sum(one.checked_bytes for one in self.versions),
             findings=self.findings,
