@@ -38,7 +38,7 @@ class Attempt:
 
     `path` is relative to the version's root in the notes of a mount, absolute in an observation.
     `command` is empty where the process could not be looked at any more; `pid` is 0 where it
-    lives in another pid namespace.
+    lives in another pid namespace, or the kernel's audit does not tell of system calls.
     """
 
     operation: str

@@ -47,12 +47,13 @@ _OPERATIONS = (
 
 @dataclass(slots=True)
 class Domain:
-    """The refusals of one set of rules, by serial number; `process` put them in force.
+    """The refusals of one set of rules, by serial number; `process` put them in force, for `uid`.
 
     `seen` are those that were told, `total` is what the kernel counted, known when it is over.
     """
 
     process: int | None = None
+    uid: int = 0
     refused: dict[int, Attempt] = field(default_factory=dict)
     seen: int = 0
     total: int | None = None
@@ -103,7 +104,8 @@ class Refusals:
         # Of an event with two of them, as of a rename, the second one is the new place.
         key = serial * 2 + (serial * 2 in domain.refused)
         operation = _operation(fields.get(b"blockers", b""))
-        domain.refused[key] = Attempt(operation, _text(fields[b"path"]), 0, 0, 0, "", time)
+        path = _text(fields[b"path"])
+        domain.refused[key] = Attempt(operation, path, 0, domain.uid, 0, "", time)
         self._events[serial] = domain
         if len(self._events) > _EVENTS_AT_ONCE:
             del self._events[next(iter(self._events))]
@@ -113,6 +115,7 @@ class Refusals:
         domain = self._domains.setdefault(name, Domain())
         if b"pid" in fields:
             domain.process = _number(fields[b"pid"])
+            domain.uid = _number(fields.get(b"uid", b""))
             domain.refused.pop(serial * 2, None)
         if b"denials" in fields:
             domain.total = _number(fields[b"denials"])

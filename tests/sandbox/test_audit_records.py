@@ -76,6 +76,19 @@ def test_program_stands_for_a_command_line_that_was_not_told():
     assert ["/usr/bin/dash"] == [one.command for one in refusals.of(SHIM).refused.values()]
 
 
+def test_user_is_known_where_system_calls_are_not_audited():
+    refusals = expecting()
+    said = (
+        "domain=15d5c2361 status=allocated mode=enforcing pid=13069 uid=1000 "
+        'exe="/usr/bin/python3.11" comm="python"'
+    )
+    refusals.add(DOMAIN, (head(2) + said).encode())
+    refused(refusals)
+    assert [(0, 1000, "")] == [
+        (one.pid, one.uid, one.command) for one in refusals.of(SHIM).refused.values()
+    ]
+
+
 def test_path_in_hex_is_the_bytes_it_stands_for():
     refusals = expecting()
     begins(refusals)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,7 @@ import pytest
 from dataguard.sandbox import auditsocket
 from dataguard.sandbox.auditswitch import switched_on
 from dataguard.sandbox.shim.ruleset import WITH_LOG, version
-from support import seccomp
+from support import attack, seccomp
 from support.mountcleanup import needs_fuse, needs_mounts
 from support.workplace import workplaces
 
@@ -121,6 +122,66 @@ def test_every_refusal_of_a_flood_is_seen_or_known_to_be_lost(place):
     report, _ = watched(place, f"{script}; true", hosts=(NO_NAMESPACES,), codes=(0,))
     attempts = report["attempts"]
     assert tries == attempts["seen"] + attempts["lost"]
+
+
+BY_LANDLOCK = {
+    *("open_for_writing", "open_for_appending", "map_shared", "open_again_by_descriptor"),
+    *("by_the_root_of_proc", "through_a_symlink", "copy_range"),
+    *("open_and_truncate", "truncate", "create", "nameless_file", "make_directory"),
+    *("make_symlink", "make_fifo", "unlink", "remove_directory", "rename_within", "rename_into"),
+    *("rename_out", "link_into", "link_out"),
+}
+"""Operations of the attack that Landlock refuses by their path in gold."""
+
+UNTOLD = {
+    *("change_mode", "change_mode_by_descriptor", "change_owner", "change_times"),
+    *("set_attribute", "remove_attribute", "set_flags"),
+    *("clear_read_only", "unmount", "new_namespace", "open_by_handle", "trace_a_helper"),
+    *("by_the_root_of_a_helper", "namespace_of_a_helper", "handler_of_the_kernel"),
+}
+"""Those that are refused before Landlock is asked, or not at all."""
+
+BESIDE = {
+    *("rename_above", "new_user_namespace", "mount_elsewhere", "make_a_device", "open_the_disk"),
+    *("make_memory_device",),
+}
+"""Those that Landlock refuses, or not, by a path outside of gold."""
+
+
+def attacked(place, *hosts):
+    """Try the whole attack against a dataset of its own; return the paths in it that are told."""
+    top = place.mine / "attacked"
+    gold, beside = top / "gold", top / "beside"
+    attack.prepare(gold, beside)
+    place.shell.ask("register", "attacked", gold)
+    helper = subprocess.Popen(["sleep", "600"])
+    try:
+        words = (gold, beside, helper.pid, "/dev/null")
+        script = " ".join(map(str, (sys.executable, "-I", "-S", attack.__file__, *words)))
+        report, _ = watched(place, f"{script} > /dev/null", hosts=hosts, codes=(0,))
+    finally:
+        helper.kill()
+        helper.wait()
+    return {
+        (one["path"], attempt["operation"])
+        for one in report["findings"]
+        if one["code"] == "DG302" and one["dataset"] == "attacked"
+        for attempt in one["evidence"]["attempts"]
+    }
+
+
+@needs_audit
+def test_landlock_tells_what_the_page_says(place):
+    told = attacked(place, NO_NAMESPACES)
+    assert BY_LANDLOCK == {path.split("/")[0] for path, _ in told if path}
+    assert {("", "mount")} == {one for one in told if not one[0]}
+    others = {"remount", "mount_over"}
+    assert set(attack.OPERATIONS) == BY_LANDLOCK | UNTOLD | BESIDE | others
+
+
+@needs_audit
+def test_of_gold_only_mounts_over_it_are_told_where_mounts_hold(place):
+    assert {("", "mount")} == attacked(place)
 
 
 @needs_fuse

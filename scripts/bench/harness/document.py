@@ -31,6 +31,8 @@ QUESTIONS = (
     "dask",
     "startup",
     "confine",
+    "mounting",
+    "reading_mounted",
 )
 """The scripts, in the order in which their figures are shown."""
 
