@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dataguard.actions.mountproof import report_attempts, state_of
 from dataguard.core.areas import gold_area
 from dataguard.core.attempts import GoldRoot, told
 from dataguard.model.attempt import Observable, Observation, Source
@@ -14,7 +13,6 @@ from dataguard.model.mount import Backend, MountState
 from dataguard.mounts import mountinfo
 from dataguard.mounts.aliases import aliases_of
 from dataguard.mounts.attempts import LIMIT
-from dataguard.mounts.fuse import FuseBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from dataguard.model.attempt import Attempts
     from dataguard.model.finding import Finding
     from dataguard.model.gate import Places
+    from dataguard.model.mount import MountRecord
 
 __all__ = ["Served", "refused_writes"]
 
@@ -35,27 +34,35 @@ class Served:
 
     def __init__(self, ctx: Context, inputs: Iterable[JobInput]) -> None:
         paths = {one.path for one in inputs}
-        self._server = FuseBackend(state_of(ctx))
-        self._records = tuple(
+        self._state = os.path.join(ctx.settings.home.value, "state")
+        records = [
             record
             for record in ctx.catalog.mounts(host=ctx.process.host)
             if record.backend is Backend.FUSE
             and record.state is MountState.ACTIVE
             and record.target in paths
-        )
-        for record in self._records:
-            report_attempts(ctx, record)  # those of before are not the job's
+        ]
+        for record in records:
+            _report(ctx, record)
+        self._targets = [record.target for record in records]
 
     def observations(self) -> Iterator[Observation]:
         """Yield what each mount refused since this value was made."""
-        for record in self._records:
-            made = self._server.take_attempts(record.target)
-            root = os.fsencode(record.target)
+        for target in self._targets:
+            from dataguard.mounts.fuse import FuseBackend  # noqa: PLC0415  few have such mounts
+
+            made = FuseBackend(self._state).take_attempts(target)
             lost = 0 if len(made) < LIMIT else None
-            source = Source(
-                "fuse", Observable.PARTLY, _SERVED.format(record.target), len(made), lost
-            )
+            source = Source("fuse", Observable.PARTLY, _SERVED.format(target), len(made), lost)
+            root = os.fsencode(target)
             yield Observation(source, tuple(one.at(os.path.join(root, one.path)) for one in made))
+
+
+def _report(ctx: Context, record: MountRecord) -> None:
+    """Record what a mount refused until now, which is not the job's."""
+    from dataguard.actions.mountproof import report_attempts  # noqa: PLC0415  few have such mounts
+
+    report_attempts(ctx, record)
 
 
 def refused_writes(
