@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from dataguard.sandbox import auditsocket
+from dataguard.core.confinement import confinement_of
+from dataguard.model.confinement import Layer, Mode
+from dataguard.sandbox import auditlog, auditsocket
+from dataguard.sandbox.auditlog import Listener, Lookout
 from dataguard.sandbox.auditswitch import switched_on
 from dataguard.sandbox.shim.ruleset import WITH_LOG, version
 from support import attack, seccomp
@@ -240,6 +244,18 @@ def test_not_observable_where_audit_is_off(place):
         pytest.skip("auditing is on here")
     report = place.run(f"echo x > {place.gold}/a", codes=(2,))
     assert ("no", "audit is off") == tuple(report["attempts"][k] for k in ("observable", "reason"))
+
+
+def test_not_observable_where_the_kernel_tells_nothing_of_the_rules(monkeypatch):
+    monkeypatch.setattr(auditlog, "_PATIENCE_S", 0)
+    ours, kernels = socket.socketpair()
+    listener = Listener(ours)
+    listener.start()
+    full = confinement_of(Mode.PROTECT, (Layer("landlock", holds=True, detail=""),), ())
+    found = Lookout(listener).observation(full, os.getpid()).source
+    listener.close()
+    kernels.close()
+    assert ("no", True) == (found.observable, "told nothing" in found.reason)
 
 
 def test_not_observable_for_an_ordinary_user(users_place):
