@@ -6,29 +6,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dataguard.actions.audittargets import meant, targets
 from dataguard.actions.comparison import compare
 from dataguard.actions.mountaudit import MountAudit, audit_mounts
 from dataguard.actions.recording import record_batch, record_comparison, record_slice
-from dataguard.core.clearance import standing_damage
-from dataguard.errors import NotFoundError
-from dataguard.model.audit import AuditLevel
-from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.reference import Reference
-from dataguard.model.results import AuditedVersion, AuditResult
+from dataguard.model.results.audit import AuditedVersion, AuditResult
 from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import timedelta
 
+    from dataguard.actions.audittargets import Begun
     from dataguard.actions.comparison import Comparison
     from dataguard.actions.context import Context
-    from dataguard.model.audit import Slice, SliceRecord
+    from dataguard.model.audit import AuditLevel, Slice, SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
 
-__all__ = ["Audited", "audit", "targets"]
+__all__ = ["Audited", "audit"]
 
 
 def audit(
@@ -39,13 +36,14 @@ def audit(
     max_age: timedelta | None = None,
     part: Slice | None = None,
     dry_run: bool = False,
+    begun: Begun | None = None,
 ) -> AuditResult:
     """Audit versions at all their locations, or one slice of each; record audits and findings.
 
     Without references: every active and quarantined version. Versions with a complete audit of
     this level younger than `max_age` are left out. `dry_run` records nothing. A damaged manifest
-    keeps no other version from being audited. The mounts on this host are looked at too, unless
-    a slice is audited, which any host may do.
+    keeps no other version from being audited. What was `begun` is gone on with. The mounts on
+    this host are looked at too, unless a slice is audited, which any host may do.
 
     Raises:
         NotFoundError: a reference means nothing.
@@ -58,42 +56,13 @@ def audit(
                 audited.add_unplaced(version)
             else:
                 audited.add_comparison(
-                    *_audited(ctx, version, location, level, part, dry_run=dry_run)
+                    *_audited(ctx, version, location, level, part, dry_run=dry_run, begun=begun)
                 )
     finally:
         ctx.progress.finish()
     if part is None:
-        audited.add_mounts(audit_mounts(ctx, _versions(ctx, references), dry_run=dry_run))
+        audited.add_mounts(audit_mounts(ctx, meant(ctx, references), dry_run=dry_run))
     return audited.result()
-
-
-def targets(
-    ctx: Context, references: tuple[str, ...], level: AuditLevel, max_age: timedelta | None
-) -> Iterator[tuple[Version, Location | None]]:
-    """Yield each meant version with each of its active locations that is due for an audit.
-
-    None stands for the location of an active version that has none.
-
-    Raises:
-        NotFoundError: a reference means nothing, or its version has no active location.
-    """
-    for version in _versions(ctx, references):
-        locations = [
-            location
-            for location in ctx.catalog.locations(version.dataset, version.number)
-            if location.state is LocationState.ACTIVE
-        ]
-        if not locations and references:
-            raise NotFoundError(
-                f"{version.reference} has no active location",
-                hint=f"`dataguard show {version.reference}` tells where it was",
-            )
-        # One in quarantine cannot be used anyway, and often it is there because its place was lost.
-        if not locations and version.state is VersionState.ACTIVE:
-            yield version, None
-        for location in locations:
-            if max_age is None or not _is_fresh(ctx, version, location, level, max_age):
-                yield version, location
 
 
 @dataclass(slots=True)
@@ -195,41 +164,14 @@ def _audited(
     part: Slice | None,
     *,
     dry_run: bool,
+    begun: Begun | None,
 ) -> tuple[Comparison, SliceRecord | None]:
     """Compare one location and record what was found, while it is found."""
+    each = None if dry_run else partial(record_batch, ctx)
+    done = compare(ctx, version, location, level=level, part=part, each=each, begun=begun)
     if dry_run:
-        return compare(ctx, version, location, level=level, part=part), None
-    each = partial(record_batch, ctx)
-    done = compare(ctx, version, location, level=level, part=part, each=each)
+        return done, None
     if part is not None:
         return done, record_slice(ctx, done, part)
     record_comparison(ctx, done)
     return done, None
-
-
-def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
-    if references:
-        for text in references:
-            yield ctx.catalog.resolve(Reference.parse(text))
-        return
-    for version in ctx.catalog.versions():
-        if version.state in (VersionState.ACTIVE, VersionState.QUARANTINED):
-            yield version
-
-
-def _is_fresh(
-    ctx: Context, version: Version, location: Location, level: AuditLevel, max_age: timedelta
-) -> bool:
-    """Whether a clean audit of the level is young enough, and none since says otherwise."""
-    audits = [
-        audited
-        for audited in ctx.catalog.audits(version.dataset, version.number)
-        if audited.location == location.place
-    ]
-    if not audits or not audits[0].clean or standing_damage(audits) is not None:
-        return False
-    levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
-    return any(
-        audited.clean and audited.level in levels and ctx.clock() - audited.finished < max_age
-        for audited in audits
-    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.findings import finding_of
 from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
+from dataguard.actions.recording import BATCH
 from dataguard.actions.resolution import is_here
 from dataguard.actions.sealwatch import SealWatch
 from dataguard.core.baseline import is_usable
@@ -36,16 +37,14 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from dataguard.actions.audittargets import Begun
     from dataguard.actions.context import Context
     from dataguard.model.audit import Slice
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
     from dataguard.stores.interface import Store
 
-__all__ = ["BATCH", "Comparison", "compare"]
-
-BATCH = 1_000
-"""Findings that are recorded in one transaction: a fraction of a second in the write lock."""
+__all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +87,21 @@ def compare(
     level: AuditLevel,
     part: Slice | None = None,
     each: Callable[[Sequence[Finding]], None] | None = None,
+    begun: Begun | None = None,
 ) -> Comparison:
     """Compare one location, or one slice of it, with the manifest of a version.
 
     Memory does not grow with the findings. `each` is given them in full batches as they are
     found, the manifest being verified before the first; what is left at the end is not given.
+    Where this look was `begun` already, it is gone on with.
     """
-    look = _Look(ctx, version, location, level, part, ctx.clock(), streamed=each is not None)
+    if begun is not None and (version, location) != (begun.version, begun.location):
+        begun = None
+    started = ctx.clock() if begun is None else begun.started
+    store = None if begun is None else begun.store
+    look = _Look(
+        ctx, version, location, level, part, started, streamed=each is not None, begun=store
+    )
     found = Sightings()
     batch: list[Finding] = []
     recorded = 0
@@ -125,6 +132,7 @@ class _Look:
     part: Slice | None
     started: datetime
     streamed: bool
+    begun: Store | None = None
     span: Span = WHOLE
     baseline: bool = False
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -185,9 +193,7 @@ class _Look:
         location, version = self.location, self.version
         if not is_here(location, self.ctx.process.host):
             raise StoreUnreachableError(f"{location.place} is on another host")
-        # Whoever audits now and then must not push what jobs work with out of memory.
-        polite = self.level is AuditLevel.FULL
-        store = open_store(self.ctx, location.place, version.exclude, polite=polite)
+        store = self._store()
         usable = is_usable(location.filesystem, store.filesystem())
         self.baseline = location.sheet is not None and usable
         if self.part is not None:
@@ -200,6 +206,13 @@ class _Look:
             explained = difference.code is Code.DG103 and additions.contains(difference.path)
             if not explained and not gaps.explain(difference):
                 yield difference
+
+    def _store(self) -> Store:
+        if self.begun is not None:
+            return self.begun
+        # Whoever audits now and then must not push what jobs work with out of memory.
+        polite = self.level is AuditLevel.FULL
+        return open_store(self.ctx, self.location.place, self.version.exclude, polite=polite)
 
     def _judged(self, store: Store, gaps: Gaps, watch: SealWatch) -> Iterator[Difference]:
         sheet = self.location.sheet if self.baseline else None

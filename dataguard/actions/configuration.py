@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConfigurationError
@@ -126,6 +124,8 @@ def _refuse_unknown(file: str, data: object, known: tuple[str, ...]) -> None:
     names = list(data) if isinstance(data, dict) else []
     unknown = next((name for name in names if name not in known), None)
     if unknown is not None:
+        from difflib import get_close_matches  # noqa: PLC0415  only for mistakes
+
         close = get_close_matches(unknown, known, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"known keys: {', '.join(known)}"
         raise ConfigurationError(f"{file}: unknown key `{unknown}`", hint=hint)
@@ -135,6 +135,8 @@ def _parsed(file: str) -> dict[str, object]:
     """Return what a TOML file holds; nothing where there is no such file."""
     if not is_there(file):
         return {}
+    import tomllib  # noqa: PLC0415  many have no such file
+
     try:
         with open(file, "rb") as stream:
             return tomllib.load(stream)

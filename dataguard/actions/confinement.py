@@ -11,10 +11,11 @@ from dataguard.core.areas import expand, gold_area, layered_areas
 from dataguard.core.confinement import UNCONFINED, too_wide
 from dataguard.core.launchers import launcher_of
 from dataguard.core.paths import is_inside
-from dataguard.errors import NotStartedError
+from dataguard.errors import NotStartedError, UsageError
 from dataguard.model.area import Role
 from dataguard.model.attempt import Observable, Observation, Source
 from dataguard.model.confinement import Mode, Step
+from dataguard.model.diversion import Writes
 from dataguard.mounts.exposure import WritableMounts
 from dataguard.sandbox.inherited import Inherited, inherit
 from dataguard.sandbox.job import run_job
@@ -24,9 +25,10 @@ from dataguard.sandbox.plan import Kind, Mark, Plan, rungs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from dataguard.actions.diversion import Routing
     from dataguard.actions.inputs import JobInput
     from dataguard.model.confinement import Confinement
-    from dataguard.model.gate import Person, Places
+    from dataguard.model.placement import Person, Places
     from dataguard.model.policy import Policy
     from dataguard.sandbox.plan import Rung
 
@@ -53,6 +55,7 @@ class Rules:
     mode: Mode = Mode.PROTECT
     required: Step = Step.CHECKED
     writable: tuple[str, ...] = ()
+    writes: Writes = Writes.REFUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Asked:
     place: str
     private: str
     inputs: tuple[JobInput, ...]
+    routing: Routing | None = None
     rehearsal: bool = False
 
 
@@ -77,7 +81,9 @@ def in_force(asked: Rules, policy: Policy, person: Person) -> Rules:
     """Return the rules for a job: the stricter of what is asked and what the policy has at least.
 
     Raises:
-        NotStartedError: the policy does not let jobs run unconfined, and that was asked.
+        NotStartedError: the policy does not let jobs run unconfined, or writes be routed, and that
+            was asked.
+        UsageError: both were asked.
     """
     least = policy.run
     modes = list(Mode)
@@ -88,11 +94,27 @@ def in_force(asked: Rules, policy: Policy, person: Person) -> Rules:
             f"the policy `{policy.name}` does not let jobs run unconfined",
             hint="leave --unconfined out",
         )
+    if asked.writes is Writes.ROUTE:
+        _check_routed(asked, policy)
     return Rules(
         mode=max(asked.mode, least.confine, key=modes.index),
         required=max(asked.required, least.required, key=lambda step: step.rank),
         writable=(*asked.writable, *(expand(place, person) for place in least.writable)),
+        writes=asked.writes,
     )
+
+
+def _check_routed(asked: Rules, policy: Policy) -> None:
+    if asked.mode is Mode.UNCONFINED:
+        raise UsageError(
+            "writes of a job that is not confined cannot be routed",
+            hint="leave --unconfined or --writes route out",
+        )
+    if policy.run.writes is Writes.REFUSE:
+        raise NotStartedError(
+            f"the policy `{policy.name}` does not let writes into inputs be routed",
+            hint="leave --writes route out",
+        )
 
 
 def refuse_launcher(command: tuple[str, ...]) -> None:
@@ -137,6 +159,8 @@ def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:
         return _unconfined(asked)
     marks = tuple(_marks(asked, policy, places))
     golden = tuple(mark.path for mark in marks if mark.kind is Kind.GOLD)
+    if asked.routing is not None:
+        asked.routing.check(marks)
     plan = Plan(
         mode=rules.mode,
         marks=marks,
@@ -147,6 +171,8 @@ def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:
         command=asked.command,
         environment=asked.environment,
         required=rules.required,
+        routes=() if asked.routing is None else asked.routing.routes,
+        hidden=() if asked.routing is None else asked.routing.hidden,
         rehearsal=asked.rehearsal,
     )
     if asked.rehearsal:

@@ -12,7 +12,7 @@ from dataguard.stores.ahead import ahead
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
-    from dataguard.model.results import DiffResult
+    from dataguard.model.results.diff import DiffResult
 
 __all__ = ["diff"]
 

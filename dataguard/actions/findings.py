@@ -11,7 +11,7 @@ from dataguard.errors import NotFoundError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle
 from dataguard.model.finding import Code, Finding, FindingState, Severity
-from dataguard.model.results import FindingList
+from dataguard.model.results.findings import FindingList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,13 +12,8 @@ from dataguard.core.areas import default_place, named_places
 from dataguard.core.gate import gate as decide
 from dataguard.errors import DataguardError, PolicyError
 from dataguard.model.area import Area, Role
-from dataguard.model.gate import (
-    CatalogFacts,
-    GateFacts,
-    InputFacts,
-    OutputFacts,
-    Places,
-)
+from dataguard.model.gate import CatalogFacts, GateFacts, InputFacts, OutputFacts
+from dataguard.model.placement import Places
 from dataguard.mounts import mountinfo
 from dataguard.mounts.aliases import aliases_of
 
@@ -26,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.actions.context import Context
-    from dataguard.model.gate import GateResult, Person
+    from dataguard.model.gate import GateResult
+    from dataguard.model.placement import Person
     from dataguard.model.workspace import Workspace
     from dataguard.mounts.mountinfo import MountTable
 

@@ -55,9 +55,11 @@ def _record(ctx: Context, run: Run) -> None:
         DataguardError: the catalog or, by another user than the run's, the directory cannot be
             written.
     """
+    from dataguard.actions.routing import as_left  # noqa: PLC0415  as above
     from dataguard.actions.runrecord import finish, put, save  # noqa: PLC0415  as above
     from dataguard.stores.rundirectory import RunDirectory  # noqa: PLC0415  as above
 
+    run = as_left(run)
     try:
         with RunDirectory(run.outputs) as directory:
             _check_same(run, directory)

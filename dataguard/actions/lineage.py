@@ -10,7 +10,7 @@ from dataguard.core.paths import is_inside
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.digest import DigestPlan, RootDigest
 from dataguard.model.reference import Reference
-from dataguard.model.results import LineageResult
+from dataguard.model.results.lineage import LineageResult
 from dataguard.model.run import RunOutput
 from dataguard.stores.local import LocalStore
 

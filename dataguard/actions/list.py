@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.sealing import seal_word
 from dataguard.model.dataset import LocationState, VersionState
-from dataguard.model.results import DatasetList, DatasetRow
+from dataguard.model.results.list import DatasetList, DatasetRow
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.model.reference import check_dataset_name
-from dataguard.model.results import LogRow, VersionLog
+from dataguard.model.results.log import LogRow, VersionLog
 from dataguard.report.lines import number
 
 if TYPE_CHECKING:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dataguard.actions.audit import Audited, targets
+from dataguard.actions.audit import Audited
+from dataguard.actions.audittargets import targets
 from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.recording import record_audit
 from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import FindingState
-from dataguard.model.results import AuditedVersion
+from dataguard.model.results.audit import AuditedVersion
 from dataguard.model.span import WHOLE
 from dataguard.stores.sightings import Sightings
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dataguard.model.audit import SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
-    from dataguard.model.results import AuditResult
+    from dataguard.model.results.audit import AuditResult
 
 __all__ = ["SLICES_AGE", "merge"]
 

@@ -11,7 +11,8 @@ from dataguard.actions.resolution import wanted_entries
 from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
 from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
-from dataguard.model.mount import Backend, MountReport
+from dataguard.model.mount import Backend
+from dataguard.model.results.mount import MountReport
 from dataguard.mounts.choose import AUTO, choose
 from dataguard.mounts.container import shown_at
 from dataguard.mounts.holding import holder
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.core.mountplan import MountStep
-    from dataguard.model.mount import MountResult
     from dataguard.model.reference import Reference
+    from dataguard.model.results.mount import MountResult
     from dataguard.model.workspace import LockEntry, Workspace
     from dataguard.mounts.choose import Choice
 

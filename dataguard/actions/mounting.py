@@ -11,7 +11,8 @@ from dataguard.actions.mountproof import prove, state_of
 from dataguard.actions.unmount import save, take_down
 from dataguard.core.mountplan import StepKind
 from dataguard.errors import ConflictError, DataguardError
-from dataguard.model.mount import Backend, Guarantee, MountRecord, MountResult, MountState
+from dataguard.model.mount import Backend, Guarantee, MountRecord, MountState
+from dataguard.model.results.mount import MountResult
 from dataguard.mounts import points
 from dataguard.mounts.choose import backend_of
 from dataguard.mounts.view import look

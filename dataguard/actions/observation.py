@@ -19,6 +19,7 @@ from dataguard.core.columns import (
     numbers,
     raw_paths,
 )
+from dataguard.core.kernels import kept, nulls_of, taken
 from dataguard.core.merge import by_path
 from dataguard.core.verdicts import suspects
 from dataguard.model.schema import observed_schema
@@ -82,7 +83,7 @@ def observe(
     for window in align(expected, scanned):
         rows = np.empty(0, dtype=np.int64) if reading.full else _rows_to_read(window, reading)
         if len(rows):
-            chosen = window.right.take(number_column(rows))
+            chosen = taken(window.right, number_column(rows))
             fresh = list(notes.entries(store.read([chosen], plan)))
             yield notes.observation(_with_fresh(window, rows, fresh))
         else:
@@ -96,15 +97,17 @@ def with_known_digests(window: Window) -> pa.RecordBatch:
     entries = window.right
     if not entries.column("digest").null_count:
         return entries
-    unread = numbers(entries.column("digest").is_null())[window.right_rows]
+    unread = numbers(nulls_of(entries.column("digest")))[window.right_rows]
     for name in _digest_columns(entries.schema):
         observed = entries.column(name)
         # Rows of the observed digests first, then those of the expected ones.
         rows = np.arange(len(observed))
         rows[window.right_rows[unread]] = window.left_rows[unread] + len(observed)
-        both = pa.concat_arrays([observed, window.left.column(name).cast(observed.type)])
+        known = window.left.column(name)
+        known = known if known.type == observed.type else known.cast(observed.type)
+        both = pa.concat_arrays([observed, known])
         position = entries.schema.get_field_index(name)
-        entries = entries.set_column(position, name, both.take(number_column(rows)))
+        entries = entries.set_column(position, name, taken(both, number_column(rows)))
     return entries
 
 
@@ -130,8 +133,8 @@ def _rows_to_read(window: Window, reading: Reading) -> np.ndarray:
 
 def _with_fresh(window: Window, rows: np.ndarray, fresh: list[pa.RecordBatch]) -> Window:
     """Put what was read now in place of the rows of the metadata scan."""
-    kept = window.right.filter(flag_column(bytes(~mask_of(window.right.num_rows, rows))))
-    right = by_path(joined([kept, *fresh]))
+    others = kept(window.right, flag_column(bytes(~mask_of(window.right.num_rows, rows))))
+    right = by_path(joined([others, *fresh]))
     return match(window.left, window.left_paths, right, raw_paths(right))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.columns import flag_column, kind_mask, raw_paths
+from dataguard.core.kernels import kept
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.digest import Algorithm, DigestPlan, RootDigest
 from dataguard.model.entry import Obstacle, Unreadable
@@ -62,7 +63,7 @@ def collect_outputs(ctx: Context, directory: RunDirectory) -> Outputs:
 
 
 def _files(entries: pa.RecordBatch) -> Iterator[RunOutput]:
-    files = entries.filter(flag_column(bytes(kind_mask(entries, "f"))))
+    files = kept(entries, flag_column(bytes(kind_mask(entries, "f"))))
     columns = (raw_paths(files), files.column("size"), files.column("digest"))
     for path, size, digest in zip(*(column.to_pylist() for column in columns), strict=True):
         yield RunOutput(path, size, digest.hex())

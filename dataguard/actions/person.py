@@ -5,7 +5,7 @@ from __future__ import annotations
 import pwd
 from typing import TYPE_CHECKING
 
-from dataguard.model.gate import Person
+from dataguard.model.placement import Person
 
 if TYPE_CHECKING:
     from dataguard.model.actor import Actor

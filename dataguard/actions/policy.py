@@ -20,7 +20,8 @@ from dataguard.model.policy_report import CodeExplanation, PolicyCheck, PolicyRe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from dataguard.model.gate import OutputFacts, Placement, Places
+    from dataguard.model.gate import OutputFacts
+    from dataguard.model.placement import Placement, Places
     from dataguard.model.settings import LoadedPolicy, PolicySource
 
 __all__ = ["check", "explain_code", "explain_place", "schema_text", "show"]

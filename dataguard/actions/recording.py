@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from dataguard.actions.comparison import BATCH
 from dataguard.actions.findings import content_codes, every_finding
 from dataguard.model.audit import AuditRecord, SliceRecord
 from dataguard.model.dataset import LocationState
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Code, Finding
 
 __all__ = [
+    "BATCH",
     "is_only_location",
     "record_audit",
     "record_batch",
@@ -31,6 +31,9 @@ __all__ = [
     "record_slice",
     "resolve_stale",
 ]
+
+BATCH = 1_000
+"""Findings that are recorded in one transaction: a fraction of a second in the write lock."""
 
 _GAPS_KEPT = 1_000
 

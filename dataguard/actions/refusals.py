@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from dataguard.actions.inputs import JobInput
     from dataguard.model.attempt import Attempts
     from dataguard.model.finding import Finding
-    from dataguard.model.gate import Places
     from dataguard.model.mount import MountRecord
+    from dataguard.model.placement import Places
 
 __all__ = ["Served", "refused_writes"]
 

@@ -15,7 +15,7 @@ from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import LocationState, Registration
 from dataguard.model.finding import Code
 from dataguard.model.journal import PACE
-from dataguard.model.results import RegisterResult, Writers
+from dataguard.model.results.register import RegisterResult, Writers
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context

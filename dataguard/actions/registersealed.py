@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.registration import Request
     from dataguard.model.policy import Seal
-    from dataguard.model.results import RegisterResult
+    from dataguard.model.results.register import RegisterResult
 
 __all__ = ["register_sealed"]
 

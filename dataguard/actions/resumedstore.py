@@ -11,6 +11,7 @@ import numpy as np
 from dataguard.actions.observation import Reading, observe, with_known_digests
 from dataguard.core.columns import numbers, raw_paths
 from dataguard.core.cursor import Cursor
+from dataguard.core.kernels import nulls_of
 from dataguard.core.slicing import rows_in
 from dataguard.model.ports import NoProgress
 from dataguard.model.span import WHOLE, Span
@@ -102,7 +103,7 @@ class ResumedStore:
         self, store: Store, known: Iterable[pa.RecordBatch], plan: DigestPlan, span: Span
     ) -> Iterator[Scanned]:
         for seen in observe(store, known, plan, _REST, NoProgress(), span=span):
-            unread = numbers(seen.window.right.column("digest").is_null())
+            unread = numbers(nulls_of(seen.window.right.column("digest")))
             sizes = numbers(seen.window.right.column("size"))
             self.files += int(np.count_nonzero(unread))
             self.bytes += int(sizes[unread].sum())

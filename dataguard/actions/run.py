@@ -15,6 +15,15 @@ from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
 from dataguard.actions.refusals import Served, refused_writes
+from dataguard.actions.routing import (
+    digested,
+    layers_of,
+    reap,
+    rehearsed,
+    reported,
+    routed,
+    with_layers,
+)
 from dataguard.actions.runrecord import (
     clear_private,
     confined,
@@ -28,7 +37,7 @@ from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.gate import MountCondition
-from dataguard.model.results import RunResult
+from dataguard.model.results.run import RunResult
 from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.actions.diversion import Routing
     from dataguard.model.attempt import Attempts
     from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
@@ -93,8 +103,10 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     request = _ruled(ctx, request)
     inputs, place, decision = _decided(ctx, request)
     real = os.path.realpath(place)
-    asked = _asked(request, "explain", (place, real), "/dev/null", inputs, rehearsal=True)
-    ending = start(asked, request.rules, ctx.policy, decision.facts.places)
+    with rehearsed(request.rules.writes, inputs, real) as routing:
+        asked = _asked(request, "explain", (place, real), "/dev/null", inputs)
+        asked = replace(asked, routing=routing, rehearsal=True)
+        ending = start(asked, request.rules, ctx.policy, decision.facts.places)
     result = replace(
         _refused(inputs),
         allowed=decision.allowed,
@@ -159,25 +171,31 @@ def _run(
             record = _record(ctx, job)
             save(ctx, record, directory)
             served = Served(ctx, inputs)
-            ending = _started(ctx, job, record, decision)
+            ending, routing = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
         observed = (*ending.observations, *served.observations())
         refused = refused_writes(ctx, inputs, observed, decision.facts.places)
-        return _finish(ctx, job, record, ending, refused)
+        return _finish(ctx, job, record, _Ended(ending, routing, *refused))
 
 
-def _started(ctx: Context, job: _Job, record: Run, decision: GateResult) -> Ending:
+def _started(
+    ctx: Context, job: _Job, record: Run, decision: GateResult
+) -> tuple[Ending, Routing | None]:
     """Run the job; where it is not started after all, that is how the run ended."""
-    request = job.request
+    request, routing = job.request, None
     outputs = (job.directory.path, job.directory.place)
-    asked = _asked(request, job.id, outputs, job.private, job.inputs)
     try:
-        return start(asked, request.rules, ctx.policy, decision.facts.places)
+        routing = routed(request.rules.writes, job.inputs, outputs[1], job.id)
+        asked = _asked(request, job.id, outputs, job.private, job.inputs)
+        asked = replace(asked, routing=routing)
+        return start(asked, request.rules, ctx.policy, decision.facts.places), routing
     except NotStartedError:
+        if routing is not None:
+            routing.remove()
         ended = replace(record, state=RunState.FAILED, finished=ctx.clock(), exit_code=_NOT_STARTED)
-        finish(ctx, ended, job.directory)
+        finish(ctx, with_layers(ended, None), job.directory)
         raise
 
 
@@ -187,8 +205,6 @@ def _asked(
     outputs: tuple[str, str],
     private: str,
     inputs: tuple[JobInput, ...],
-    *,
-    rehearsal: bool = False,
 ) -> Asked:
     return Asked(
         run_id=run_id,
@@ -199,7 +215,6 @@ def _asked(
         place=outputs[1],
         private=private,
         inputs=inputs,
-        rehearsal=rehearsal,
     )
 
 
@@ -217,15 +232,19 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-def _finish(
-    ctx: Context,
-    job: _Job,
-    started: Run,
-    ending: Ending,
-    refused: tuple[Attempts, tuple[Finding, ...]],
-) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A job that ended: how it was confined and routed, and what was refused to it."""
+
+    ending: Ending
+    routing: Routing | None
+    attempts: Attempts
+    blocked: tuple[Finding, ...]
+
+
+def _finish(ctx: Context, job: _Job, started: Run, ended: _Ended) -> RunResult:
+    ending, attempts = ended.ending, ended.attempts
     code = ending.exit_code or 0
-    attempts, blocked = refused
     record = watched(confined(started, ending.confinement), attempts)
     after = _verified(ctx, job.inputs, "verifying inputs again")
     changes = changes_between(ctx, job.before, after)
@@ -233,8 +252,11 @@ def _finish(
         if not comparison.is_clean:
             record_comparison(ctx, comparison)
     aside = free_record(started, job.directory)
+    reaped = reap(job.directory, ended.routing, aside)
+    record = with_layers(record, reaped.left)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
+        diverted = digested(reaped.diverted, outputs.files)
         tainted = bool(changes.violations) or not after.is_complete
         finished = replace(
             record,
@@ -248,21 +270,18 @@ def _finish(
             output_files=len(outputs.files),
             output_bytes=sum(one.size for one in outputs.files),
         )
-        for one in blocked:
-            changes.add_late(one)
+        for finding in (*reported(ctx, diverted, job.id), *ended.blocked):
+            changes.add_late(finding)
         record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory, attempts)
+        unwritten = finish(ctx, finished, job.directory, diverted, attempts)
     result = _result(finished, changes, after, outputs)
-    result = replace(
+    return replace(
         result,
         enforced=_is_enforced(job.inputs, ending),
         confinement=ending.confinement,
+        diverted=diverted,
         attempts=attempts,
-    )
-    return replace(
-        result,
-        diverted=tuple(one for one in outputs.files if aside and one.path == aside.encode()),
-        unreadable=(*result.unreadable, *unwritten),
+        unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
     )
 
 
@@ -303,6 +322,7 @@ def _record(ctx: Context, job: _Job) -> Run:
             "tmpdir": job.private,
             "directory": job.directory.identity,
             "confine": str(request.rules.mode),
+            **layers_of(request.rules.writes, job.directory.place, job.id),
         },
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dataguard.actions.verification import Verification
     from dataguard.model.attempt import Attempts
     from dataguard.model.confinement import Confinement
+    from dataguard.model.diversion import Diverted
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
@@ -35,9 +36,13 @@ __all__ = [
 
 
 def save(
-    ctx: Context, record: Run, directory: RunDirectory, attempts: Attempts | None = None
+    ctx: Context,
+    record: Run,
+    directory: RunDirectory,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
 ) -> None:
-    """Record how far a run got, in the catalog and in its directory; `attempts` in there alone.
+    """Record how far a run got, in the catalog and in its directory; the last two there alone.
 
     The catalog is the first to know that a run is on its way and the last to know that it is over:
     after a crash in between, the next command finds it there and ends it in both.
@@ -48,7 +53,7 @@ def save(
     """
     is_over = record.state is not RunState.RUNNING
     if is_over:
-        told = {} if attempts is None else {"attempts": encode(attempts)}
+        told = {"diverted": encode(diverted), "attempts": encode(attempts)}
         directory.write_record({**_fields(record), **told})
     put(ctx, record)
     if not is_over:
@@ -56,14 +61,19 @@ def save(
 
 
 def finish(
-    ctx: Context, record: Run, directory: RunDirectory, attempts: Attempts | None = None
+    ctx: Context,
+    record: Run,
+    directory: RunDirectory,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
 ) -> tuple[Unreadable, ...]:
     """Record the end of a run; what a job did to its own directory does not prevent that.
 
+    The record in the directory lists each diverted write, that in the catalog has their number.
     Returns what could not be written there.
     """
     try:
-        save(ctx, record, directory, attempts)
+        save(ctx, record, directory, diverted, attempts)
     except StoreUnreachableError as err:
         put(ctx, record)
         return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from dataguard.actions.resolution import is_here
 from dataguard.core.align import align, differing
+from dataguard.core.columns import number_column
+from dataguard.core.kernels import taken
 from dataguard.errors import (
     CatalogDamagedError,
     ConflictError,
@@ -226,7 +228,7 @@ def _shared(ctx: Context, other: Location, version: Version, sheet: str) -> str 
         for window in align(left, right, checked=True):
             if len(window.only_left) or any(differing(window, n).any() for n in ("kind", "digest")):
                 return None
-            facts = window.right.take(pa.array(window.right_rows))
+            facts = taken(window.right, number_column(window.right_rows))
             columns = [window.left.column(name) for name in names]
             columns += [facts.column(name) for name in LOCATION_SHEET.names]
             draft.add(pa.RecordBatch.from_arrays(columns, names=[*names, *LOCATION_SHEET.names]))

@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from platformdirs import user_data_dir
-
 from dataguard.actions.configuration import (
     from_environment,
     from_file,
@@ -181,6 +179,8 @@ def _home(sources: Iterable[SettingSource]) -> Setting:
     for source in sources:
         if "home" in source.values:
             return replace(source.setting("home"), value=source.absolute(source.values["home"]))
+    from platformdirs import user_data_dir  # noqa: PLC0415  where nobody names a home
+
     return Setting("home", user_data_dir("dataguard"), Origin.DEFAULT, "built in")
 
 

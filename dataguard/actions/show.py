@@ -8,7 +8,7 @@ from dataguard.core.sealing import notice, seal_word
 from dataguard.model.finding import FindingState
 from dataguard.model.mount import Guarantee
 from dataguard.model.reference import Reference
-from dataguard.model.results import VersionDetails
+from dataguard.model.results.show import VersionDetails
 from dataguard.model.seal import SealView
 
 if TYPE_CHECKING:

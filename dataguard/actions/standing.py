@@ -10,7 +10,7 @@ from dataguard.errors import ConflictError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.reference import Reference
-from dataguard.model.results import StandingResult
+from dataguard.model.results.standing import StandingResult
 from dataguard.model.run import RunState
 
 if TYPE_CHECKING:

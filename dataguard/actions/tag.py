@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dataguard.errors import ConflictError
 from dataguard.model.dataset import VersionState
 from dataguard.model.reference import Reference, check_tag_name
-from dataguard.model.results import TagResult
+from dataguard.model.results.tag import TagResult
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from dataguard.actions.mountproof import report_attempts, state_of
 from dataguard.core.mountplan import status
 from dataguard.errors import ConflictError, NotFoundError, UsageError
-from dataguard.model.mount import Backend, MountState, UnmountResult
+from dataguard.model.mount import Backend, MountState
 from dataguard.model.mountpoint import MountStatus
 from dataguard.model.reference import Reference
+from dataguard.model.results.unmount import UnmountResult
 from dataguard.mounts import points
 from dataguard.mounts.choose import backend_of
 from dataguard.mounts.fuse import FuseBackend
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dataguard.model.mount import MountRecord
     from dataguard.model.mountpoint import TargetView
 
-_MOUNTED = (Backend.BIND, Backend.FUSE)
+_MOUNTED = (Backend.BIND, Backend.FUSE, Backend.OVERLAY)
 
 __all__ = ["save", "take_down", "unmount"]
 

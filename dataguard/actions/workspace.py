@@ -15,7 +15,7 @@ from dataguard.stores import workspaces
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
-    from dataguard.model.mount import UnmountResult
+    from dataguard.model.results.unmount import UnmountResult
     from dataguard.model.workspace import Workspace
 
 __all__ = ["enrol", "init", "listed", "remove", "show"]

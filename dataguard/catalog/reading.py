@@ -16,10 +16,7 @@ from dataguard.errors import CatalogDamagedError, NotFoundError
 from dataguard.model.audit import AuditRecord, SliceRecord, slice_prefix
 from dataguard.model.dataset import Dataset, Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding
-from dataguard.model.mount import MountRecord, MountState
 from dataguard.model.run import Run
-from dataguard.model.seal import SEAL_PREFIX, SealRecord, seal_key
-from dataguard.model.workspace import WorkspaceRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +25,11 @@ if TYPE_CHECKING:
     from dataguard.catalog.connection import Connection
     from dataguard.model.audit import AuditLevel
     from dataguard.model.finding import Code, FindingState
+    from dataguard.model.mount import MountRecord
     from dataguard.model.reference import Reference
     from dataguard.model.run import RunState
+    from dataguard.model.seal import SealRecord
+    from dataguard.model.workspace import WorkspaceRecord
 
 __all__ = ["Reader", "Record", "Rows", "fetch"]
 
@@ -204,11 +204,15 @@ class Reader:
 
     def seal(self, place: str) -> SealRecord | None:
         """Return what is recorded of the seal of exactly this place, None where nothing is."""
+        from dataguard.model.seal import SealRecord, seal_key  # noqa: PLC0415  few ask for it
+
         rows = self._rows(select(tables.META, key=seal_key(place)))
         return decode(SealRecord, _json(str(rows[0]["value"]))) if rows else None
 
     def seals(self) -> tuple[SealRecord, ...]:
         """Return what is recorded of seals, by place."""
+        from dataguard.model.seal import SEAL_PREFIX, SealRecord  # noqa: PLC0415  as above
+
         # `0` follows `/`, the end of the prefix.
         below = Condition("key", "<", (SEAL_PREFIX[:-1] + "0",))
         rows = self._rows(select(tables.META).where(above("key", SEAL_PREFIX), below))
@@ -230,12 +234,16 @@ class Reader:
 
     def workspaces(self) -> tuple[WorkspaceRecord, ...]:
         """Return all workspaces by host and directory."""
+        from dataguard.model.workspace import WorkspaceRecord  # noqa: PLC0415  as above
+
         return self._all(WorkspaceRecord, select(tables.WORKSPACE).order_by("host", "directory"))
 
     def mounts(
         self, workspace: str | None = None, host: str | None = None, *, removed: bool = False
     ) -> tuple[MountRecord, ...]:
         """Return mounts by workspace, name and host; those that were removed only if asked."""
+        from dataguard.model.mount import MountRecord, MountState  # noqa: PLC0415  as above
+
         query = select(tables.MOUNT, workspace=workspace, host=host)
         if not removed:
             query = query.where(differs("state", MountState.REMOVED.value))

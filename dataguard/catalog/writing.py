@@ -18,7 +18,6 @@ from dataguard.core.chain import canonical_json, next_event
 from dataguard.model.dataset import Location, LocationState, Tag, Version
 from dataguard.model.finding import Finding, FindingState
 from dataguard.model.reference import check_tag_name
-from dataguard.model.seal import seal_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -217,7 +216,7 @@ class Transaction(Reader):
         """
         self.version(record.dataset, record.version)
         value = canonical_json(encode(record)).decode()
-        rows = [{"key": seal_key(record.place), "value": value}]
+        rows = [{"key": record.key, "value": value}]
         facts = {"version": record.version, "seal": str(record.kind), "state": str(record.state)}
         payload = {"put": {tables.META.name: rows}, **facts, "reason": record.reason}
         self._record(EventKind.SEAL_PUT, record.dataset, payload)

@@ -113,8 +113,11 @@ def audit(
             invocation.context(), asked, level=AuditLevel(level), max_age=age, dry_run=dry_run
         )
     else:
+        from dataguard.actions.audittargets import begin
+
         context = invocation.context(reads=True)
-        from dataguard.actions.audit import audit as action  # Arrow: workers start meanwhile
+        begun = None if wanted else begin(context, asked, AuditLevel(level), age)
+        from dataguard.actions.audit import audit as action  # Arrow: workers read meanwhile
 
         result = action(
             context,
@@ -123,6 +126,7 @@ def audit(
             max_age=age,
             part=wanted,
             dry_run=dry_run,
+            begun=begun,
         )
     invocation.show(result)
     if report is not None:

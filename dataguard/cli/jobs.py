@@ -14,7 +14,7 @@ from dataguard.errors import UsageError
 
 if TYPE_CHECKING:
     from dataguard.model.gate import GateResult
-    from dataguard.model.results import RunResult
+    from dataguard.model.results.run import RunResult
 
 __all__ = [
     "Confine",
@@ -25,6 +25,8 @@ __all__ = [
     "ReportOption",
     "RunIdOption",
     "UnconfinedOption",
+    "WritesInto",
+    "WritesOption",
     "perform",
 ]
 
@@ -36,6 +38,13 @@ class Confine(StrEnum):
 
     PROTECT = "protect"
     STRICT = "strict"
+
+
+class WritesInto(StrEnum):
+    """What becomes of writes into inputs."""
+
+    REFUSE = "refuse"
+    ROUTE = "route"
 
 
 InputsOption = Annotated[
@@ -53,6 +62,13 @@ ConfineOption = Annotated[
     Confine,
     typer.Option(
         "--confine", help="What the job may write: all but gold, or outputs and TMPDIR alone."
+    ),
+]
+WritesOption = Annotated[
+    WritesInto,
+    typer.Option(
+        "--writes",
+        help="Writes into inputs: refuse them, or route them into the outputs and list them.",
     ),
 ]
 UnconfinedOption = Annotated[
@@ -73,6 +89,7 @@ def perform(
     inputs: list[str] | None,
     output: str | None,
     run_id: str | None,
+    writes: WritesInto,
     confine: Confine,
     unconfined: bool,
     explain: bool,
@@ -82,6 +99,7 @@ def perform(
     from dataguard.actions import run as action
     from dataguard.actions.confinement import Rules
     from dataguard.model.confinement import Mode
+    from dataguard.model.diversion import Writes
 
     if output == "":
         raise UsageError("the outputs place is empty", hint="--output /scratch/out")
@@ -96,7 +114,7 @@ def perform(
         directory=os.getcwd(),
         environment=os.environ,
         run_id=run_id,
-        rules=Rules(Mode.UNCONFINED if unconfined else Mode(confine)),
+        rules=Rules(Mode.UNCONFINED if unconfined else Mode(confine), writes=Writes(writes)),
     )
     sys.stdout.flush()
     if explain:

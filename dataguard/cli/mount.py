@@ -52,7 +52,9 @@ def mount(
     backend: Annotated[
         str,
         typer.Option(
-            "--backend", metavar="NAME", help="auto, bind, fuse, container, symlink or declared."
+            "--backend",
+            metavar="NAME",
+            help="auto, bind, overlay, fuse, container, symlink or declared.",
         ),
     ] = "auto",
     best_effort: Annotated[

@@ -15,6 +15,8 @@ from dataguard.cli.jobs import (
     ReportOption,
     RunIdOption,
     UnconfinedOption,
+    WritesInto,
+    WritesOption,
     perform,
 )
 from dataguard.cli.options import WorkspaceOption
@@ -30,6 +32,7 @@ def add(app: typer.Typer) -> None:
         examples=(
             "dataguard run -- python train.py --data {in:faces} --out {out}",
             "dataguard run --input faces@3 --confine strict -- make all",
+            "dataguard run --writes route -- python train.py",
             "dataguard run --explain -- python train.py",
         ),
         exit_codes=(0, 2, 3, 4, 10, 11, 12, 13, 125, 126, 127, 130, 143),
@@ -51,6 +54,7 @@ def run(
     inputs: InputsOption = None,
     output: OutputOption = None,
     run_id: RunIdOption = None,
+    writes: WritesOption = WritesInto.REFUSE,
     confine: ConfineOption = Confine.PROTECT,
     unconfined: UnconfinedOption = False,
     explain: ExplainOption = False,
@@ -60,7 +64,8 @@ def run(
 
     The job runs in the caller's directory with DATAGUARD_RUN_ID, DATAGUARD_OUTPUTS,
     DATAGUARD_INPUT_<NAME> and a private TMPDIR; {in:NAME} and {out} in the command are replaced.
-    It cannot write gold, and everything it started ends with it. Its exit code is this command's,
+    It cannot write gold, and everything it started ends with it; with --writes route what it writes
+    there lands in its outputs and is listed. Its exit code is this command's,
     unless gold changed meanwhile (3) or the job was not started (125).
     """
     return perform(
@@ -70,6 +75,7 @@ def run(
         inputs=inputs,
         output=output,
         run_id=run_id,
+        writes=writes,
         confine=confine,
         unconfined=unconfined,
         explain=explain,

@@ -15,6 +15,8 @@ from dataguard.cli.jobs import (
     ReportOption,
     RunIdOption,
     UnconfinedOption,
+    WritesInto,
+    WritesOption,
     perform,
 )
 from dataguard.cli.options import WorkspaceOption
@@ -43,6 +45,7 @@ def shell(
     inputs: InputsOption = None,
     output: OutputOption = None,
     run_id: RunIdOption = None,
+    writes: WritesOption = WritesInto.REFUSE,
     confine: ConfineOption = Confine.PROTECT,
     unconfined: UnconfinedOption = False,
     explain: ExplainOption = False,
@@ -60,6 +63,7 @@ def shell(
         inputs=inputs,
         output=output,
         run_id=run_id,
+        writes=writes,
         confine=confine,
         unconfined=unconfined,
         explain=explain,

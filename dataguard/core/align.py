@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.compute as pc
 
 from dataguard.core.columns import mask_of, number_column, numbers, truths, words
 from dataguard.core.cursor import Cursor
+from dataguard.core.kernels import present, taken, unequal
 from dataguard.core.runs import equal_runs, gaps, lefts, rights, rows_of
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def differing(window: Window, name: str) -> np.ndarray:
     left, right = window.left.column(name), window.right.column(name)
     if window.runs is None:
         return _unequal(
-            left.take(number_column(window.left_rows)), right.take(number_column(window.right_rows))
+            taken(left, number_column(window.left_rows)),
+            taken(right, number_column(window.right_rows)),
         )
     found = np.zeros(len(window.left_rows), dtype=bool)
     start = 0
@@ -159,12 +160,14 @@ def _unequal(left: pa.Array, right: pa.Array) -> np.ndarray:
             pairs = zip(one.T, other.T, strict=True)
             found: np.ndarray = functools.reduce(np.logical_or, (a != b for a, b in pairs))
             return found
-    return truths(pc.not_equal(left, right), null=False)
+    return truths(unequal(left, right), null=False)
 
 
 def _rows_by_hash(left: pa.Array, right: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    import pyarrow.compute as pc  # noqa: PLC0415  only where paths differ: see `kernels`
+
     found = pc.index_in(right, value_set=left)
-    partner = np.where(numbers(found.is_valid()), numbers(found), -1)
+    partner = np.where(numbers(present(found)), numbers(found), -1)
     right_rows = np.flatnonzero(partner >= 0)
     return partner[right_rows].astype(np.int64), right_rows
 

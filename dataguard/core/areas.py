@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from dataguard.core.paths import is_inside
 from dataguard.model.area import Area, Role
 from dataguard.model.finding import Code
-from dataguard.model.gate import Placement
+from dataguard.model.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from dataguard.model.gate import OutputFacts, Person, Places
+    from dataguard.model.gate import OutputFacts
+    from dataguard.model.placement import Person, Places
     from dataguard.model.policy import AreaRules, Policy
 
 __all__ = [

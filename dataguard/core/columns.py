@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from dataguard.core.kernels import coalesced, present
 
 if TYPE_CHECKING:
     from array import array
@@ -44,7 +45,7 @@ def raw_paths(batch: pa.RecordBatch) -> pa.Array:
     """Return the paths as bytes: `path_raw` where it is set, else the text."""
     text, raw = batch.column("path"), batch.column("path_raw")
     text = text if pa.types.is_binary(text.type) else text.view(pa.binary())
-    return text if raw.null_count == len(raw) else pc.coalesce(raw, text)
+    return text if raw.null_count == len(raw) else coalesced(raw, text)
 
 
 def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -56,35 +57,42 @@ def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
         values = raw.to_pylist()
     else:
         return text, pa.nulls(len(raw), pa.binary())
-    texts = [value.decode("utf-8", "backslashreplace") for value in values]
+    texts = [value.decode("utf-8", "backslashreplace").encode() for value in values]
     kept = [None if _is_utf8(value) else value for value in values]
-    return pa.array(texts, pa.string()), pa.array(kept, pa.binary())
+    return binary_column(texts).view(pa.string()), binary_column(kept)
 
 
 # The makers of columns go by buffers: `pyarrow.array` imports pandas where that is installed, which
 # costs more than hashing ten thousand files.
 
 
-def binary_column(values: Sequence[bytes]) -> pa.Array:
-    """Return values of any length as a binary column."""
-    lengths = np.fromiter(map(len, values), np.int32, len(values))
-    offsets = np.empty(len(values) + 1, np.int32)
+def binary_column(values: Sequence[bytes | None]) -> pa.Array:
+    """Return values of any length as a binary column; None becomes null."""
+    valid, filled = _without_nulls(values, b"")
+    lengths = np.fromiter(map(len, filled), np.int32, len(filled))
+    offsets = np.empty(len(filled) + 1, np.int32)
     offsets[0] = 0
     np.cumsum(lengths, out=offsets[1:])
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
-    return pa.Array.from_buffers(pa.binary(), len(values), buffers)
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(filled))]
+    return pa.Array.from_buffers(pa.binary(), len(filled), buffers)
 
 
 def fixed_column(values: Sequence[bytes | None], width: int) -> pa.Array:
     """Return values of one length as a fixed-size binary column; None becomes null."""
-    valid = None
-    if None in values:
-        known = np.fromiter((value is not None for value in values), np.bool_, len(values))
-        valid = pa.py_buffer(np.packbits(known, bitorder="little"))
-        zeros = bytes(width)
-        values = [zeros if value is None else value for value in values]
-    data = pa.py_buffer(b"".join(cast("Sequence[bytes]", values)))
-    return pa.Array.from_buffers(pa.binary(width), len(values), [valid, data])
+    valid, filled = _without_nulls(values, bytes(width))
+    data = pa.py_buffer(b"".join(filled))
+    return pa.Array.from_buffers(pa.binary(width), len(filled), [valid, data])
+
+
+def _without_nulls(
+    values: Sequence[bytes | None], instead: bytes
+) -> tuple[pa.Buffer | None, Sequence[bytes]]:
+    """Return which values are there, as Arrow has it, and the values with others for None."""
+    if None not in values:
+        return None, cast("Sequence[bytes]", values)
+    known = np.fromiter((value is not None for value in values), np.bool_, len(values))
+    filled = [instead if value is None else value for value in values]
+    return pa.py_buffer(np.packbits(known, bitorder="little")), filled
 
 
 def joined_column(data: bytes, lengths: array[int]) -> pa.Array:
@@ -169,7 +177,7 @@ def words(column: pa.Array) -> np.ndarray | None:
 
 def truths(column: pa.Array, *, null: bool) -> np.ndarray:
     """Return a boolean column as a numpy array, nulls counted as `null`."""
-    known = numbers(column.is_valid())
+    known = numbers(present(column))
     found = numbers(column)
     result: np.ndarray = found | ~known if null else found & known
     return result

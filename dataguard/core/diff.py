@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from dataguard.core.align import align, differing_pairs
-from dataguard.model.results import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
+from dataguard.model.results.diff import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

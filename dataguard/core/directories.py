@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import pyarrow as pa
 
 __all__ = ["directories", "entered", "left", "parents"]
 
@@ -30,6 +29,8 @@ def left(before: bytes, now: bytes | None) -> list[bytes]:
 
 def parents(paths: pa.Array) -> list[bytes]:
     """Return the directories in which these paths lie, in the order of their first path."""
+    import pyarrow.compute as pc  # noqa: PLC0415  only for seals: see `kernels`
+
     found = pc.replace_substring_regex(paths, r"(?s)/?[^/]*\z", "", max_replacements=1)
     return [bytes(value) for value in pc.unique(found).to_pylist()]
 

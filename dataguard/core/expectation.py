@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.core.columns import binary_column, kind_mask, number_column, text_paths, truths
+from dataguard.core.kernels import taken, unequal
 from dataguard.core.verdicts import Difference
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
@@ -130,12 +130,12 @@ def judge_expectation(
 
 
 def _mismatches(window: Window, algorithm: Algorithm) -> Iterable[Difference]:
-    expected = window.left.column("expected").take(number_column(window.left_rows))
-    observed = window.right.column(_column(window.right, algorithm)).take(
-        number_column(window.right_rows)
+    expected = taken(window.left.column("expected"), number_column(window.left_rows))
+    observed = taken(
+        window.right.column(_column(window.right, algorithm)), number_column(window.right_rows)
     )
     observed = observed.cast(pa.binary())
-    for i in np.flatnonzero(truths(pc.not_equal(expected, observed), null=True)):
+    for i in np.flatnonzero(truths(unequal(expected, observed), null=True)):
         digests = [
             None if c[i].as_py() is None else c[i].as_py().hex() for c in (expected, observed)
         ]

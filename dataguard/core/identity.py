@@ -7,15 +7,16 @@ import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.core.columns import fixed_bytes, numbers, raw_paths, values_of
+from dataguard.core.kernels import is_ascending, kept
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.digest import Algorithm, RootDigest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pyarrow as pa
 
 __all__ = ["RootBuilder", "check_order", "root_digest", "subtree_digest"]
 
@@ -86,14 +87,18 @@ def subtree_digest(
 
     Law: equal to the root digest of that directory registered by itself.
     """
+    import pyarrow.compute as pc  # noqa: PLC0415  few ask for it: see `kernels`
+
     builder = RootBuilder(algorithm)
     start = prefix.rstrip(b"/") + b"/"
     for batch in batches:
         paths = raw_paths(batch)
         below = pc.starts_with(paths, start)
-        kept = batch.filter(below)
-        shortened = pc.binary_replace_slice(paths.filter(below), 0, len(start), b"")
-        builder.add(shortened, kept.column("kind"), kept.column("size"), kept.column("digest"))
+        inside = kept(batch, below)
+        shortened = pc.binary_replace_slice(kept(paths, below), 0, len(start), b"")
+        builder.add(
+            shortened, inside.column("kind"), inside.column("size"), inside.column("digest")
+        )
     return builder.root()
 
 
@@ -104,8 +109,7 @@ def check_order(paths: pa.Array, last: bytes | None) -> bytes:
         CatalogDamagedError: the order is broken.
     """
     first: bytes = paths[0].as_py()
-    ascending = pc.all(pc.less(paths.slice(0, len(paths) - 1), paths.slice(1))).as_py()
-    if ascending is False or (last is not None and first <= last):
+    if not is_ascending(paths) or (last is not None and first <= last):
         raise CatalogDamagedError(
             "entries are not in path order", hint="`dataguard catalog check` tells which file"
         )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from dataguard.core.columns import joined, raw_paths
 from dataguard.core.cursor import Cursor
 from dataguard.core.identity import check_order
+from dataguard.core.kernels import order_of, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,4 +40,4 @@ def merge_sorted(streams: Sequence[Iterable[pa.RecordBatch]]) -> Iterator[pa.Rec
 
 def by_path(entries: pa.RecordBatch) -> pa.RecordBatch:
     """Return the entries in bytewise path order."""
-    return entries.take(pc.sort_indices(raw_paths(entries)))
+    return taken(entries, order_of(raw_paths(entries)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
 from dataguard.model.mount import Backend, Guarantee, MountState
-from dataguard.model.mountpoint import SERVED, MountStatus, TargetKind, served_as
+from dataguard.model.mountpoint import OVERLAY, SERVED, MountStatus, TargetKind, served_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -124,6 +124,8 @@ def plan(
 def _mounted(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus:
     if record.backend is Backend.FUSE:
         return _served(record, view)
+    if record.backend is Backend.OVERLAY:
+        return _overlaid(record, view)
     same = (view.device, view.inode) == (record.root_device, record.root_inode)
     if record.boot_id != boot_id or not same or record.backend is Backend.SYMLINK:
         return MountStatus.REPLACED
@@ -143,6 +145,16 @@ def _served(record: MountRecord, view: TargetView) -> MountStatus:
     if view.kind is TargetKind.BROKEN:
         return MountStatus.STALE
     return MountStatus.LIVE if all(p.read_only for p in view.below) else MountStatus.WRITABLE
+
+
+def _overlaid(record: MountRecord, view: TargetView) -> MountStatus:
+    """Return what an overlay is worth; it is known by its name, since its device is its own."""
+    top = view.stack[-1]
+    if top.filesystem != OVERLAY or top.source != served_as(record.root_device, record.root_inode):
+        return MountStatus.REPLACED
+    if all(point.read_only for point in (top, *view.below)):
+        return MountStatus.LIVE
+    return MountStatus.WRITABLE
 
 
 def _contained(record: MountRecord, view: TargetView) -> MountStatus:

@@ -90,6 +90,8 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
         "confine": _later_member,
         "required": _later_member,
         "writable": _of_both,
+        "writes": _later_member,
+        "diverted": _later_member,
         "attempts": _later_member,
     },
     "catalog": {"url": _both, "home": _both},

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataguard.core.align import differing
 from dataguard.core.columns import kind_mask, numbers
+from dataguard.core.kernels import present
 from dataguard.core.paths import display, leaves_root
 from dataguard.model.finding import Code
 
@@ -90,7 +91,7 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
     links = entries.column("link_target")
     if links.null_count == len(links):
         return found
-    for row in np.flatnonzero(numbers(links.is_valid())):
+    for row in np.flatnonzero(numbers(present(links))):
         path, target = _path(entries, int(row)), links[int(row)].as_py()
         if leaves_root(path, target):
             message = f"the symlink leads out of the dataset, to {display(target)}"

@@ -19,6 +19,7 @@ from dataguard.core.columns import (
     numbers,
     raw_paths,
 )
+from dataguard.core.kernels import kept, present, taken
 from dataguard.core.merge import by_path
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ def vouchers(entries: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     another change would not show.
     """
     if entries.num_rows:
-        known = numbers(entries.column("digest").is_valid())
+        known = numbers(present(entries.column("digest")))
         chosen = kind_mask(entries, "f") & known & ~numbers(entries.column("racy"))
         if not chosen.all():
-            entries = entries.filter(flag_column(bytes(chosen)))
+            entries = kept(entries, flag_column(bytes(chosen)))
     rest = [entries.column(name) for name in schema.names[1:]]
     return pa.RecordBatch.from_arrays([raw_paths(entries), *rest], schema=schema)
 
@@ -77,8 +78,8 @@ def overlaid(
         elif not window.right.num_rows:
             found = window.left
         else:
-            kept = window.left.take(number_column(window.only_left))
-            found = by_path(joined([kept, window.right]))
+            rest = taken(window.left, number_column(window.only_left))
+            found = by_path(joined([rest, window.right]))
         if found.num_rows:
             yield found
 

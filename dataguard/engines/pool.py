@@ -6,10 +6,9 @@ import contextlib
 import fcntl
 import math
 from collections import deque
-from concurrent.futures import Future
 from itertools import count
 from queue import Empty, PriorityQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 from dataguard.engines.process import start
@@ -30,7 +29,7 @@ _HELD = 2
 
 
 class Job(Generic[Result]):
-    """One unit given to a pool."""
+    """One unit given to a pool; `concurrent.futures` has such a thing, but brings logging."""
 
     def __init__(
         self, task: Callable[[Unit], Result], unit: Unit, done: Callable[[Result], None] | None
@@ -38,19 +37,25 @@ class Job(Generic[Result]):
         self.request = frame((task.__module__, task.__name__, unit))
         self.tries = 0
         self._done = done
-        self._future: Future[Result] = Future()
+        self._claim = Lock()
+        self._ended = Event()
+        self._result: Result | None = None
+        self._error: BaseException | None = None
 
     def result(self) -> Result:
-        """Wait for the result; raises what the task raised."""
-        return self._future.result()
+        """Wait for the result; raises what the task raised. Not for what was cancelled."""
+        self._ended.wait()
+        if self._error is not None:
+            raise self._error
+        return cast("Result", self._result)
 
     def cancel(self) -> None:
         """Forget the unit if no worker has it yet."""
-        self._future.cancel()
+        self._claim.acquire(blocking=False)
 
     def begin(self) -> bool:
-        """Tell whether the unit is still wanted."""
-        return self._future.set_running_or_notify_cancel()
+        """Tell whether the unit is still wanted; who asks first gets it."""
+        return self._claim.acquire(blocking=False)
 
     def finish(self, answer: tuple[bool, object]) -> None:
         """Take what the worker said: `(True, result)` or `(False, error)`."""
@@ -65,11 +70,13 @@ class Job(Generic[Result]):
         except Exception as error:  # noqa: BLE001  the worker border: whoever waits gets it
             self.fail(error)
             return
-        self._future.set_result(result)
+        self._result = result
+        self._ended.set()
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits get an error."""
-        self._future.set_exception(error)
+        self._error = error
+        self._ended.set()
 
 
 class _Queued(NamedTuple):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.model.mount import Guarantee
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
-    from dataguard.model.area import Area
     from dataguard.model.audit import AuditRecord
     from dataguard.model.dataset import Version
     from dataguard.model.finding import Code
+    from dataguard.model.placement import Places
     from dataguard.model.policy import Seal
 
 __all__ = [
@@ -26,9 +25,6 @@ __all__ = [
     "InputFacts",
     "MountCondition",
     "OutputFacts",
-    "Person",
-    "Placement",
-    "Places",
 ]
 
 
@@ -89,28 +85,6 @@ class OutputFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Whom `{user}` and `{home}` in places stand for."""
-
-    user: str
-    home: str
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What the places of a policy mean on this host.
-
-    `areas` are those the catalog knows: registered locations and the outputs of workspaces, each
-    under all its absolute paths. `equivalents` maps a place that the policy names (see
-    `core.areas.named_places`) to its other absolute paths.
-    """
-
-    person: Person
-    areas: tuple[Area, ...] = ()
-    equivalents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class CatalogFacts:
     """The catalog in use, and the home it belongs to."""
 
@@ -158,16 +132,3 @@ class GateResult:
     def allowed(self) -> bool:
         """Whether the job may start; a gate that checked nothing allows nothing."""
         return bool(self.checks) and all(check.ok for check in self.checks)
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Whether outputs may go to a place: `code` is None where they may.
-
-    `area` is the area that decided, if any holds the place.
-    """
-
-    place: str
-    area: Area | None
-    code: Code | None
-    reason: str

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.model.actor import Actor
-    from dataguard.model.finding import Finding
-    from dataguard.model.mountpoint import MountStatus
 
 __all__ = [
     "BACKEND_SENTENCES",
@@ -19,13 +17,10 @@ __all__ = [
     "Backend",
     "Guarantee",
     "MountRecord",
-    "MountReport",
-    "MountResult",
     "MountState",
     "Probe",
     "ProbeOutcome",
     "ProbeStep",
-    "UnmountResult",
 ]
 
 
@@ -37,6 +32,7 @@ class Backend(StrEnum):
     DECLARED = "declared"
     CONTAINER = "container"
     FUSE = "fuse"
+    OVERLAY = "overlay"
 
 
 class Guarantee(StrEnum):
@@ -70,6 +66,9 @@ BACKEND_SENTENCES = {
     Backend.FUSE: "through this path nobody without CAP_SYS_ADMIN can change the dataset, and each "
     "write that permissions would allow is refused and noted with its process; it ends with its "
     "server, and other paths to the same files are not covered",
+    Backend.OVERLAY: "through this path nobody without CAP_SYS_ADMIN can change the dataset, "
+    "root's ordinary writes included, and the mount names itself; other paths to the same files "
+    "are not covered",
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""
@@ -147,63 +146,3 @@ class MountRecord:
     root_device: int | None = None
     root_inode: int | None = None
     boot_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MountResult:
-    """What `mount` did for one version.
-
-    `created` is false where it was mounted already, and in a dry run. With `findings` the mount
-    was taken down again. `weaker_because` says why no stronger backend was taken, or is None.
-    """
-
-    name: str
-    dataset: str
-    version: int
-    root: str
-    source: str
-    target: str
-    backend: Backend
-    guarantee: Guarantee
-    probe: tuple[ProbeStep, ...]
-    created: bool
-    step: str
-    findings: tuple[Finding, ...] = ()
-    weaker_because: str | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What can be relied on; nothing where findings are why the mount was taken down."""
-        return "nothing: it was not mounted" if self.findings else BACKEND_SENTENCES[self.backend]
-
-
-@dataclass(frozen=True, slots=True)
-class MountReport:
-    """What one `mount` command did in a workspace; `step` of each result says what was planned."""
-
-    workspace: str
-    mounts: tuple[MountResult, ...]
-    dry_run: bool = False
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Findings of all mounts, in their order."""
-        return tuple(finding for result in self.mounts for finding in result.findings)
-
-
-@dataclass(frozen=True, slots=True)
-class UnmountResult:
-    """What `unmount` did with one mount.
-
-    `status` is what the record was worth before. `left` is what stays at the target because it is
-    not ours, in words, or None.
-    """
-
-    name: str
-    dataset: str
-    version: int
-    target: str
-    backend: Backend
-    status: MountStatus
-    left: str | None = None
-    dry_run: bool = False

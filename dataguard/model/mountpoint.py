@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "OVERLAY",
     "SERVED",
     "Made",
     "MountPoint",
@@ -19,8 +20,12 @@ SERVED = "fuse.dataguard"
 """The kind of file system that our own server's mounts are."""
 
 
+OVERLAY = "overlay"
+"""The kind of file system of overlays; ours have a source as `served_as` names it."""
+
+
 def served_as(device: int | None, inode: int | None) -> str:
-    """Return the name of a served mount of a directory, which mountinfo shows as its source."""
+    """Return the source that mountinfo shows for a mount of ours with its own file system."""
     return f"dataguard:{device or 0:x}:{inode or 0:x}"
 
 

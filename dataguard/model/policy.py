@@ -14,6 +14,7 @@ from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
+from dataguard.model.diversion import Reported, Writes
 from dataguard.model.mount import Guarantee
 
 if TYPE_CHECKING:
@@ -111,12 +112,15 @@ class SealRules(Rules):
 class RunRules(Rules):
     """How jobs must be confined at least, and the step of the ladder that has to hold.
 
-    `attempts`: whether the host is made to tell what it refuses.
+    `writes` is what a job may have done with its writes into inputs; `diverted` says which of those
+    that were led away are findings. `attempts`: whether the host is made to tell what it refuses.
     """
 
     confine: Mode = Mode.UNCONFINED
     required: Step = Step.CHECKED
     writable: tuple[str, ...] = ()
+    writes: Writes = Writes.ROUTE
+    diverted: Reported = Reported.NONE
     attempts: Witness = Witness.HOST
 
 

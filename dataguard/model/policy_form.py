@@ -21,6 +21,7 @@ from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
+from dataguard.model.diversion import Reported, Writes
 from dataguard.model.finding import Code, Severity
 from dataguard.model.home import embedded_catalog
 from dataguard.model.mount import Guarantee
@@ -163,6 +164,16 @@ class RunRules(Rules):
     )
     writable: tuple[Place, ...] = Field(
         default=(), description="more places that a strictly confined job may write"
+    )
+    writes: Writes = Field(
+        default=Writes.ROUTE,
+        description="what becomes of writes into inputs: `route` (a user may have them led into "
+        "the outputs) or `refuse`",
+    )
+    diverted: Reported = Field(
+        default=Reported.NONE,
+        description="which writes that were led away are findings (DG302): `none`, `edits` (of "
+        "what the dataset has) or `all`",
     )
     attempts: Witness = Field(
         default=Witness.HOST,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
+from dataguard.model.diversion import Reported
 from dataguard.model.finding import Severity
 from dataguard.model.mount import Guarantee
 from dataguard.model.policy import (
@@ -48,6 +49,7 @@ READY_POLICIES = {
         audit=_said(AuditRules, max_age=timedelta(days=90), level=AuditLevel.QUICK),
         mount=_said(MountRules, required_guarantee=Guarantee.NONE),
         seal=_said(SealRules, required=Seal.NONE),
+        run=_said(RunRules, diverted=Reported.EDITS),
     ),
     "regulated": _said(
         Policy,
@@ -60,7 +62,7 @@ READY_POLICIES = {
         audit=_said(AuditRules, max_age=timedelta(days=30), level=AuditLevel.FULL),
         mount=_said(MountRules, required_guarantee=Guarantee.ENFORCED),
         seal=_said(SealRules, required=Seal.NONE),
-        run=_said(RunRules, confine=Mode.STRICT, required=Step.FULL),
+        run=_said(RunRules, confine=Mode.STRICT, required=Step.FULL, diverted=Reported.ALL),
         severity={"DG105": Severity.ERROR, "DG108": Severity.ERROR},
     ),
     "research": _said(

@@ -84,6 +84,11 @@ class SealRecord:
     directories: str | None = None
 
     @property
+    def key(self) -> str:
+        """The name under which the catalog keeps the newest record of the place."""
+        return seal_key(self.place)
+
+    @property
     def reference(self) -> str:
         """The version that was sealed, `faces@3`."""
         return f"{self.dataset}@{self.version}"

@@ -11,6 +11,7 @@ from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.fuse import FuseBackend
+from dataguard.mounts.overlay import OverlayBackend
 from dataguard.mounts.symlink import SymlinkBackend
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "Choice", "backend_of", "choose"]
 
 AUTO = "auto"
-_NOT_BUILT = ("overlay", "cas")
+_NOT_BUILT = ("cas",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def backend_of(name: Backend, *, state: str) -> MountBackend:
             return ContainerBackend()
         case Backend.FUSE:
             return FuseBackend(state)
+        case Backend.OVERLAY:
+            return OverlayBackend()
         case Backend.SYMLINK:
             return SymlinkBackend()
         case Backend.DECLARED:

@@ -19,10 +19,14 @@ __all__ = [
     "detach",
     "make_read_only",
     "mount_new",
+    "new_filesystem",
     "probe_support",
+    "read_only_overlay",
 ]
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432
+_CLOSED_ON_EXEC, _SET_FLAG, _SET_STRING, _CREATE = 1, 0, 1, 6
 _OPEN_TREE_CLONE = 0x1
 _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 0x1, 0x2, 0x4
@@ -87,6 +91,26 @@ def mount_new(source: str, target: int, filesystem: str, options: str) -> None:
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV)
     if _libc.mount(*words, flags, os.fsencode(options)) != 0:
         raise _last_error()
+
+
+def new_filesystem(kind: str) -> int:
+    """Return a descriptor by which a file system of a kind can be configured, see fsopen(2)."""
+    return _call(_FSOPEN, os.fsencode(kind), _CLOSED_ON_EXEC)
+
+
+def read_only_overlay(source: str, layers: tuple[int, ...]) -> int:
+    """Return a detached overlay of open directories, the upmost first; nothing can write to it."""
+    context = new_filesystem("overlay")
+    lower = ":".join(f"/proc/self/fd/{layer}" for layer in layers)
+    try:
+        for key, value in (("source", source), ("lowerdir", lower), ("redirect_dir", "nofollow")):
+            _call(_FSCONFIG, context, _SET_STRING, key.encode(), os.fsencode(value), 0)
+        _call(_FSCONFIG, context, _SET_FLAG, b"ro", None, 0)
+        _call(_FSCONFIG, context, _CREATE, None, None, 0)
+        attributes = _ATTR_RDONLY | _ATTR_NOSUID | _ATTR_NODEV
+        return _call(_FSMOUNT, context, _CLOSED_ON_EXEC, attributes)
+    finally:
+        os.close(context)
 
 
 def detach(parent: int, name: str) -> None:

@@ -9,27 +9,16 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from dataguard.core.chain import Event, event_line
 from dataguard.core.paths import json_fields
-from dataguard.core.policy_json import policy_json
-from dataguard.model.dataset import Location, LocationState
 from dataguard.model.digest import RootDigest
 from dataguard.model.entry import Unreadable
 from dataguard.model.finding import Code, Finding
-from dataguard.model.gate import GateResult
-from dataguard.model.mount import MountReport, MountResult, Probe
-from dataguard.model.policy import Rules
-from dataguard.model.policy_report import PolicyCheck
-from dataguard.model.results import VersionDetails
-from dataguard.model.seal import SEAL_SENTENCES, SealResult
+from dataguard.report.forms import AS_JSON, load_forms
 
-if TYPE_CHECKING:
-    from dataguard.model.dataset import Version
-    from dataguard.model.seal import SealView
-
-__all__ = ["encode", "encode_result"]
+__all__ = ["Json", "by_field", "encode", "encode_result", "member"]
 
 Json = dict[str, Any]
 
@@ -57,9 +46,9 @@ def encode(value: Any) -> Any:
     A path or text that is not UTF-8 is shown with `\xNN` and has `<name>_b64` beside it.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return _by_field(value)
+        return encode(value) if load_forms(type(value), AS_JSON) else by_field(value)
     if isinstance(value, Mapping):
-        members = (_member(str(key), item) for key, item in value.items())
+        members = (member(str(key), item) for key, item in value.items())
         return {name: item for member in members for name, item in member.items()}
     if isinstance(value, Collection) and not isinstance(value, str):
         return [encode(item) for item in value]
@@ -100,16 +89,6 @@ def _(value: Event) -> Json:
 
 
 @encode.register
-def _(value: Rules) -> Json:
-    return policy_json(value)
-
-
-@encode.register
-def _(value: PolicyCheck) -> Json:
-    return {"valid": value.valid, **_by_field(value)}
-
-
-@encode.register
 def _(value: Finding) -> Json:
     return {
         "id": value.id,
@@ -133,105 +112,15 @@ def _(value: Unreadable) -> Json:
     return {**json_fields(value.path), "reason": str(value.obstacle), "detail": value.detail}
 
 
-@encode.register
-def _(value: Probe) -> list[Json]:
-    return [encode(step) for step in value.steps]
-
-
-@encode.register
-def _(value: MountResult) -> Json:
-    return {**_by_field(value), "guarantee_text": value.sentence}
-
-
-@encode.register
-def _(value: MountReport) -> Json:
-    single = encode(value.mounts[0]) if len(value.mounts) == 1 else {}
-    return {
-        **single,
-        "workspace": value.workspace,
-        "mounts": encode(value.mounts),
-        "dry_run": value.dry_run,
-    }
-
-
-@encode.register
-def _(value: GateResult) -> Json:
-    return {
-        "allowed": value.allowed,
-        "policy": value.policy,
-        "checks": [encode(check) for check in value.checks],
-    }
-
-
-@encode.register
-def _(value: SealResult) -> Json:
-    return {**_by_field(value), "seal_text": SEAL_SENTENCES[value.seal]}
-
-
-@encode.register
-def _(value: VersionDetails) -> Json:
-    active = [one for one in value.locations if one.state is LocationState.ACTIVE]
-    return {
-        **_version(value.version, (active or list(value.locations))[:1]),
-        "locations": encode(value.locations),
-        "tags": [tag.name for tag in value.tags],
-        "guarantee": value.guarantee,
-        "mounts": encode(value.mounts),
-        "last_audit": encode(value.last_audit),
-        "runs": [
-            {"run": run.id, "state": str(run.state), "started": encode(run.started)}
-            for run in value.runs
-        ],
-        "open_findings": value.open_findings,
-        "seal": value.seals[0].word if value.seals else "none",
-        "seals": [_seal(one) for one in value.seals],
-    }
-
-
-def _version(version: Version, locations: list[Location]) -> Json:
-    return {
-        "dataset": version.dataset,
-        "version": version.number,
-        "root": str(version.root),
-        "files": version.files,
-        "bytes": version.bytes,
-        **_member("location", locations[0].place if locations else None),
-        "state": str(version.state),
-        "state_reason": version.state_reason,
-        "entries": version.entries,
-        "algorithm": str(version.algorithm),
-        "strength": str(version.algorithm.strength),
-        "created": encode(version.created),
-        "actor": encode(version.actor),
-        "note": version.note,
-        "exclude": list(version.exclude),
-        "metadata": dict(version.metadata),
-    }
-
-
-def _seal(view: SealView) -> Json:
-    record = view.record
-    return {
-        **_member("location", record.place),
-        "seal": str(record.kind),
-        "state": str(record.state),
-        "sealed_as": record.reference,
-        "since": encode(record.since),
-        "until": encode(record.until),
-        **_member("reason", record.reason),
-        "actor": encode(record.actor),
-        "notice": encode(view.notice),
-    }
-
-
-def _by_field(value: Any) -> Json:
+def by_field(value: Any) -> Json:
+    """Return the fields of a dataclass by name."""
     found: Json = {}
     for field in fields(value):
-        found |= _member(field.name, getattr(value, field.name))
+        found |= member(field.name, getattr(value, field.name))
     return found
 
 
-def _member(name: str, value: Any) -> Json:
+def member(name: str, value: Any) -> Json:
     """Return a value under its name, with `<name>_b64` where it is text that is not UTF-8."""
     if isinstance(value, bytes):
         return json_fields(value, name)

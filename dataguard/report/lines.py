@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dataguard.core.paths import display, escape
 from dataguard.model.finding import Finding, Severity
-from dataguard.report.encode import encode
+from dataguard.report.forms import AS_LINES, load_forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +54,11 @@ _STYLE = {
 @singledispatch
 def lines_of(result: Any, paint: Paint, verbose: int) -> Iterator[str]:
     """Yield the lines of a result; a kind without a form of its own is shown by field."""
-    del paint, verbose
+    if load_forms(type(result), AS_LINES):
+        yield from lines_of(result, paint, verbose)
+        return
+    from dataguard.report.encode import encode  # noqa: PLC0415  few have no form of their own
+
     for name, value in encode(result).items():
         yield from _field(name, value)
 

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dataguard.core.paths import escape, json_fields
 from dataguard.errors import UsageError
-from dataguard.model.results import (
-    AuditResult,
-    DatasetList,
-    DiffResult,
-    FindingList,
-    VersionLog,
-)
+from dataguard.model.results.audit import AuditResult
+from dataguard.model.results.diff import DiffResult
+from dataguard.model.results.findings import FindingList
+from dataguard.model.results.list import DatasetList
+from dataguard.model.results.log import VersionLog
 from dataguard.report.encode import encode
 
 if TYPE_CHECKING:

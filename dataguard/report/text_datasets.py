@@ -1,30 +1,21 @@
-"""Lines for datasets and their versions: what was registered, listed, compared, audited, found."""
+"""Lines for datasets and their versions: listed, shown, compared, named, withdrawn."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
-from dataguard.model.results import (
-    AuditResult,
-    DatasetList,
-    DiffResult,
-    FindingList,
-    RegisterResult,
-    StandingResult,
-    TagResult,
-    VersionDetails,
-    VersionLog,
-)
+from dataguard.model.results.diff import DiffResult
+from dataguard.model.results.list import DatasetList
+from dataguard.model.results.log import VersionLog
+from dataguard.model.results.show import VersionDetails
+from dataguard.model.results.standing import StandingResult
+from dataguard.model.results.tag import TagResult
 from dataguard.report.lines import (
     SHOWN,
     Paint,
     columns,
-    finding_line,
-    finding_lines,
-    gap_lines,
     lines_of,
     more,
     number,
@@ -37,29 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.model.audit import AuditRecord
-    from dataguard.model.results import AuditedVersion
 
 __all__: list[str] = []
-
-
-@lines_of.register(RegisterResult)
-def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
-    yield _registered(result, paint)
-    if result.root is not None:
-        yield f"  root      {result.root} ({result.algorithm}, {result.strength})"
-    yield f"  content   {number(result.files, 'file')}, {size_words(result.bytes)}"
-    yield f"  location  {place(result.location)}"
-    yield f"  read      {number(result.hashed, 'file')}"
-    if result.resumed:
-        yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
-    if result.expected is not None:
-        unlisted = number(result.unlisted, "file")
-        yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
-    yield f"  writable  {_writers(result)}"
-    yield from finding_lines(result.findings, paint, verbose)
-    yield from gap_lines(result.unreadable, paint)
-    if result.seal is not None:
-        yield from lines_of(result.seal, paint, verbose)
 
 
 @lines_of.register(DatasetList)
@@ -162,39 +132,6 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
         yield f"  read by run {run.id} of {escape(run.actor.user)}"
 
 
-@lines_of.register(AuditResult)
-def _(result: AuditResult, paint: Paint, verbose: int) -> Iterator[str]:
-    yield from map(partial(_audited, result, paint), result.versions)
-    if not result.versions:
-        yield paint("faint", "nothing to audit")
-    yield from finding_lines(result.findings, paint, verbose)
-    yield from gap_lines(result.unreadable, paint)
-
-
-@lines_of.register(FindingList)
-def _(result: FindingList, paint: Paint, verbose: int) -> Iterator[str]:
-    if not result.findings:
-        yield paint("good", "no findings")
-    for finding in result.findings:
-        where = "" if finding.dataset is None else f"{finding.dataset}@{finding.version or '-'}, "
-        times = f"{finding.state}, seen {finding.count}x, last {time_words(finding.last_seen)}"
-        yield f"{finding.id}  {finding_line(finding, paint)}"
-        yield paint("faint", f"  {where}{times}")
-        if verbose:
-            yield f"  remedy: {finding.remedy}"
-            for name, value in finding.evidence.items():
-                yield f"  {escape(name)}: {escape(str(value))}"
-
-
-def _registered(result: RegisterResult, paint: Paint) -> str:
-    if result.refused:
-        return paint("bad", f"not registered: {result.dataset}")
-    if result.dry_run:
-        return f"would register {result.dataset}; nothing was recorded"
-    verb = "registered" if result.created else "already registered, unchanged:"
-    return paint("good", f"{verb} {result.dataset}@{result.version}")
-
-
 def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:
     """Yield who uses a version, how it is protected and what the last audit said."""
     yield f"  guarantee {result.guarantee}"
@@ -217,33 +154,3 @@ def _audit_words(audit: AuditRecord | None, paint: Paint) -> str:
         return "never"
     clean = paint("good", "clean") if audit.clean else paint("bad", "not clean")
     return f"{audit.level}, {clean}, {time_words(audit.finished)}"
-
-
-def _audited(result: AuditResult, paint: Paint, one: AuditedVersion) -> str:
-    if one.reason is not None:
-        why = paint("warn", f"INCOMPLETE: {escape(one.reason)}")
-        return f"{one.dataset}@{one.version} {why}{_at(one)}"
-    clean = paint("good", "clean") if one.clean else paint("bad", "NOT CLEAN")
-    clean = clean if one.complete else paint("warn", "INCOMPLETE")
-    part = "" if result.slice is None else f", slice {result.slice}"
-    part += "" if one.slices is None else f", {one.slices} slices"
-    words = f"{result.level}{part}"
-    how = "" if one.baseline or result.level == "full" else ", no baseline: read everything"
-    files = number(one.checked_files, "file")
-    return (
-        f"{one.dataset}@{one.version} {clean} ({words}): {files}, "
-        f"{size_words(one.checked_bytes)} read at {place(one.location)}{how}"
-    )
-
-
-def _at(one: AuditedVersion) -> str:
-    return f" ({place(one.location)})" if one.location else ""
-
-
-def _writers(result: RegisterResult) -> str:
-    writers = result.writers
-    words = [f"{escape(user)} ({number(count, 'file')})" for user, count in writers.owners.items()]
-    words += [f"group {escape(g)} ({number(count, 'file')})" for g, count in writers.groups.items()]
-    if writers.everybody:
-        words.append(f"EVERYBODY ({number(writers.everybody, 'file')})")
-    return ", ".join(words) or "by no one but root"

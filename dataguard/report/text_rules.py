@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import escape
-from dataguard.model.gate import Placement
+from dataguard.model.placement import Placement
 from dataguard.model.policy_report import CodeExplanation, PolicyCheck, PolicyReport
 from dataguard.report.lines import Paint, columns, lines_of, place
 

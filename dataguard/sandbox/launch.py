@@ -31,6 +31,7 @@ _START = (
     "from dataguard.sandbox.shim.main import main; main(int(sys.argv[2]))"
 )
 _CHUNK = 1 << 16
+_HINTS = {"routing": "leave --writes route out; `dataguard run --explain` shows what holds here"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ def run_confined(
             found = _try(plan, rung, waiting, begins)
             refused = found.reason(orders.REFUSED)
             if refused is not None:
-                raise NotStartedError(f"the job was not started: {refused}")
+                hint = _HINTS.get(refused.split(":", 1)[0])
+                raise NotStartedError(f"the job was not started: {refused}", hint=hint)
             missing = found.reason(orders.UNAVAILABLE)
             if missing is None and found.reason(orders.READY) is None:
                 raise DataguardError(f"the job's launcher ended early, with {found.exit_code}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dataguard.sandbox.inherited import Inherited
 
-__all__ = ["Kind", "Mark", "Plan", "Rung", "rungs"]
+__all__ = ["Kind", "Mark", "Plan", "Route", "Rung", "rungs"]
 
 _SYS_ADMIN = 21
 _KERNEL_FILES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/sys")
@@ -45,6 +45,24 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """An input whose writes are led into a layer, with every path at which the job reads it.
+
+    All are paths without links; the first one is gold itself. `label` names the mount.
+    """
+
+    paths: tuple[str, ...]
+    upper: str
+    work: str
+    label: str
+
+    @property
+    def gold(self) -> str:
+        """The registered path."""
+        return self.paths[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Rung:
     """A way to confine: the namespaces that are entered; none leaves Landlock."""
 
@@ -65,8 +83,9 @@ class Plan:
 
     `shown` are sources and targets of mounts for this job alone. `writable` are places that are
     granted by name: in `strict` nothing else is. Below the `required` step of the ladder the job
-    is not started. With `rehearsal` everything is done but the job. With `listen` the kernel's
-    audit is made to name the rules.
+    is not started. `routes` are inputs whose writes are led elsewhere, `hidden` paths to their
+    layers. With `rehearsal` everything is done but the job. With `listen`
+    the kernel's audit is made to name the rules.
     """
 
     mode: Mode
@@ -78,6 +97,8 @@ class Plan:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     required: Step = Step.CHECKED
+    routes: tuple[Route, ...] = ()
+    hidden: tuple[str, ...] = ()
     rehearsal: bool = False
     listen: bool = False
 
@@ -92,6 +113,9 @@ class Plan:
             *(("mark", (mark.kind, mark.path, _identity(mark))) for mark in self.marks),
             *(("show", pair) for pair in self.shown if rung.mounts),
             *(("freeze", (path,)) for path in _KERNEL_FILES if "user" not in rung.namespaces),
+            *(("route", (one.gold, one.upper, one.work, one.label)) for one in self.routes),
+            *(("over", (one.gold, path)) for one in self.routes for path in one.paths[1:]),
+            *(("hide", (path,)) for path in self.hidden),
             *(("write", (path,)) for path in self.writable),
             *(("close", (str(number),)) for number in self.inherited.closed),
             *(("reopen", (str(number), path)) for number, path in self.inherited.reopened),
@@ -107,7 +131,7 @@ class Plan:
         )
 
     def _required_layers(self) -> tuple[str, ...]:
-        required = _LAYERS[self.required]
+        required = (*_LAYERS[self.required], *(("routing",) if self.routes else ()))
         return (*required, "landlock") if self.mode is Mode.STRICT else required
 
 

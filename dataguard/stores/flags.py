@@ -14,6 +14,7 @@ __all__ = [
     "is_immutable",
     "may_set_flags",
     "set_immutable",
+    "settable_flags",
     "sync_filesystem",
 ]
 
@@ -23,6 +24,9 @@ _ARGUMENT = struct.Struct("@I4x")
 """An int, in a buffer of the size that the numbers of the requests name."""
 
 _IMMUTABLE = 0x10
+
+_SETTABLE = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000  # S, i, a, d, A, D of chattr(1)
+"""Without what a file system sets by itself, and what it lets directories pass on."""
 
 _CAP_LINUX_IMMUTABLE = 9
 
@@ -57,6 +61,15 @@ def is_immutable(descriptor: int) -> bool:
         OSError: ENOTTY, EOPNOTSUPP or EINVAL where the file system has no such flags.
     """
     return bool(_flags(descriptor) & _IMMUTABLE)
+
+
+def settable_flags(descriptor: int) -> int:
+    """Return those flags of an open file or directory that people set, on every file system alike.
+
+    Raises:
+        OSError: as `is_immutable`.
+    """
+    return _flags(descriptor) & _SETTABLE
 
 
 def set_immutable(descriptor: int, *, on: bool) -> bool:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from dataguard.core.columns import (
     array_column,
+    binary_column,
     flag_column,
     joined,
     joined_column,
@@ -71,7 +72,7 @@ def _batch(columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
 def _targets(links: dict[int, bytes], count: int) -> pa.Array:
     if not links:
         return pa.nulls(count, pa.binary())
-    return pa.array([links.get(i) for i in range(count)], pa.binary())
+    return binary_column([links.get(row) for row in range(count)])
 
 
 def cut(piece: Scanned, path: bytes) -> tuple[Scanned, Scanned]:

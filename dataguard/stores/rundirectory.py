@@ -155,6 +155,37 @@ class RunDirectory:
             ) from err
         return free
 
+    def make_place(self, name: str) -> str:
+        """Make a directory in it, of this name or, where the job took that, one like it.
+
+        Raises:
+            StoreUnreachableError: it cannot be made.
+        """
+        for number in count():
+            free = f"{name}-{number}" if number else name
+            with suppress(FileExistsError):
+                return self._made(free)
+        raise AssertionError
+
+    def make_below(self, place: str, name: str) -> str:
+        """Make a directory in one that was made here; return a path that leads to it alone.
+
+        Raises:
+            StoreUnreachableError: it cannot be made.
+        """
+        return f"/proc/self/fd/{self._descriptor}/{self._made(os.path.join(place, name))}"
+
+    def _made(self, name: str) -> str:
+        try:
+            os.mkdir(name, dir_fd=self._descriptor)
+        except FileExistsError:
+            raise
+        except OSError as err:
+            raise StoreUnreachableError(
+                f"cannot make {os.path.join(self.path, name)}: {err.strerror}"
+            ) from err
+        return name
+
     def write_manifest(self, source: str) -> None:
         """Put a copy of the output manifest beside the record, unless the job wrote one there.
 

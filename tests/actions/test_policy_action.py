@@ -19,7 +19,7 @@ from dataguard.errors import PolicyError, UsageError
 from dataguard.model import policy as rules_in_force
 from dataguard.model import policy_form
 from dataguard.model.finding import Code, Severity
-from dataguard.model.gate import Places
+from dataguard.model.placement import Places
 from dataguard.model.policy import Exemption, Policy
 from dataguard.model.settings import LoadedPolicy, Origin, PolicyLayer, PolicySource
 from support.gatefacts import ALICE, FACES, output, policy

@@ -10,7 +10,7 @@ import pytest
 
 from dataguard.model.audit import AuditLevel
 from dataguard.model.finding import Code, Finding, Severity
-from dataguard.model.results import AuditResult
+from dataguard.model.results.audit import AuditResult
 from dataguard.report.render import parts, render
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,8 +15,9 @@ from dataguard.errors import ConfigurationError, PolicyError
 from dataguard.model.area import Area, Role
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Algorithm
-from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts, Places
+from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts
 from dataguard.model.mount import Guarantee
+from dataguard.model.placement import Places
 from dataguard.model.settings import Origin
 from support.gatefacts import ALICE, FACES, an_input, audit, facts, output, version
 

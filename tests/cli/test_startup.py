@@ -114,25 +114,89 @@ def test_help_without_a_terminal_is_for_80_columns_unless_told(monkeypatch, colu
     assert is_quick == (answer(["--help"]) is not None)
 
 
-CONFIGURED = {"pydantic", "rich", "sqlalchemy", "alembic", "fsspec", "pandas", "tomlkit", "dask"}
+CONFIGURED = {
+    *("pydantic", "rich", "sqlalchemy", "alembic", "fsspec", "pandas", "tomlkit", "dask"),
+    *("pyarrow.compute", "concurrent.futures", "tomllib"),
+}
+OF_OTHERS = {
+    *("administration", "emit", "policy_report", "seal", "workspace", "gate"),
+    *(f"results.{name}" for name in ("audit", "diff", "list", "mount", "run", "show", "tag")),
+}
+"""Modules of values that `register` neither makes nor shows: their classes take time to make."""
 
 
-@pytest.fixture
-def plain(world):
-    """A gold tree without links."""
-    (world.gold / "link").unlink()
-    return world
+def values_in(modules):
+    return {name.removeprefix("dataguard.model.") for name in modules}
 
 
-def test_registering_loads_no_library_that_it_does_not_use(plain):
-    found = loaded_for("register", "faces", str(plain.gold))
+def test_registering_loads_no_library_that_it_does_not_use(world):
+    found = loaded_for("register", "faces", str(world.gold))
     assert set() == found & (CONFIGURED | {"pyarrow.dataset", "pathspec"})
     assert "pyarrow" in found
 
 
-def test_auditing_loads_no_library_that_it_does_not_use(plain):
-    plain.register()
-    assert set() == loaded_for("audit", "faces") & CONFIGURED
+def test_registering_makes_no_values_of_other_commands(world):
+    found = values_in(loaded_for("register", "faces", str(world.gold)))
+    assert set() == found & (OF_OTHERS | {"results.lineage", "results.log"})
+    assert "results.register" in found
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_auditing_loads_no_library_that_it_does_not_use(level):
+    assert set() == loaded_for("audit", "faces", "--level", level) & CONFIGURED
+
+
+@pytest.mark.usefixtures("registered")
+def test_auditing_makes_no_values_of_other_commands():
+    found = values_in(loaded_for("audit", "faces"))
+    assert set() == found & (OF_OTHERS - {"results.audit", "seal", "workspace"})
+
+
+@needs_mounts
+def test_gate_makes_no_values_of_other_commands(registered):
+    found = values_in(loaded_for("gate", "-w", str(registered.workspace())))
+    assert {"gate"} == found & (OF_OTHERS - {"seal", "workspace"})
+
+
+@needs_mounts
+def test_mounting_makes_no_values_of_other_commands(registered):
+    workspace = registered.workspace(mounted=())
+    found = values_in(loaded_for("mount", "faces", "-w", str(workspace)))
+    assert {"results.mount"} == found & (OF_OTHERS - {"seal", "workspace"})
+
+
+def test_arrow_is_loaded_only_once_the_workers_of_an_audit_read():
+    found = loaded_by("import dataguard.actions.audittargets")
+    assert set() == found & {"pyarrow", "numpy"}
+
+
+def test_process_of_a_command_ends_with_its_code_and_all_it_wrote(world):
+    done = subprocess.run(
+        [sys.executable, "-m", "dataguard", "show", "nothing", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "DATAGUARD_HOME": str(world.top / "home")},
+    )
+    assert (10, "") == (done.returncode, done.stdout)
+    assert done.stderr.endswith("}\n")
+
+
+def test_what_others_registered_for_the_end_is_done_before_the_process_ends():
+    program = (
+        "import atexit, sys, threading, time\n"
+        "from dataguard.cli import main\n"
+        "sys.argv[1:] = ['--version']\n"
+        "code = main()\n"
+        "atexit.register(print, 'registered')\n"
+        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ["thread", "registered"] == done.stdout.splitlines()[1:]
 
 
 def test_policy_file_is_read_with_the_library_for_it(world):

@@ -17,7 +17,7 @@ from dataguard.core.areas import (
 )
 from dataguard.model.area import Area, Role
 from dataguard.model.finding import Code
-from dataguard.model.gate import Places
+from dataguard.model.placement import Places
 from support.gatefacts import ALICE, FACES, output, policy
 
 PARTS = st.lists(st.sampled_from("abc"), max_size=4)

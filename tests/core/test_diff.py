@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataguard.core.diff import diff
-from dataguard.model.results import ChangedEntry, DiffEntry, RenamedEntry
+from dataguard.model.results.diff import ChangedEntry, DiffEntry, RenamedEntry
 from support.entrybatches import Seen, batches_of, directory, file, link
 
 NAMES = st.binary(min_size=1, max_size=1).filter(lambda name: b"\0" not in name)

@@ -15,8 +15,9 @@ from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Algorithm, Strength
 from dataguard.model.finding import Code, Severity
-from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts, Places
+from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts
 from dataguard.model.mount import Guarantee
+from dataguard.model.placement import Places
 from dataguard.model.policy import Policy, Seal
 from support.gatefacts import ALICE, FACES, an_input, audit, facts, output, policy, version
 

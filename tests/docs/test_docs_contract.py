@@ -8,6 +8,7 @@ import pytest
 
 from dataguard import errors
 from dataguard.model.confinement import Mode, Step
+from dataguard.model.diversion import WRITES_SENTENCES
 from dataguard.model.finding import Code
 from dataguard.model.mount import BACKEND_SENTENCES, Backend, Guarantee
 from dataguard.model.policy import Seal
@@ -34,6 +35,16 @@ def rows(text):
         for line in text.splitlines()
         if line.startswith("|") and not line.startswith("|---")
     ]
+
+
+def docstrings(path):
+    """The docstrings of a module's tests, as one line each, by the tests' names."""
+    module = ast.parse((DOCS.parent / path).read_text(encoding="utf-8"))
+    return {
+        node.name: " ".join((ast.get_docstring(node) or "").split())
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
 
 
 def test_findings_page_has_a_section_for_every_code_in_order():
@@ -72,6 +83,7 @@ def test_mount_table_quotes_the_sentences_that_commands_print():
         Backend.CONTAINER: Guarantee.ENFORCED,
         Backend.DECLARED: Guarantee.DECLARED,
         Backend.FUSE: Guarantee.ENFORCED,
+        Backend.OVERLAY: Guarantee.ENFORCED,
         Backend.SYMLINK: Guarantee.NONE,
     }
     expected = {(f"`{b}`", str(g), BACKEND_SENTENCES[b]) for b, g in promised.items()}
@@ -80,12 +92,7 @@ def test_mount_table_quotes_the_sentences_that_commands_print():
 
 
 def test_every_sentence_of_the_mount_table_has_a_test_of_its_name():
-    path = DOCS.parent / "tests" / "mounts" / "test_guarantees.py"
-    tests = {
-        node.name: " ".join((ast.get_docstring(node) or "").split())
-        for node in ast.parse(path.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    }
+    tests = docstrings("tests/mounts/test_guarantees.py")
     assert {f"test_guarantee_of_{b}": BACKEND_SENTENCES[b] for b in Backend} == tests
 
 
@@ -116,6 +123,15 @@ def test_every_sentence_about_steps_modes_and_seals_has_a_test_of_its_name():
     seals = {name: said for name, said in seals.items() if name.removeprefix("seal_") in set(Seal)}
     assert (set(Mode), 2) == (set(modes), len(seals))
     assert {**steps, **modes, **seals} == tested
+
+
+def test_sentences_about_writes_into_inputs_are_quoted_and_have_tests_of_their_names():
+    found = {row[0]: row[2] for row in rows(page("guarantees.md")) if len(row) == 3}
+    assert {f"`{one}`": said for one, said in WRITES_SENTENCES.items()}.items() <= found.items()
+    tests = docstrings("tests/sandbox/test_routed_writes.py")
+    assert {f"test_guarantee_of_{one}": said for one, said in WRITES_SENTENCES.items()} == {
+        name: said for name, said in tests.items() if name.startswith("test_guarantee_of_")
+    }
 
 
 def test_guarantees_page_has_six_guarantees_with_their_limits():

@@ -8,12 +8,16 @@ import pytest
 from mountrecords import record_of
 
 from contracts.mounting import MountContract
+from dataguard.errors import ConflictError
 from dataguard.model.mount import Backend, ProbeOutcome
+from dataguard.model.mountpoint import served_as
+from dataguard.mounts import mountinfo
 from dataguard.mounts.aliases import aliases_of
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.holding import holder
+from dataguard.mounts.overlay import OverlayBackend
 from dataguard.mounts.probe import OPERATIONS
 from dataguard.mounts.symlink import SymlinkBackend
 from dataguard.mounts.view import mounted_between
@@ -27,6 +31,28 @@ class TestBind(MountContract):
     @pytest.fixture
     def backend(self):
         return BindBackend()
+
+
+@needs_mounts
+class TestOverlay(MountContract):
+    @pytest.fixture
+    def backend(self):
+        return OverlayBackend()
+
+    def test_mount_inside_the_source_is_refused(self, area, backend, target):
+        mount_command("-t", "tmpfs", "none", area / "gold" / "dir")
+        with pytest.raises(ConflictError, match="is mounted inside it"):
+            backend.make(str(area / "gold"), target)
+
+    def test_target_that_is_not_empty_is_refused(self, area, backend, target):
+        os.makedirs(f"{target}/mine")
+        with pytest.raises(ConflictError, match="is not empty"):
+            backend.make(str(area / "gold"), target)
+
+    def test_table_of_mounts_says_whose_it_is(self, area, backend, target):
+        backend.make(str(area / "gold"), target)
+        gold = os.stat(area / "gold")
+        assert served_as(gold.st_dev, gold.st_ino) == mountinfo.read().at(target)[-1].source
 
 
 class TestSymlink(MountContract):

@@ -64,10 +64,16 @@ def test_named_backend_that_cannot_work_is_a_conflict():
     assert answer.startswith("ConflictError: backend `bind` does not work here")
 
 
-@pytest.mark.parametrize("name", ["overlay", "cas"])
-def test_backend_that_is_not_built_is_a_conflict(name):
+def test_backend_that_is_not_built_is_a_conflict():
     with pytest.raises(ConflictError, match="built without"):
-        choose(name)
+        choose("cas")
+
+
+@needs_mounts
+def test_overlay_is_taken_where_it_is_asked_for_alone():
+    assert (Backend.OVERLAY, True) == (choose("overlay").backend.name, choose("overlay").insisted)
+    answer = as_user(lambda: choose("overlay"))
+    assert answer.startswith("ConflictError: backend `overlay` does not work here")
 
 
 def test_unknown_backend_is_a_usage_error():

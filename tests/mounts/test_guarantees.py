@@ -10,10 +10,13 @@ from mountrecords import record_of
 from test_bind import MUTATIONS
 
 from dataguard.model.mount import Backend
+from dataguard.model.mountpoint import served_as
+from dataguard.mounts import mountinfo
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.fuse import FuseBackend
+from dataguard.mounts.overlay import OverlayBackend
 from dataguard.mounts.symlink import SymlinkBackend
 from support.mountcleanup import fingerprint, in_child, mounts_below, needs_fuse, needs_mounts
 
@@ -75,6 +78,20 @@ def test_guarantee_of_bind(area, target):
     """
     BindBackend().make(str(area / "gold"), target)
     assert unchanged_by_attack(area, target)
+    (area / "gold" / "a").write_bytes(b"by another path")
+    with open(f"{target}/a", "rb") as stream:
+        assert b"by another path" == stream.read()
+
+
+@needs_mounts
+def test_guarantee_of_overlay(area, target):
+    """through this path nobody without CAP_SYS_ADMIN can change the dataset, root's ordinary
+    writes included, and the mount names itself; other paths to the same files are not covered
+    """
+    OverlayBackend().make(str(area / "gold"), target)
+    assert unchanged_by_attack(area, target)
+    gold = os.stat(area / "gold")
+    assert served_as(gold.st_dev, gold.st_ino) == mountinfo.read().at(target)[-1].source
     (area / "gold" / "a").write_bytes(b"by another path")
     with open(f"{target}/a", "rb") as stream:
         assert b"by another path" == stream.read()

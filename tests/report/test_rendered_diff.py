@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataguard.model.results import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
+from dataguard.model.results.diff import ChangedEntry, DiffEntry, DiffResult, RenamedEntry
 from dataguard.report.encode import encode_result
 from dataguard.report.render import parts, render
 

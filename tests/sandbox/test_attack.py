@@ -26,6 +26,18 @@ USER = 23456
 FILE_SYSTEMS = ("ext4", "xfs", "btrfs")
 
 
+ROUTED = {
+    *("open_for_writing", "open_for_appending", "open_and_truncate", "truncate", "create"),
+    *("nameless_file", "make_directory", "remove_directory", "unlink", "rename_within"),
+    *("make_symlink", "make_fifo", "through_a_symlink", "change_mode", "change_mode_by_descriptor"),
+    *("change_times", "set_attribute", "remove_attribute", "set_flags", "map_shared"),
+    *("open_again_by_descriptor", "by_the_root_of_proc"),
+}
+"""What a job does to gold where its writes are led away."""
+WITHOUT_CHANGE = {"change_owner"}
+"""It gives the file to whom it belongs."""
+
+
 class Battlefield:
     """Gold on a file system of its own, owned by whoever attacks it, with a helper outside."""
 
@@ -109,6 +121,34 @@ def test_no_operation_of_a_job_reaches_gold(field, helper_of, mode):
     # Where the host is audited, some of what was refused is told.
     found = [one for one in report["findings"] if one["code"] != "DG302"]
     assert ("complete", "full", []) == (report["state"], report["confinement"]["step"], found)
+
+
+def flags(path):
+    command = ["lsattr", "-d", path]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+def attributes(top):
+    """Extended attributes and flags of everything, which a fingerprint leaves out."""
+    found = {}
+    for directory, names, files in os.walk(top):
+        for name in (".", *names, *files):
+            path = os.path.join(directory, name)
+            here = {key: os.getxattr(path, key) for key in os.listxattr(path)}
+            found[path] = (here, flags(path))
+    return found
+
+
+def test_every_change_of_a_routed_job_is_in_its_harvest(field, helper_of):
+    marks, before = attributes(field.gold), fingerprint(field.gold)
+    report, answers = field.attacked_in_a_run(helper_of(field), "--writes", "route")
+    assert before == fingerprint(field.gold)
+    assert marks == attributes(field.gold)
+    assert [("verified", "verified")] == [(o["before"], o["after"]) for o in report["inputs"]]
+    changed = {one["gold_path"].split("/")[0] for one in report["diverted"]}
+    assert ROUTED == changed
+    assert ROUTED | WITHOUT_CHANGE == {name for name in answers if answers[name] == "done"}
+    assert ("complete", "full") == (report["state"], report["confinement"]["step"])
 
 
 def test_every_operation_succeeds_without_confinement(field, helper_of):

@@ -41,12 +41,12 @@ def gone(marker, within_s=20):
     return left
 
 
-def kill_some(place, count, shell):
+def kill_some(place, count, shell, *options):
     marker = f"{place.top}/marker-{os.getpid()}"
     before = sorted(mounts_below(place.top))
     chance = random.Random(count)  # the same moments each time, as far as a clock can say
     script = f"echo partial > {{out}}/p; setsid sleep 999 {marker} & (sleep 999 & ); sleep 999"
-    job = ("run", "-w", place.work, "--", "env", f"MARKER={marker}", "sh", "-c", script)
+    job = ("run", "-w", place.work, *options, "--", "env", f"MARKER={marker}", "sh", "-c", script)
     for _ in range(count):
         running = shell.start(*job)
         time.sleep(chance.uniform(0, LATEST_S))
@@ -74,6 +74,31 @@ def test_killed_runs_leave_nothing_behind(place):
     place.shell.ask("list")
     check_records(place)
     assert 0 == place.shell.call("audit").code
+
+
+def check_routed(place):
+    """What was led away is where the records say, and nowhere else."""
+    runs = place.shell.ask("lineage", "gold@1")["runs"]
+    left = {one["metadata"]["diverted"] for one in runs if "diverted" in one["metadata"]}
+    top = place.mine / "out" / "runs"
+    assert left == {str(path) for path in top.glob(".diverted-*")}
+    assert ["a", "dir"] == sorted(os.listdir(place.gold))
+
+
+def test_killed_runs_with_routed_writes_leave_only_what_was_written(place):
+    kill_some(place, 5, place.shell, "--writes", "route")
+    place.shell.ask("list")
+    check_records(place)
+    check_routed(place)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_hundred_killed_runs_with_routed_writes_leave_only_what_was_written(place):
+    kill_some(place, LONG // 2, place.shell, "--writes", "route")
+    place.shell.ask("list")
+    check_records(place)
+    check_routed(place)
 
 
 @pytest.mark.long

@@ -10,15 +10,8 @@ from dataguard.model.area import Area, Role
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import Version, VersionState
 from dataguard.model.digest import Algorithm, RootDigest
-from dataguard.model.gate import (
-    CatalogFacts,
-    GateFacts,
-    InputFacts,
-    MountCondition,
-    OutputFacts,
-    Person,
-    Places,
-)
+from dataguard.model.gate import CatalogFacts, GateFacts, InputFacts, MountCondition, OutputFacts
+from dataguard.model.placement import Person, Places
 from dataguard.model.policy import Policy, Seal
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

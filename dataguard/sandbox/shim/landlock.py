@@ -22,10 +22,13 @@ _ABSENT = {
 }
 
 
-def restrict(mode: bytes, marks: list[list[bytes]], places: list[bytes]) -> str:
+def restrict(
+    mode: bytes, marks: list[list[bytes]], places: list[bytes], routed: list[bytes]
+) -> str:
     """Confine this process; returns what holds now, in words.
 
-    `protect` leaves all writable but gold, `strict` nothing but `places`.
+    `protect` leaves all writable but gold, `strict` nothing but `places`. The overlays over what is
+    `routed` are writable in both; a rule for one holds in no other file system.
 
     Raises:
         OSError: Landlock cannot be had; `explain` has words for it.
@@ -34,6 +37,7 @@ def restrict(mode: bytes, marks: list[list[bytes]], places: list[bytes]) -> str:
     said = writable.grant_only(rules, places, marks)
     if mode == b"protect":
         said = writable.grant_all_but(rules, marks)
+    writable.grant_overlays(rules, routed)
     return f"{said}; {rules.enforce()}"
 
 

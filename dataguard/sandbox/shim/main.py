@@ -26,6 +26,7 @@ __all__ = ["main"]
 
 _NOT_STARTED = 125
 _OWN_PROCESSES = "a process namespace of its own, which ends with the run and shows nobody else"
+_LED_AWAY = "what is written into the inputs is led into the run's outputs"
 _ADOPTED = "no process namespace: what the job leaves behind is found and killed at its end"
 
 
@@ -63,6 +64,7 @@ def _run(orders: Orders, reports: Reports, ignored: dict[int, bool]) -> int:
     if kinds and frozen:
         _attempt("mounts", lambda: namespaces.freeze(frozen))
     _attempt("descriptors", lambda: descriptors.replace(orders), kind=REFUSED)
+    _route(orders, reports, kinds)
     _attempt("directory", lambda: os.chdir(orders.firsts("directory")[0]), kind=REFUSED)
     reports.layer("processes", holds=True, detail=_OWN_PROCESSES if inside else _ADOPTED)
     capabilities.give_up(reports)
@@ -92,10 +94,28 @@ def _mounts(orders: Orders, reports: Reports, kinds: list[bytes]) -> None:
     )
 
 
+def _route(orders: Orders, reports: Reports, kinds: list[bytes]) -> None:
+    """Lead what is written into gold elsewhere; descriptors into gold are no more by then."""
+    routes = orders.each("route")
+    if not routes:
+        return
+    if not kinds:
+        reports.layer("routing", holds=False, detail="it needs mounts of the job's own")
+        return
+    from dataguard.sandbox.shim import overlay  # noqa: PLC0415  few jobs need it
+
+    over, hidden = orders.each("over"), orders.firsts("hide")
+    alone = b"user" in kinds
+    made = _attempt("routing", lambda: overlay.lay(routes, over, hidden, alone=alone), kind=REFUSED)
+    noun = "overlay" if made == 1 else "overlays"
+    reports.layer("routing", holds=True, detail=f"{_LED_AWAY} ({made} {noun})")
+
+
 def _landlock(orders: Orders, reports: Reports) -> None:
     mode = orders.firsts("mode")[0]
+    routed = orders.firsts("route") if orders.each("namespace") else []
     try:
-        said = landlock.restrict(mode, orders.each("mark"), orders.firsts("write"))
+        said = landlock.restrict(mode, orders.each("mark"), orders.firsts("write"), routed)
     except OSError as err:
         reports.layer("landlock", holds=False, detail=landlock.explain(err))
         return

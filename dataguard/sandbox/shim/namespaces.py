@@ -7,7 +7,17 @@ import os
 
 from dataguard.sandbox.shim import kernel
 
-__all__ = ["are_read_only", "enter", "freeze", "protect", "show_processes"]
+__all__ = [
+    "are_read_only",
+    "attach",
+    "cover",
+    "enter",
+    "freeze",
+    "need",
+    "protect",
+    "repeat",
+    "show_processes",
+]
 
 _NEW_MOUNTS, _NEW_USERS, _NEW_PIDS = 0x00020000, 0x10000000, 0x20000000
 _FLAGS = {b"mount": _NEW_MOUNTS, b"user": _NEW_USERS, b"pid": _NEW_PIDS}
@@ -51,10 +61,10 @@ def protect(marks: list[list[bytes]], shown: list[list[bytes]]) -> int:
         if source is not None:
             trees.append((path, _clone(source, path, identity, writable=kind == b"open"), kind))
     for source_path, target in shown:
-        source = _need(source_path)
+        source = need(source_path)
         trees.append((target, _clone(source, source_path, b"", writable=False), b"gold"))
     for path, tree, _ in sorted(trees, key=lambda one: one[0].count(b"/")):
-        _attach(tree, path)
+        attach(tree, path)
     read_only = [path for path, _, kind in trees if kind == b"gold"]
     _verify(read_only, [path for path, _, kind in trees if kind == b"open"])
     return len(read_only)
@@ -69,7 +79,17 @@ def freeze(paths: list[bytes]) -> None:
     for path in (*paths, *_kernels_elsewhere()):
         source = _open(path)
         if source is not None:
-            _attach(_clone(source, path, b"", writable=False), path)
+            attach(_clone(source, path, b"", writable=False), path)
+
+
+def cover(path: bytes) -> None:
+    """Make a directory read-only for the job."""
+    attach(_clone(need(path), path, b"", writable=False), path)
+
+
+def repeat(path: bytes, target: bytes) -> None:
+    """Show what is seen at a path at another one too."""
+    attach(_clone(need(path), path, b"", writable=True), target)
 
 
 def are_read_only(paths: list[bytes]) -> bool:
@@ -90,8 +110,9 @@ def _clone(source: int, path: bytes, identity: bytes, *, writable: bool) -> int:
     return tree
 
 
-def _attach(tree: int, path: bytes) -> None:
-    target = _need(path)
+def attach(tree: int, path: bytes) -> None:
+    """Make a detached tree visible at a path without links in it."""
+    target = need(path)
     kernel.attach(tree, target)
     os.close(target)
     os.close(tree)
@@ -111,7 +132,8 @@ def _open(path: bytes) -> int | None:
     return found
 
 
-def _need(path: bytes) -> int:
+def need(path: bytes) -> int:
+    """Return a descriptor of a path that has to be there, without links in it."""
     found = _open(path)
     if found is None:
         raise OSError(errno.ENOENT, "it is not there, or a link is on the way", path)

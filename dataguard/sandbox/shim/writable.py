@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dataguard.sandbox.shim.ruleset import Ruleset
 
-__all__ = ["grant_all_but", "grant_only"]
+__all__ = ["grant_all_but", "grant_only", "grant_overlays"]
 
 _GOLD, _OPEN = b"gold", b"open"
 _MEMORY = (os.makedev(1, 1), os.makedev(1, 2), os.makedev(1, 4))
@@ -138,6 +138,14 @@ def grant_only(rules: Ruleset, places: list[bytes], marks: list[list[bytes]]) ->
             granted += 1
         os.close(descriptor)
     return f"{granted} places may be written"
+
+
+def grant_overlays(rules: Ruleset, routed: list[bytes]) -> None:
+    """Grant the overlays that lie over these paths; below them gold stays as it is."""
+    for path in routed:
+        overlay = os.open(path, _NAMED)
+        rules.grant(overlay, os.fstat(overlay).st_mode)
+        os.close(overlay)
 
 
 def _listed(directory: int) -> list[bytes]:

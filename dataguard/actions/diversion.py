@@ -1,0 +1,230 @@
+"""Writes of a job that are led away from gold: where they go, and what came of them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataguard.actions.findings import finding_of
+from dataguard.core.paths import is_inside
+from dataguard.core.verdicts import Difference
+from dataguard.errors import NotStartedError, StoreUnreachableError
+from dataguard.model.diversion import Diverted, Harvest, Reported
+from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.finding import Code
+from dataguard.mounts.layering import ways_to, why_no_layers_in, why_no_overlay_over
+from dataguard.sandbox.plan import Kind, Route
+from dataguard.stores.harvest import survey
+from dataguard.stores.keeping import keep
+from dataguard.stores.layers import layers_place, make_layer, make_layers, remove_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from dataguard.actions.context import Context
+    from dataguard.actions.inputs import JobInput
+    from dataguard.model.finding import Finding
+    from dataguard.sandbox.plan import Mark
+    from dataguard.stores.harvest import Change, Survey
+    from dataguard.stores.rundirectory import RunDirectory
+
+__all__ = [
+    "LedAway",
+    "Routing",
+    "divert",
+    "findings_of_diverted",
+    "harvest",
+]
+
+_PLACE = "diverted"
+_HINT = "leave --writes route out: writes into inputs are refused then"
+
+
+@dataclass(frozen=True, slots=True)
+class LedAway:
+    """One input whose writes are led away; `label` is its directory in the run's."""
+
+    label: str
+    dataset: str
+    version: int
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where the writes of one job go: layers in `place`, which has the paths `hidden`."""
+
+    place: str
+    inputs: tuple[LedAway, ...]
+    hidden: tuple[str, ...]
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """What the shim is to do."""
+        return tuple(one.route for one in self.inputs)
+
+    def check(self, marks: Iterable[Mark]) -> None:
+        """Refuse what the overlay would hide, or Landlock allow by it: other places below an input.
+
+        Raises:
+            NotStartedError: other gold, or a place for outputs, lies inside an input.
+        """
+        for mark in marks:
+            for one in self.inputs:
+                gold = one.route.gold
+                if mark.path != gold and is_inside(mark.path, gold):
+                    what = "other gold" if mark.kind is Kind.GOLD else "a place for outputs"
+                    raise NotStartedError(
+                        f"writes into {one.dataset} cannot be routed: {what} lies in it, "
+                        f"{mark.path}",
+                        hint=_HINT,
+                    )
+
+    def remove(self) -> None:
+        """Remove the layers with all that is in them."""
+        remove_layers(self.place)
+
+
+def divert(inputs: tuple[JobInput, ...], run_directory: str, run_id: str) -> Routing:
+    """Make the layers for a job's inputs.
+
+    Raises:
+        NotStartedError: an overlay cannot lie over an input, or have its layers there.
+        StoreUnreachableError: they cannot be made.
+    """
+    place = layers_place(run_directory, run_id)
+    paths = _paths(inputs)
+    for gold in paths:
+        _check(gold, place)
+    make_layers(place)
+    try:
+        led = tuple(_led_away(inputs, place, paths))
+        return Routing(place, led, ways_to(place))
+    except BaseException:
+        remove_layers(place)
+        raise
+
+
+def harvest(routing: Routing, directory: RunDirectory) -> Harvest:
+    """Move what was led away into the run's directory and list it; then remove the layers.
+
+    They stay where something in them could not be looked at or moved.
+    """
+    diverted: list[Diverted] = []
+    gaps: list[Unreadable] = []
+    kept = ""
+    for one in routing.inputs:
+        try:
+            found = survey(one.route.upper, one.route.gold)
+            if found.changes and not kept:
+                kept = directory.make_place(_PLACE)
+            left = _kept(found, one, directory, kept)
+            diverted += (_diverted(one, change, kept) for change in found.changes)
+        except OSError as err:
+            left = (Unreadable(b"", Obstacle.VANISHED, err.strerror or str(err)),)
+        except StoreUnreachableError as err:
+            left = (Unreadable(b"", Obstacle.DENIED, err.message),)
+        gaps += (replace(gap, path=_below(_PLACE, one, gap.path)) for gap in left)
+    if not gaps:
+        routing.remove()
+    return Harvest(tuple(diverted), tuple(gaps), routing.place if gaps else None)
+
+
+def _kept(
+    found: Survey, one: LedAway, directory: RunDirectory, place: str
+) -> tuple[Unreadable, ...]:
+    """Move what is to be kept; returns what could not be looked at or moved."""
+    if not any(change.is_kept for change in found.changes):
+        return found.unreadable
+    below = directory.make_below(place, one.label)
+    return (*found.unreadable, *keep(found.changes, one.route.upper, below))
+
+
+def findings_of_diverted(
+    ctx: Context, diverted: Iterable[Diverted], run_id: str
+) -> Iterator[Finding]:
+    """Yield a DG302 for each diverted write that the policy wants to know of."""
+    reported, now = ctx.policy.run.diverted, ctx.clock()
+    for one in diverted:
+        if one.dataset is None or one.gold_path is None or reported is Reported.NONE:
+            continue
+        if one.kind.is_edit or reported is Reported.ALL:
+            evidence = {"source": "overlay", "run": run_id, "kind": str(one.kind)}
+            said = f"a job's write was led away: {one.kind}"
+            if one.detail:
+                said += f", {one.detail}"
+            found = Difference(Code.DG302, one.gold_path, said, evidence)
+            yield finding_of(ctx, found, one.dataset, one.version, now)
+
+
+def _paths(inputs: Iterable[JobInput]) -> dict[str, tuple[str, ...]]:
+    """Return the real path of each input's gold, with that and all others that show it to a job."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in inputs:
+        gold = _gold_of(one)
+        if gold:
+            seen = [os.path.realpath(path) for path in (one.path, one.target) if path]
+            shown = (path for path in seen if os.path.isdir(path))
+            found[gold] = tuple(dict.fromkeys((*found.get(gold, (gold,)), *shown)))
+    return found
+
+
+def _gold_of(one: JobInput) -> str:
+    return "" if one.location is None else os.path.realpath(one.location.place)
+
+
+def _check(gold: str, place: str) -> None:
+    outputs = os.path.dirname(place)
+    reason = why_no_overlay_over(gold)
+    if reason is None and is_inside(outputs, gold):
+        reason = f"the outputs place {outputs} lies in it"
+    if reason is not None:
+        raise NotStartedError(f"writes into {gold} cannot be routed: {reason}", hint=_HINT)
+    reason = why_no_layers_in(outputs)
+    if reason is not None:
+        raise NotStartedError(
+            f"writes cannot be routed to {outputs}: {reason}",
+            hint="--output PLACE on a local disk",
+        )
+
+
+def _led_away(
+    inputs: Iterable[JobInput], place: str, paths: Mapping[str, tuple[str, ...]]
+) -> Iterator[LedAway]:
+    """Yield the inputs with layers made for them, each place of gold once."""
+    taken: set[str] = set()
+    waiting = dict(paths)
+    for one in inputs:
+        seen = waiting.pop(_gold_of(one), None)
+        if seen is not None and one.version is not None:
+            label = _free(one.name.replace("/", "_"), taken)
+            taken.add(label)
+            layer = make_layer(place, label, seen[0])
+            name = f"dataguard:{one.version.dataset}@{one.version.number}"
+            route = Route(seen, layer.upper, layer.work, name)
+            yield LedAway(label, one.version.dataset, one.version.number, route)
+
+
+def _free(label: str, taken: Collection[str]) -> str:
+    names = (label, *(f"{label}-{number}" for number in range(1, len(taken) + 1)))
+    return next(name for name in names if name not in taken)
+
+
+def _below(place: str, one: LedAway, path: bytes) -> bytes:
+    return os.path.join(os.fsencode(place), os.fsencode(one.label), path)
+
+
+def _diverted(one: LedAway, change: Change, kept: str) -> Diverted:
+    return Diverted(
+        path=_below(kept, one, change.path),
+        kind=change.kind,
+        size=change.size if change.is_kept else None,
+        dataset=one.dataset,
+        version=one.version,
+        gold_path=change.path,
+        entry=change.entry,
+        origin=change.origin,
+        detail=change.detail,
+        kept=change.is_kept,
+    )

@@ -1,0 +1,74 @@
+"""Arrow's functions on columns, by name.
+
+`pyarrow.compute` makes three hundred Python functions when it is imported, which costs a command
+as much as hashing three thousand files; methods like `take` and `filter` of arrays import it too.
+Each of those functions does what is done here. What takes options has them from `pyarrow.compute`,
+where it is used: few commands come there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+try:
+    from pyarrow._compute import call_function
+except ImportError:  # a release of Arrow that keeps it in its public place only
+    from pyarrow.compute import call_function
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "coalesced",
+    "is_ascending",
+    "kept",
+    "nulls_of",
+    "order_of",
+    "present",
+    "taken",
+    "unequal",
+]
+
+T = TypeVar("T", bound=Any)
+"""An array, or a batch: what is taken from or filtered stays what it is."""
+
+
+def taken(values: T, rows: pa.Array) -> T:
+    """Return these rows, in their order."""
+    return call_function("take", [values, rows])  # type: ignore[no-any-return]
+
+
+def kept(values: T, flags: pa.Array) -> T:
+    """Return the rows where a flag is set."""
+    return call_function("filter", [values, flags])  # type: ignore[no-any-return]
+
+
+def coalesced(values: pa.Array, others: pa.Array) -> pa.Array:
+    """Return values, with those of others where they are null."""
+    return call_function("coalesce", [values, others])
+
+
+def unequal(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Return for each pair whether it differs; null where one of them is."""
+    return call_function("not_equal", [left, right])
+
+
+def nulls_of(values: pa.Array) -> pa.Array:
+    """Return for each value whether it is null."""
+    return call_function("is_null", [values])
+
+
+def present(values: pa.Array) -> pa.Array:
+    """Return for each value whether it is there, and not null."""
+    return call_function("is_valid", [values])
+
+
+def order_of(values: pa.Array) -> pa.Array:
+    """Return the rows in ascending order of their values."""
+    return call_function("array_sort_indices", [values])
+
+
+def is_ascending(values: pa.Array) -> bool:
+    """Whether each value, none of them null, is greater than the one before it."""
+    pairs = [values.slice(0, max(len(values) - 1, 0)), values.slice(1)]
+    return call_function("all", [call_function("less", pairs)]).as_py() is not False

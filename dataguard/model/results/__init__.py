@@ -1,0 +1,1 @@
+"""What commands came to, by command: the values that reports show."""

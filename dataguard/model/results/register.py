@@ -1,0 +1,60 @@
+"""Result of `register`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dataguard.model.entry import Unreadable
+    from dataguard.model.finding import Finding
+    from dataguard.model.seal import SealResult
+
+__all__ = ["RegisterResult", "Writers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Who could write regular files of a source now, by its permission bits.
+
+    Counts of files that the owner of each user id, members of each group id, and everybody may
+    write. Root, access control lists and other mounts are not part of it.
+    """
+
+    owners: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
+    everybody: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterResult:
+    """Result of `register`.
+
+    Where it was `refused`, nothing was recorded, and `version` and `root` are those that stand, if
+    any. `hashed` counts the files that were read, `resumed` those that an interrupted attempt had
+    read, `unlisted` those that the expected manifest does not name.
+    """
+
+    dataset: str
+    version: int | None
+    root: str | None
+    created: bool
+    files: int
+    bytes: int
+    algorithm: str
+    strength: str
+    hashed: int
+    location: str
+    manifest: str | None
+    findings: tuple[Finding, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    writers: Writers = field(default_factory=Writers)
+    expected: str | None = None
+    unlisted: int = 0
+    refused: bool = False
+    dry_run: bool = False
+    note: str | None = None
+    resumed: int = 0
+    seal: SealResult | None = None

@@ -1,0 +1,27 @@
+"""Result of `withdraw`, `quarantine` and `release`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataguard.model.mount import MountRecord
+    from dataguard.model.run import Run
+
+__all__ = ["StandingResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class StandingResult:
+    """Result of `withdraw`, `quarantine` and `release`: who uses the version now."""
+
+    dataset: str
+    version: int
+    root: str
+    state: str
+    previous_state: str
+    reason: str
+    mounts: tuple[MountRecord, ...]
+    runs: tuple[Run, ...]
+    dry_run: bool = False

@@ -1,0 +1,54 @@
+"""A result as JSON text: one object, or a line for each row."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dataguard.model.results.audit import AuditResult
+from dataguard.model.results.diff import DiffResult
+from dataguard.report.encode import encode, encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["json_lines", "json_text"]
+
+
+def json_text(command: str, result: object) -> Iterator[str]:
+    """Yield one object; long lists one item after the other, since there may be millions."""
+    emptied, names = _without_long_lists(result)
+    rest = json.dumps(encode_result(command, emptied)) + "\n"
+    for name in names:
+        # No text can hold it: its quotes would be escaped.
+        head, empty, rest = rest.partition(f'"{name}": []')
+        yield head + empty[:-1]
+        for number, item in enumerate(getattr(result, name)):
+            yield (", " if number else "") + json.dumps(encode(item))
+        yield empty[-1]
+    yield rest
+
+
+def _without_long_lists(result: object) -> tuple[object, tuple[str, ...]]:
+    """Return a result with its long lists empty, and their names in the order of the fields."""
+    match result:
+        case AuditResult():
+            return replace(result, findings=()), ("findings",)
+        case DiffResult():
+            emptied = replace(result, added=(), removed=(), changed=(), renamed=())
+            return emptied, ("added", "removed", "changed", "renamed")
+        case _:
+            return result, ()
+
+
+def json_lines(command: str, result: object) -> Iterator[str]:
+    """Yield a line for each row of a list, one line for any other result."""
+    from dataguard.report.table import rows_of  # noqa: PLC0415  brings every kind of list
+
+    rows = rows_of(result)
+    if rows is None:
+        yield json.dumps(encode_result(command, result)) + "\n"
+        return
+    for row in rows:
+        yield json.dumps(row) + "\n"

@@ -1,0 +1,60 @@
+"""Lines for what was registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.core.paths import escape
+from dataguard.model.results.register import RegisterResult
+from dataguard.report.lines import (
+    Paint,
+    finding_lines,
+    gap_lines,
+    lines_of,
+    number,
+    place,
+    size_words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__: list[str] = []
+
+
+@lines_of.register(RegisterResult)
+def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
+    yield _registered(result, paint)
+    if result.root is not None:
+        yield f"  root      {result.root} ({result.algorithm}, {result.strength})"
+    yield f"  content   {number(result.files, 'file')}, {size_words(result.bytes)}"
+    yield f"  location  {place(result.location)}"
+    yield f"  read      {number(result.hashed, 'file')}"
+    if result.resumed:
+        yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
+    if result.expected is not None:
+        unlisted = number(result.unlisted, "file")
+        yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
+    yield f"  writable  {_writers(result)}"
+    yield from finding_lines(result.findings, paint, verbose)
+    yield from gap_lines(result.unreadable, paint)
+    if result.seal is not None:
+        yield from lines_of(result.seal, paint, verbose)
+
+
+def _registered(result: RegisterResult, paint: Paint) -> str:
+    if result.refused:
+        return paint("bad", f"not registered: {result.dataset}")
+    if result.dry_run:
+        return f"would register {result.dataset}; nothing was recorded"
+    verb = "registered" if result.created else "already registered, unchanged:"
+    return paint("good", f"{verb} {result.dataset}@{result.version}")
+
+
+def _writers(result: RegisterResult) -> str:
+    writers = result.writers
+    words = [f"{escape(user)} ({number(count, 'file')})" for user, count in writers.owners.items()]
+    words += [f"group {escape(g)} ({number(count, 'file')})" for g, count in writers.groups.items()]
+    if writers.everybody:
+        words.append(f"EVERYBODY ({number(writers.everybody, 'file')})")
+    return ", ".join(words) or "by no one but root"

@@ -1,0 +1,162 @@
+"""The layers in which a routed job's writes land: directories beside the one of its run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataguard.errors import StoreUnreachableError
+from dataguard.stores.descent import Descent
+from dataguard.stores.flags import has_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "Layer",
+    "added_mode",
+    "layers_place",
+    "make_layer",
+    "make_layers",
+    "remove_layers",
+]
+
+_UPPER, _WORK = "upper", "work"
+_COPIED = ("user.", "system.posix_acl_")
+_MARKS = ("user.overlay.", "trusted.overlay.")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The layer of one input: `upper` takes the writes, `work` is the kernel's own."""
+
+    upper: str
+    work: str
+
+
+def layers_place(run_directory: str, run_id: str) -> str:
+    """Return where the layers of a run are.
+
+    On the run's file system, so that what is kept is renamed, and outside of its directory, which
+    the job may write.
+    """
+    return os.path.join(os.path.dirname(run_directory), f".diverted-{run_id}")
+
+
+def make_layers(place: str) -> None:
+    """Make the directory for the layers of a run, for its user alone.
+
+    Raises:
+        StoreUnreachableError: it cannot be made.
+    """
+    try:
+        os.mkdir(place, 0o700)
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot make {place}: {err.strerror}") from err
+
+
+def make_layer(place: str, label: str, gold: str) -> Layer:
+    """Make the layer of one input; its root looks like gold's.
+
+    Directories of gold in which this user could not write through an overlay, since they belong to
+    others, are sealed or have no write permission, are made in it beforehand: one mkdir for each,
+    after a look at all directories. Root needs that for sealed ones alone.
+
+    Raises:
+        StoreUnreachableError: gold cannot be looked at, or the layer cannot be made.
+    """
+    layer = Layer(os.path.join(place, label, _UPPER), os.path.join(place, label, _WORK))
+    try:
+        os.makedirs(layer.upper)
+        os.mkdir(layer.work)
+        with Descent(gold) as below, Descent(layer.upper) as above:
+            _dress(os.fstat(below.root), below.root, above.root)
+            if os.geteuid() != 0 or has_flag(b"", below.root):
+                _prepare(below, above)
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot make a layer over {gold}: {err.strerror}") from err
+    return layer
+
+
+def added_mode(mode: int) -> int:
+    """Return the mode of a directory that was made beforehand for one with this mode."""
+    return stat.S_IMODE(mode) | stat.S_IRWXU
+
+
+def remove_layers(place: str) -> None:
+    """Remove the layers of a run; what the kernel made for itself has no permissions at all."""
+    with suppress(OSError):
+        for label in os.listdir(place):
+            with suppress(OSError):
+                os.chmod(os.path.join(place, label, _WORK, _WORK), 0o700)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _prepare(below: Descent, above: Descent) -> None:
+    for path in _directories(below):
+        parent, _, name = path.rpartition(b"/")
+        at = below.open(parent)
+        if _is_closed(os.lstat(name, dir_fd=at), name, at):
+            _mirror(below, above, path)
+
+
+def _directories(below: Descent) -> Iterator[bytes]:
+    """Yield every directory below the root that this user can list, parents first."""
+    pending = [b""]
+    while pending:
+        path = pending.pop()
+        try:
+            with os.scandir(below.open(path)) as entries:
+                names = [
+                    os.fsencode(entry.name)
+                    for entry in entries
+                    if entry.is_dir(follow_symlinks=False)
+                ]
+        except PermissionError:
+            continue  # the job can see nothing in it either
+        for name in names:
+            found = os.path.join(path, name) if path else name
+            pending.append(found)
+            yield found
+
+
+def _is_closed(status: os.stat_result, name: bytes, at: int) -> bool:
+    """Whether a job of this user could not make a name in a directory by an overlay alone."""
+    if os.geteuid() == 0:
+        return bool(has_flag(name, at))
+    own = (status.st_uid, status.st_gid) == (os.getuid(), os.getgid())
+    writable = status.st_mode & stat.S_IRWXU == stat.S_IRWXU
+    return not own or not writable or bool(has_flag(name, at))
+
+
+def _mirror(below: Descent, above: Descent, path: bytes) -> None:
+    """Make a directory in the layer, and those above it."""
+    names = path.split(b"/")
+    for depth in range(len(names)):
+        parent, name = b"/".join(names[:depth]), names[depth]
+        at = above.open(parent)
+        try:
+            os.mkdir(name, 0o700, dir_fd=at)
+        except FileExistsError:
+            continue
+        here = b"/".join(names[: depth + 1])
+        shown = below.open(here)
+        _dress(os.fstat(shown), shown, above.open(here))
+
+
+def _dress(status: os.stat_result, shown: int, made: int) -> None:
+    """Give a directory of a layer the looks of gold's: owner, mode, attributes and times."""
+    if os.geteuid() == 0:
+        os.fchown(made, status.st_uid, status.st_gid)
+    for name in os.listxattr(shown):
+        if name.startswith(_COPIED) and not name.startswith(_MARKS):
+            with suppress(OSError):  # for the looks only
+                os.setxattr(made, name, os.getxattr(shown, name))
+    os.fchmod(
+        made, stat.S_IMODE(status.st_mode) if os.geteuid() == 0 else added_mode(status.st_mode)
+    )
+    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))

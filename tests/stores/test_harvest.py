@@ -1,0 +1,186 @@
+"""The harvest of a layer says what a job did: applied to gold it gives what the job saw."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dataguard.model.diversion import DivertedKind
+from dataguard.stores.harvest import survey
+from dataguard.stores.keeping import keep
+from dataguard.stores.layers import make_layer, make_layers, remove_layers
+from support.mountcleanup import fingerprint, mount_command, needs_mounts, swept
+
+GOLD = {"a": b"alpha", "b": b"alpha", "d/a": b"deep", "d/e/b": b"deeper", "f": b""}
+NAMES = st.sampled_from(["a", "b", "d", "d/a", "d/e", "d/e/b", "d/n", "f", "n", "n/a"])
+OPERATIONS = st.one_of(
+    st.tuples(st.just("write"), NAMES, st.sampled_from([b"", b"alpha", b"other", b"deep"])),
+    st.tuples(st.sampled_from(["remove", "mkdir", "link", "chmod"]), NAMES, st.none()),
+    st.tuples(st.sampled_from(["rename", "hardlink"]), NAMES, NAMES),
+)
+
+
+def make_gold(top):
+    for path, content in GOLD.items():
+        place = os.path.join(top, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "wb") as file:
+            file.write(content)
+    os.makedirs(os.path.join(top, "d", "empty"))
+
+
+def act(top, operation, name, other):
+    path = os.path.join(top, name)
+    match operation:
+        case "write":
+            with open(path, "wb") as file:
+                file.write(other)
+        case "remove" if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        case "remove":
+            os.unlink(path)
+        case "mkdir":
+            os.mkdir(path)
+        case "link":
+            os.symlink("target", path)
+        case "chmod":
+            os.chmod(path, 0o700)
+        case "rename":
+            os.rename(path, os.path.join(top, other))
+        case "hardlink":
+            os.link(path, os.path.join(top, other), follow_symlinks=False)
+
+
+def seen(top):
+    """Everything below a directory: content of files, targets of links, None for directories."""
+    found = {}
+    for directory, names, files in os.walk(top):
+        for name in (*names, *files):
+            path = os.path.join(directory, name)
+            key = os.path.relpath(path, top).encode()
+            if os.path.islink(path):
+                found[key] = ("l", os.readlink(path).encode())
+            elif os.path.isdir(path):
+                found[key] = None
+            else:
+                with open(path, "rb") as file:
+                    found[key] = ("f", file.read())
+    return found
+
+
+def applied(gold, changes, kept):
+    """Return what gold is after the changes, whose files are in `kept`."""
+    there = dict(gold)
+    for one in changes:
+        if one.kind is DivertedKind.DELETED or one.kind is DivertedKind.REPLACED:
+            inside = [p for p in there if p.startswith(one.path + b"/")]
+            lost = inside if one.kind is DivertedKind.DELETED or one.entry != "d" else []
+            for path in (one.path, *lost):
+                there.pop(path, None)
+        if one.is_kept or one.kind is DivertedKind.REPLACED:
+            there[one.path] = None if one.entry == "d" else kept[one.path]
+    return there
+
+
+@contextmanager
+def overlaid():
+    """Gold, a layer over it, and where both are seen as one."""
+    with tempfile.TemporaryDirectory() as top, swept(os.path.realpath(top)) as top:
+        gold, layers, merged = (os.path.join(top, name) for name in ("gold", "layers", "merged"))
+        make_gold(gold)
+        os.mkdir(merged)
+        make_layers(layers)
+        layer = make_layer(layers, "gold", gold)
+        options = f"lowerdir={gold},upperdir={layer.upper},workdir={layer.work}"
+        options += ",redirect_dir=nofollow,metacopy=off,index=off"
+        mount_command("-t", "overlay", "none", "-o", options, merged)
+        yield gold, layer, merged
+
+
+@needs_mounts
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(OPERATIONS, max_size=8))
+def test_changes_applied_to_gold_give_what_the_job_saw(operations):
+    with overlaid() as (gold, layer, merged):
+        before, marks = seen(gold), fingerprint(gold)
+        for operation in operations:
+            try:
+                act(merged, *operation)
+            except OSError:
+                continue  # as for any program
+        wanted = seen(merged)
+        subprocess.run(["umount", merged], check=True)
+        found = survey(layer.upper, gold)
+        place = os.path.join(os.path.dirname(gold), "kept")
+        os.mkdir(place)
+        assert () == (*found.unreadable, *keep(found.changes, layer.upper, place))
+        assert wanted == applied(before, found.changes, seen(place))
+        assert marks == fingerprint(gold)
+
+
+@pytest.fixture
+def layered(tmp_path):
+    gold, layers = tmp_path / "gold", tmp_path / "layers"
+    make_gold(gold)
+    make_layers(str(layers))
+    return gold, make_layer(str(layers), "gold", str(gold)), layers
+
+
+def test_harvest_that_was_ended_halfway_goes_on_with_the_rest(layered, tmp_path):
+    gold, layer, _ = layered
+    for name in ("new", "newer"):
+        with open(os.path.join(layer.upper, name), "w") as file:
+            file.write(name)
+    place = tmp_path / "kept"
+    place.mkdir()
+    first, second = survey(layer.upper, str(gold)).changes
+    assert () == keep((first,), layer.upper, str(place))
+    assert (second,) == survey(layer.upper, str(gold)).changes
+    assert () == keep((second,), layer.upper, str(place))
+    assert ["new", "newer"] == sorted(os.listdir(place))
+
+
+def test_file_without_permissions_is_compared_and_keeps_its_mode(layered):
+    gold, layer, _ = layered
+    path = os.path.join(layer.upper, "a")
+    with open(path, "wb") as file:
+        file.write(GOLD["a"])
+    os.chmod(path, 0)
+    (change,) = survey(layer.upper, str(gold)).changes
+    assert (DivertedKind.METADATA, True) == (change.kind, "to 0000" in change.detail)
+    assert 0 == os.stat(path).st_mode & 0o777
+
+
+def test_tree_deeper_than_a_path_may_be_long_is_looked_at_and_kept(layered, tmp_path):
+    gold, layer, layers = layered
+    name = b"n" * 250
+    at = os.open(layer.upper, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir(name, dir_fd=at)
+        below = os.open(name, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open(b"file", os.O_CREAT | os.O_WRONLY, dir_fd=at))
+    os.close(at)
+    place = tmp_path / "kept"
+    place.mkdir()
+    found = survey(layer.upper, str(gold))
+    assert () == keep(found.changes, layer.upper, str(place))
+    assert b"/".join([name] * 20 + [b"file"]) == found.changes[-1].path
+    remove_layers(str(layers))
+    assert not layers.exists()
+    subprocess.run(["rm", "-rf", place], check=True)
+
+
+def test_layers_that_the_kernel_closed_are_removed(layered):
+    _, layer, layers = layered
+    os.mkdir(os.path.join(layer.work, "work"), 0)
+    remove_layers(str(layers))
+    assert not layers.exists()
