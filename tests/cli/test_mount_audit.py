@@ -63,12 +63,12 @@ def each(*backends):
     return pytest.mark.parametrize("mounted", backends, indirect=True)
 
 
-@each("bind", "declared", "symlink", FUSE)
+@each("bind", "overlay", "declared", "symlink", FUSE)
 def test_mount_that_is_as_it_should_be_is_no_finding(mounted):
     assert [] == mounted.audit(code=0)
 
 
-@each("bind")
+@each("bind", "overlay")
 def test_mount_that_was_remounted_writable_is_found(mounted):
     mount_command("-o", "remount,bind,rw", mounted.target)
     assert [("DG402", "error", mounted.target)] == mounted.audit()
@@ -81,19 +81,19 @@ def test_writable_mount_below_is_found(mounted):
     assert [("DG402", "error", mounted.target)] == mounted.audit()
 
 
-@each("bind", FUSE)
+@each("bind", "overlay", FUSE)
 def test_mount_that_is_gone_is_found(mounted):
     unmount_command(mounted.target)
     assert [("DG401", "error", mounted.target)] == mounted.audit()
 
 
-@each("bind", "declared", "symlink", FUSE)
+@each("bind", "overlay", "declared", "symlink", FUSE)
 def test_what_is_there_in_its_place_is_found(mounted):
     mounted.replace()
     assert [("DG401", "error", mounted.target)] == mounted.audit()
 
 
-@each("bind", FUSE)
+@each("bind", "overlay", FUSE)
 def test_mount_that_another_one_covers_is_found(mounted):
     mount_command("-t", "tmpfs", "none", mounted.target)
     assert [("DG401", "error", mounted.target)] == mounted.audit()

@@ -17,6 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 MADE = [
     pytest.param(Backend.BIND, marks=needs_mounts),
     pytest.param(Backend.CONTAINER, marks=needs_mounts),
+    pytest.param(Backend.OVERLAY, marks=needs_mounts),
     pytest.param(Backend.FUSE, marks=[needs_mounts, needs_fuse]),
     Backend.DECLARED,
     Backend.SYMLINK,
