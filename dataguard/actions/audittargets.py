@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.stores.interface import Store
 
-__all__ = ["Begun", "begin", "targets"]
+__all__ = ["Begun", "begin", "meant", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def targets(
     Raises:
         NotFoundError: a reference means nothing, or its version has no active location.
     """
-    for version in _versions(ctx, references):
+    for version in meant(ctx, references):
         locations = [
             location
             for location in ctx.catalog.locations(version.dataset, version.number)
@@ -92,7 +92,12 @@ def targets(
                 yield version, location
 
 
-def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
+def meant(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
+    """Yield the versions that are meant; without references, all that are active or quarantined.
+
+    Raises:
+        NotFoundError: a reference means nothing.
+    """
     if references:
         for text in references:
             yield ctx.catalog.resolve(Reference.parse(text))

@@ -13,6 +13,7 @@ from dataguard.core.launchers import launcher_of
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotStartedError, UsageError
 from dataguard.model.area import Role
+from dataguard.model.attempt import Observable, Observation, Source
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.diversion import Writes
 from dataguard.model.gate import MountCondition
@@ -39,6 +40,10 @@ _STRICT_DEVICES = (
     *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue"),
     *("dri", "kfd", "infiniband", "nvidia-caps", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"),
     *("nvidia-modeset", *(f"nvidia{number}" for number in range(32))),
+)
+
+_NOTHING_REFUSED = Observation(
+    Source("landlock", Observable.NO, "an unconfined job is refused only what its user may not do")
 )
 
 
@@ -166,6 +171,8 @@ def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:
     Raises:
         NotStartedError: it cannot be confined as the rules ask, or a descriptor leads into gold.
     """
+    from dataguard.sandbox.auditlog import observing  # noqa: PLC0415  sockets: for jobs alone
+
     if rules.mode is Mode.UNCONFINED:
         return _unconfined(asked)
     marks = tuple(_marks(asked, policy, places))
@@ -186,7 +193,15 @@ def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:
         hidden=() if asked.routing is None else asked.routing.hidden,
         rehearsal=asked.rehearsal,
     )
-    return run_confined(lambda rung: _filled(plan, asked, rung), rungs())
+    if asked.rehearsal:
+        return run_confined(lambda rung: _filled(plan, asked, rung), rungs())
+    with observing(policy.run.attempts) as lookout:
+        heard = replace(plan, listen=lookout.listener is not None)
+        ending = run_confined(
+            lambda rung: _filled(heard, asked, rung), rungs(), begins=lookout.expect
+        )
+        seen = lookout.observation(ending.confinement, ending.process)
+    return replace(ending, observations=(seen,))
 
 
 def _unconfined(asked: Asked) -> Ending:
@@ -194,7 +209,7 @@ def _unconfined(asked: Asked) -> Ending:
         return Ending(UNCONFINED, None)
     command, environment = _told(asked, {one.name: one.path for one in asked.inputs})
     code = run_job(command, directory=asked.directory, environment=environment)
-    return Ending(UNCONFINED, code)
+    return Ending(UNCONFINED, code, observations=(_NOTHING_REFUSED,))
 
 
 def _filled(plan: Plan, asked: Asked, rung: Rung) -> Plan:

@@ -21,6 +21,7 @@ from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
+from dataguard.actions.refusals import Served, refused_writes
 from dataguard.actions.routing import (
     digested,
     layers_of,
@@ -37,6 +38,7 @@ from dataguard.actions.runrecord import (
     finish,
     free_record,
     inputs_of,
+    watched,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.diversion import Routing
+    from dataguard.model.attempt import Attempts
     from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
     from dataguard.model.workspace import Workspace
@@ -182,11 +185,14 @@ def _run(
             if not decision.allowed:
                 directory.remove()
                 return _refused(inputs, before=before), decision
+            served = Served(ctx, inputs)
             ending, routing = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, ending, routing), decision
+        observed = (*ending.observations, *served.observations())
+        refused = refused_writes(ctx, inputs, observed, decision.facts.places)
+        return _finish(ctx, job, record, _Ended(ending, routing, *refused)), decision
 
 
 def _started(
@@ -241,18 +247,27 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-def _finish(
-    ctx: Context, job: _Job, started: Run, ending: Ending, routing: Routing | None
-) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A job that ended: how it was confined and routed, and what was refused to it."""
+
+    ending: Ending
+    routing: Routing | None
+    attempts: Attempts
+    blocked: tuple[Finding, ...]
+
+
+def _finish(ctx: Context, job: _Job, started: Run, ended: _Ended) -> RunResult:
+    ending, attempts = ended.ending, ended.attempts
     code = ending.exit_code or 0
-    record = confined(started, ending.confinement)
+    record = watched(confined(started, ending.confinement), attempts)
     after = _verified(ctx, job.inputs, "verifying inputs again")
     changes = changes_between(ctx, job.before, after)
     for comparison in after.comparisons:
         if not comparison.is_clean:
             record_comparison(ctx, comparison)
     aside = free_record(started, job.directory)
-    reaped = reap(job.directory, routing, aside)
+    reaped = reap(job.directory, ended.routing, aside)
     record = with_layers(record, reaped.left)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
@@ -270,16 +285,17 @@ def _finish(
             output_files=len(outputs.files),
             output_bytes=sum(one.size for one in outputs.files),
         )
-        for finding in reported(ctx, diverted, job.id):
+        for finding in (*reported(ctx, diverted, job.id), *ended.blocked):
             changes.add_late(finding)
         record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory, diverted)
+        unwritten = finish(ctx, finished, job.directory, diverted, attempts)
     result = _result(finished, changes, after, outputs)
     return replace(
         result,
         enforced=_is_enforced(job.inputs, ending),
         confinement=ending.confinement,
         diverted=diverted,
+        attempts=attempts,
         unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.gate import decide_again
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.attempt import Observable
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunInput, RunState
 from dataguard.mounts import mountinfo
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.inputs import JobInput
     from dataguard.actions.verification import Verification
+    from dataguard.model.attempt import Attempts
     from dataguard.model.confinement import Confinement
     from dataguard.model.diversion import Diverted
     from dataguard.model.gate import GateResult
@@ -32,6 +34,7 @@ __all__ = [
     "inputs_of",
     "put",
     "save",
+    "watched",
 ]
 
 
@@ -54,9 +57,13 @@ def admit(ctx: Context, record: Run, directory: RunDirectory, decision: GateResu
 
 
 def save(
-    ctx: Context, record: Run, directory: RunDirectory, diverted: tuple[Diverted, ...] = ()
+    ctx: Context,
+    record: Run,
+    directory: RunDirectory,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
 ) -> None:
-    """Record how far a run got, in the catalog and in its directory.
+    """Record how far a run got, in the catalog and in its directory; the last two there alone.
 
     The catalog is the first to know that a run is on its way and the last to know that it is over:
     after a crash in between, the next command finds it there and ends it in both.
@@ -67,14 +74,19 @@ def save(
     """
     is_over = record.state is not RunState.RUNNING
     if is_over:
-        directory.write_record({**_fields(record), "diverted": encode(diverted)})
+        told = {"diverted": encode(diverted), "attempts": encode(attempts)}
+        directory.write_record({**_fields(record), **told})
     put(ctx, record)
     if not is_over:
         directory.write_record(_fields(record))
 
 
 def finish(
-    ctx: Context, record: Run, directory: RunDirectory, diverted: tuple[Diverted, ...] = ()
+    ctx: Context,
+    record: Run,
+    directory: RunDirectory,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
 ) -> tuple[Unreadable, ...]:
     """Record the end of a run; what a job did to its own directory does not prevent that.
 
@@ -82,7 +94,7 @@ def finish(
     Returns what could not be written there.
     """
     try:
-        save(ctx, record, directory, diverted)
+        save(ctx, record, directory, diverted, attempts)
     except StoreUnreachableError as err:
         put(ctx, record)
         return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)
@@ -111,6 +123,15 @@ def confined(record: Run, confinement: Confinement) -> Run:
     layers = ", ".join(layer.name for layer in confinement.layers if layer.holds)
     told = {"confinement": str(confinement.step), "layers": layers or "none"}
     return replace(record, metadata={**record.metadata, **told})
+
+
+def watched(record: Run, attempts: Attempts) -> Run:
+    """Return the record with what is known of refused writes, in numbers."""
+    lost = "unknown" if attempts.lost is None else str(attempts.lost)
+    told = f"observable: {attempts.observable}, seen: {attempts.seen}, lost: {lost}"
+    if attempts.observable is Observable.NO:
+        told = f"not observable: {attempts.reason}"
+    return replace(record, metadata={**record.metadata, "attempts": told})
 
 
 def inputs_of(inputs: tuple[JobInput, ...], before: Verification | None) -> tuple[RunInput, ...]:

@@ -92,6 +92,7 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
         "writable": _of_both,
         "writes": _later_member,
         "diverted": _later_member,
+        "attempts": _later_member,
     },
     "catalog": {"url": _both, "home": _both},
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
@@ -112,7 +113,7 @@ class RunRules(Rules):
     """How jobs must be confined at least, and the step of the ladder that has to hold.
 
     `writes` is what a job may have done with its writes into inputs; `diverted` says which of those
-    that were led away are findings.
+    that were led away are findings. `attempts`: whether the host is made to tell what it refuses.
     """
 
     confine: Mode = Mode.UNCONFINED
@@ -120,6 +121,7 @@ class RunRules(Rules):
     writable: tuple[str, ...] = ()
     writes: Writes = Writes.ROUTE
     diverted: Reported = Reported.NONE
+    attempts: Witness = Witness.HOST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
@@ -173,6 +174,11 @@ class RunRules(Rules):
         default=Reported.NONE,
         description="which writes that were led away are findings (DG302): `none`, `edits` (of "
         "what the dataset has) or `all`",
+    )
+    attempts: Witness = Field(
+        default=Witness.HOST,
+        description="how refused writes are seen: `host` (where the host's audit is on already) "
+        "or `audit` (root switches it on for the run, and off again)",
     )
 
 
