@@ -76,9 +76,11 @@ class LocalStore:
         paths = (path for batch in entries for path in raw_paths(batch).to_pylist())
         return self.read_paths(paths, plan)
 
-    def read_paths(self, paths: Iterable[bytes], plan: DigestPlan) -> Iterator[Scanned]:
+    def read_paths(
+        self, paths: Iterable[bytes], plan: DigestPlan, *, read: bool = True
+    ) -> Iterator[Scanned]:
         """Yield the entries at these paths, which are in path order, afresh."""
-        return self._observe(_segments(paths), plan, read=True)
+        return self._observe(_segments(paths), plan, read=read)
 
     def _observe(
         self, items: Iterable[Segment | Leaf | Unreadable], plan: DigestPlan, *, read: bool
