@@ -146,6 +146,7 @@ class _Look:
         if beat is not None and not beat.stopped and is_alive(beat.process) is not True:
             self._was_down(one, beat)
         done = reconcile(self._ctx, one, self._areas, self._take, timer=self._timer)
+        self._telling.record()
         resolve_gone(self._ctx, done, seeing=True)
         self._unreadable += done.unreadable
         self._complete = self._complete and done.is_complete

@@ -382,6 +382,7 @@ class WatchLoop:
         self._next["beat"] = 0.0
         if done.is_complete and place.watched == done.watched:
             seeing = place.lasting_gap_at is None
+            self._telling.record()
             resolve_gone(self._ctx, done, seeing=seeing)
             kept = {} if seeing else {k: v for k, v in place.gaps.items() if k[0] is Code.DG902}
             no_events = {k: v for k, v in place.gaps.items() if k[0] is Code.DG904}
@@ -513,6 +514,7 @@ class WatchLoop:
     # --- signs of life ------------------------------------------------------------------------
 
     def _beat(self, *, stopped: bool) -> None:
+        self._telling.record()
         now, process = self._ctx.clock(), self._ctx.process
         told = min(self._telling.told, now)
         for place in self._places.values():

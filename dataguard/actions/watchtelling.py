@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dataguard.actions.comparison import BATCH
 from dataguard.actions.findings import every_finding
 from dataguard.actions.reaction import SiteCommand, quarantine_for
 from dataguard.actions.recording import record_findings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outlets", "Telling"]
 
+_UNRECORDED_S = 0.3
 _STANDING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 
@@ -55,6 +57,8 @@ class Telling:
     _command: SiteCommand | None = None
     _health: dict[str, tuple[bool, int]] = field(default_factory=dict)
     _oldest: datetime | None = None
+    _unrecorded: list[Finding] = field(default_factory=list)
+    _since: float = 0.0
 
     def open(self, sinks: Iterable[SinkSettings]) -> None:
         """Open the sinks, and deliver what an earlier watcher left for them.
@@ -85,7 +89,7 @@ class Telling:
         self.outlets.findings(news)
         for one in news:
             self._gather(one)
-        record_findings(self.ctx, news)
+        self._keep(news)
         for reference in quarantine_for(self.ctx, news):
             self.outlets.remark(f"{reference} is quarantined now: dataguard show {reference}")
         return news
@@ -95,7 +99,23 @@ class Telling:
         self.outlets.findings(gaps)
         for one in gaps:
             self._gather(one)
-        record_findings(self.ctx, gaps)
+        self._keep(gaps)
+
+    def record(self) -> None:
+        """Record what was told and is not recorded yet.
+
+        A burst would otherwise wait for the disk at every few findings.
+        """
+        if self._unrecorded:
+            found, self._unrecorded = self._unrecorded, []
+            record_findings(self.ctx, found)
+
+    def _keep(self, findings: Sequence[Finding]) -> None:
+        if not self._unrecorded:
+            self._since = self.timer()
+        self._unrecorded += findings
+        if len(self._unrecorded) >= BATCH:
+            self.record()
 
     def open_findings(self, versions: Iterable[tuple[str, int]]) -> dict[tuple[str, str, str], int]:
         """Count the open findings of versions, by dataset, code and severity."""
@@ -110,8 +130,10 @@ class Telling:
         dataset, number = watched.version.dataset, watched.version.number
         gone: list[Finding] = []
         for path in paths:
-            standing = self._standing_at(dataset, number, path)
-            gone += (one for one in standing if one.state is FindingState.OPEN)
+            if self.known.knows(dataset, number, path):
+                self.record()
+                standing = self._standing_at(dataset, number, path)
+                gone += (one for one in standing if one.state is FindingState.OPEN)
             self.known.settle(dataset, number, path, time)
         if gone:
             with self.ctx.catalog.transaction() as tx:
@@ -119,6 +141,8 @@ class Telling:
 
     def pulse(self, *, all_of_it: bool = False) -> None:
         """Send what was gathered for long enough, and look after the sinks."""
+        if self._unrecorded and (all_of_it or self.timer() - self._since >= _UNRECORDED_S):
+            self.record()
         alerts = tuple(self.gathering.due(self.timer(), self.ctx.clock(), all_of_it=all_of_it))
         if alerts:
             self._send(alerts)
@@ -161,9 +185,7 @@ class Telling:
             self._command.run(alerts)
 
     def _standing_at(self, dataset: str, number: int, path: bytes) -> list[Finding]:
-        """Return what is recorded of a path; asks the catalog only where something was told."""
-        if not self.known.knows(dataset, number, path):
-            return []
+        """Return what is recorded of a path."""
         ids = [fingerprint(code, dataset, number, path) for code in _AT_A_PATH]
         return list(self.ctx.catalog.findings_by_id(ids))
 

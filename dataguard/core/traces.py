@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def trace_of(finding: Finding) -> bytes:
 
 
 class Known:
-    """The states that were reported, by path; some hundred bytes for each."""
+    """The states that were reported, by path; two hundred bytes for each."""
 
     def __init__(self) -> None:
         self._told: dict[bytes, _Told] = {}
@@ -54,12 +54,12 @@ class Known:
         """
         told = self._told.setdefault(_place(finding), _Told())
         trace, time = trace_of(finding), finding.last_seen.timestamp()
-        if trace in told.traces or time < told.time:
+        if told.holds(trace) or time < told.time:
             return False
         if not finding.code.is_gap and not _is_hazard(finding):
-            told.traces.clear()  # what was before is past, and news if it comes back
+            told.traces = b""  # what was before is past, and news if it comes back
             told.time = time
-        told.traces.add(trace)
+        told.traces += trace
         return True
 
     def knows(self, dataset: str, version: int, path: bytes) -> bool:
@@ -79,8 +79,15 @@ class Known:
 
 @dataclass(slots=True)
 class _Told:
+    """When something was last told of a path, and the traces of what stands, joined."""
+
     time: float = 0.0
-    traces: set[bytes] = field(default_factory=set)
+    traces: bytes = b""
+
+    def holds(self, trace: bytes) -> bool:
+        """Whether a trace is among them."""
+        size = len(trace)
+        return any(self.traces[at : at + size] == trace for at in range(0, len(self.traces), size))
 
 
 def _place(finding: Finding) -> bytes:

@@ -12,6 +12,7 @@ FINDING = [
     *("id", "code", "severity", "dataset", "version", "path", "message", "remedy"),
     *("first_seen", "last_seen", "count", "state", "evidence"),
 ]
+UNIT = ("watch", "--emit", "systemd")
 OPEN = ("evidence", "payload", "login_uid")
 
 
@@ -39,6 +40,7 @@ def story(world):
     found = {"register": world.register()}
     found["list"], found["show"] = ask("list"), ask("show", "faces")
     found["tag"] = ask("tag", "faces@1", "prod")
+    found["watch once"], found["watch unit"] = ask("watch", "--once"), ask(*UNIT)
     ws = world.top / "ws"
     found["workspace init"] = ask("workspace", "init", str(ws), "--outputs", "out")
     found["mount"] = ask("mount", "faces@1", "-w", str(ws))
