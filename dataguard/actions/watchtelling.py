@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataguard.actions.comparison import BATCH
 from dataguard.actions.findings import every_finding
 from dataguard.actions.reaction import SiteCommand, quarantine_for
-from dataguard.actions.recording import record_findings
+from dataguard.actions.recording import BATCH, record_findings
 from dataguard.core.alerts import Gathering
 from dataguard.core.traces import Known
 from dataguard.model.alert import Alert
