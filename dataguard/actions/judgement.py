@@ -58,7 +58,7 @@ _SPECIAL_MODES = {
 SPECIAL = (Obstacle.FIFO, Obstacle.SOCKET, Obstacle.DEVICE)
 """What is there and can be part of no version."""
 
-_OWN = {ChangeKind.METADATA}
+_OWN = frozenset({ChangeKind.METADATA})
 
 
 @dataclass(frozen=True, slots=True)

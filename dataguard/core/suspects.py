@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import functools
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Suspect:
     path: bytes
     first: float
     last: float
-    kinds: set[ChangeKind] = field(default_factory=set)
+    kinds: frozenset[ChangeKind] = frozenset()
     is_directory: bool = False
     renamed_from: bytes | None = None
     renamed_to: bytes | None = None
@@ -46,10 +47,16 @@ class Suspect:
         """Take note of another event."""
         self.last = now
         self.events += 1
-        self.kinds.add(event.kind)
+        self.kinds = _with(self.kinds, event.kind)
         self.is_directory = event.is_directory
         self.renamed_from = event.renamed_from or self.renamed_from
         self.writer = event.writer or self.writer
+
+
+@functools.cache
+def _with(kinds: frozenset[ChangeKind], kind: ChangeKind) -> frozenset[ChangeKind]:
+    """Return the kinds with another one, the same object for all: a burst has many suspects."""
+    return kinds | {kind}
 
 
 class Suspects:
