@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.stores.interface import Store
+    from dataguard.stores.local import LocalStore
+    from dataguard.stores.walk import Exclusion
 
-__all__ = ["open_store", "source_place"]
+__all__ = ["open_store", "source_place", "store_of"]
 
 
 def source_place(written: str, *, home: str, own: Mapping[str, str] | None = None) -> str:
@@ -66,3 +68,15 @@ def open_store(
 
     fit(ctx.engine, medium_of(place))
     return LocalStore(place, host=ctx.actor.host, spread=ctx.spread, exclude=exclude, polite=polite)
+
+
+def store_of(
+    ctx: Context, place: str, *, left_out: Exclusion | None = None, polite: bool = False
+) -> LocalStore:
+    """Return the store of a directory that is no dataset, fitted as `open_store` does."""
+    from dataguard.stores.local import LocalStore  # noqa: PLC0415  as above
+
+    fit(ctx.engine, medium_of(place))
+    return LocalStore(
+        place, host=ctx.actor.host, spread=ctx.spread, left_out=left_out, polite=polite
+    )

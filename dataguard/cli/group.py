@@ -18,7 +18,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 COMMANDS = (
     *("register", "list", "show", "log", "diff", "tag", "withdraw", "quarantine", "release"),
     *("seal", "unseal"),
-    *("workspace", "mount", "unmount", "gate", "run", "shell", "audit", "watch"),
+    *("workspace", "mount", "unmount", "gate", "run", "shell", "audit", "watch", "copies"),
     *("findings", "lineage", "policy", "catalog", "doctor", "version"),
 )
 """The modules of `dataguard.cli` that hold a command, in the order in which help shows them."""

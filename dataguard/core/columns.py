@@ -31,6 +31,7 @@ __all__ = [
     "number_column",
     "numbers",
     "raw_paths",
+    "shortened",
     "text_paths",
     "truths",
     "values_of",
@@ -139,6 +140,22 @@ def values_of(column: pa.Array) -> tuple[memoryview, np.ndarray]:
     offsets = np.frombuffer(offsets_buffer, width)[column.offset : column.offset + len(column) + 1]
     content = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else memoryview(b"")
     return content, np.diff(offsets)
+
+
+def shortened(column: pa.Array, skip: int) -> pa.Array:
+    """Return a binary column without the first `skip` bytes of each value, which all have them."""
+    if not skip or not len(column):
+        return column
+    # Arrow's own `binary_slice` without an end fails for values that it makes much shorter.
+    data, lengths = values_of(column)
+    kept = np.ones(len(data), dtype=bool)
+    starts = np.cumsum(lengths) - lengths
+    kept[(starts[:, np.newaxis] + np.arange(skip)).ravel()] = False
+    offsets = np.zeros(len(column) + 1, np.int32)
+    np.cumsum(lengths - skip, out=offsets[1:])
+    left = np.frombuffer(data, np.uint8)[kept]
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(left)]
+    return pa.Array.from_buffers(pa.binary(), len(column), buffers)
 
 
 def fixed_bytes(column: pa.Array) -> memoryview:

@@ -8,6 +8,9 @@ from base64 import b64encode
 __all__ = ["display", "escape", "is_inside", "json_fields", "leaves_root"]
 
 
+_QUOTED = frozenset(" \"'")
+
+
 def escape(text: str) -> str:
     r"""Escape backslashes and everything unprintable, so that one line stays one line.
 
@@ -23,7 +26,8 @@ def display(path: bytes) -> str:
     """Show a path as one token: quoted where white space, quotes or escapes are in it."""
     text = path.decode("utf-8", "surrogateescape")
     escaped = escape(text)
-    if escaped == text and text and not any(c.isspace() or c in "\"'" for c in text):
+    # All other white space is not printable, and was escaped.
+    if escaped == text and text and _QUOTED.isdisjoint(text):
         return text
     return '"' + escaped.replace('"', '\\"') + '"'
 

@@ -19,6 +19,7 @@ AS_LINES = {
     "dataguard.core.chain": "text_administration",
     "dataguard.model.administration": "text_administration",
     "dataguard.model.alert": "text_watch",
+    "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",
     "dataguard.model.gate": "text_gate",
     "dataguard.model.placement": "text_rules",

@@ -49,13 +49,17 @@ class LocalStore:
         host: str,
         spread: Spread,
         exclude: tuple[str, ...] = (),
+        left_out: Exclusion | None = None,
         polite: bool = False,
     ) -> None:
-        """Open nothing yet; `polite` leaves nothing in the page cache that was not there."""
+        """Open nothing yet; `polite` leaves nothing in the page cache that was not there.
+
+        `left_out` is a test in place of the patterns `exclude`.
+        """
         self.place = place
         self._host = host
         self._spread = spread
-        self._excluded = exclusion(exclude)
+        self._excluded = left_out or exclusion(exclude)
         self._polite = polite
 
     def filesystem(self) -> FileSystem:
@@ -206,7 +210,8 @@ def _segments(paths: Iterable[bytes]) -> Iterator[Segment]:
     names: list[bytes] = []
     for path in paths:
         parent, _, name = path.rpartition(b"/")
-        if parent != directory and names:
+        # No more than a unit, or one worker would have all of a large directory.
+        if names and (parent != directory or len(names) == _NAMES_PER_UNIT):
             yield Segment(directory, tuple(names))
             names = []
         directory = parent

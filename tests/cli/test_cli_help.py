@@ -16,7 +16,7 @@ SHARED = (
 )
 CHANGING = (
     *("register", "tag", "withdraw", "quarantine", "release", "mount", "unmount", "audit"),
-    *("seal", "unseal"),
+    *("seal", "unseal", "copies"),
     *("workspace init", "workspace remove", "findings ack", "findings resolve"),
 )
 DESTRUCTIVE = ("workspace remove", "catalog rebuild")

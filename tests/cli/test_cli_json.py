@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,19 +35,34 @@ def shape(value):
             return "text"
 
 
+def copies_story(world):
+    """A folder that repeats gold in part, and two files that repeat one another."""
+    place = world.top / "private"
+    shutil.copytree(world.gold, place / "mine", symlinks=True)
+    for name in ("one", "two"):
+        (place / "mine" / name).write_bytes(b"neither is in gold")
+    (place / "mine" / "c").write_bytes(b"hello\n")
+    (place / "mine" / "dir" / "d").write_bytes(b"deep\n")
+    return world.ask_json("copies", str(place), str(world.gold), "--among", code=3)
+
+
 def story(world):
     """Every result that can be had from one small story, by what it is about."""
     ask = world.ask_json
-    found = {"register": world.register()}
-    found["list"], found["show"] = ask("list"), ask("show", "faces")
+    found = {"register": world.register(), "watch once": ask("watch", "--once")}
+    found["list"], found["show"], found["watch unit"] = (
+        ask("list"),
+        ask("show", "faces"),
+        ask(*UNIT),
+    )
     found["tag"] = ask("tag", "faces@1", "prod")
-    found["watch once"], found["watch unit"] = ask("watch", "--once"), ask(*UNIT)
     ws = world.top / "ws"
     found["workspace init"] = ask("workspace", "init", str(ws), "--outputs", "out")
     found["mount"] = ask("mount", "faces@1", "-w", str(ws))
     found["mount emit"] = ask("mount", "-w", str(ws), "--emit", "bwrap")
     found["workspace show"] = ask("workspace", "show", str(ws))
     found["workspace list"] = ask("workspace", "list")
+    found["copies"] = copies_story(world)
     found["gate"] = ask("gate", "-w", str(ws))
     found["run"] = ask("run", "-w", str(ws), "--", "sh", "-c", "echo x > {out}/x")
     out = f"{found['run']['outputs_directory']}/x"
@@ -95,6 +111,7 @@ def test_shapes_of_all_results_are_as_they_were(world):
 
 
 FIXED = {
+    "copies": ("copies", "reclaimable"),
     "register": (
         *("dataset", "version", "root", "created", "files", "bytes", "algorithm", "hashed"),
         *("location", "manifest", "findings"),
@@ -122,6 +139,10 @@ ITEMS = {
     ("diff", "added"): ("path",),
     ("diff", "changed"): ("path",),
     ("audit", "findings"): FINDING,
+    ("copies", "copies"): (
+        *("path", "kind", "dataset", "version", "original", "bytes", "reclaimable"),
+    ),
+    ("copies", "findings"): FINDING,
     ("findings list", "findings"): FINDING,
     ("register refused", "findings"): FINDING,
 }

@@ -21,6 +21,7 @@ from dataguard.core.columns import (
     number_column,
     numbers,
     raw_paths,
+    shortened,
     text_paths,
     values_of,
     words,
@@ -40,6 +41,15 @@ def test_paths_come_back_from_their_text_form(values):
         column.validate(full=True)
     batch = pa.RecordBatch.from_arrays([text, raw], ["path", "path_raw"])
     assert values == raw_paths(batch).to_pylist()
+
+
+@given(BINARY, st.integers(0, 5), SLICES)
+@settings(deadline=None)
+def test_values_are_shortened_at_their_beginning(values, skip, part):
+    column = pa.array([b"p" * skip + value for value in values], pa.binary()).slice(*part)
+    found = shortened(column, skip)
+    found.validate(full=True)
+    assert values[part[0] :][: part[1]] == found.to_pylist()
 
 
 @given(BINARY)

@@ -27,6 +27,7 @@ QUESTIONS = (
     "unchanged",
     "full_audit",
     "diff",
+    "copies",
     "manifest",
     "dask",
     "startup",

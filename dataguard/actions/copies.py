@@ -1,0 +1,240 @@
+"""`copies`: find redundant copies of gold, and say what they cost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dataguard.actions.copyfindings import findings_of_copies, record_copies
+from dataguard.actions.copyfolders import folders_in
+from dataguard.actions.copygroups import groups_in
+from dataguard.actions.copymatch import PlaceMatch, absolute, counted_once, match_place
+from dataguard.actions.copyplaces import scope_of
+from dataguard.actions.copyscan import PlaceScan, Search, no_rows, scan_place, sizes_in
+from dataguard.actions.copysymlinks import links_into
+from dataguard.actions.goldindex import gold_index
+from dataguard.core.copies import Sizes, repeated
+from dataguard.core.copyaccount import account
+from dataguard.core.paths import is_inside
+from dataguard.errors import StoreUnreachableError
+from dataguard.model.copies import (
+    CopiesHistory,
+    CopiesResult,
+    CopyKind,
+    ListedPath,
+    ScanRecord,
+)
+from dataguard.model.digest import Algorithm, DigestPlan
+from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.stores.copylook import user_names
+from dataguard.stores.scanhistory import ScanHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+    from dataguard.actions.context import Context
+    from dataguard.actions.copyplaces import Scope
+    from dataguard.core.goldindex import GoldIndex
+    from dataguard.model.copies import AccountLine, Copy
+    from dataguard.model.reference import Reference
+    from dataguard.stores.walk import Exclusion
+
+__all__ = ["Wish", "copies", "history"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to look for.
+
+    `only` is the one version to look for, whatever its state. With `among`, files that repeat one
+    another are told too. `resume` goes on where the time of an earlier scan was over.
+    """
+
+    min_size: int = 1
+    only: Reference | None = None
+    max_duration: timedelta | None = None
+    resume: bool = False
+    among: bool = False
+    dry_run: bool = False
+
+
+def copies(
+    ctx: Context, places: tuple[str, ...], listed: tuple[bytes, ...], wish: Wish
+) -> CopiesResult:
+    """Return the copies of gold in places and among the files that are listed, and record them.
+
+    Gold itself, mounts of it and dataguard's home are left out.
+
+    Raises:
+        CatalogDamagedError: a manifest is missing or damaged.
+        NotFoundError: a place or the version does not exist.
+    """
+    scope = scope_of(ctx, places, listed)
+    index = gold_index(ctx, wish.only)
+    ctx.progress.start("copies")
+    try:
+        found = _Found(ctx, scope, index, wish)
+        found.scan()
+        result = found.result()
+    finally:
+        ctx.progress.finish()
+    if not wish.dry_run:
+        _record(ctx, result, index, found.seen_whole)
+    return result
+
+
+def history(ctx: Context) -> CopiesHistory:
+    """Return what earlier scans found."""
+    return CopiesHistory(ScanHistory(ctx.settings.home.value).scans())
+
+
+def _record(
+    ctx: Context, result: CopiesResult, index: GoldIndex, whole: tuple[bytes, ...] | None
+) -> None:
+    record_copies(ctx, result.findings, index, whole)
+    ScanHistory(ctx.settings.home.value).add(
+        ScanRecord(
+            finished=ctx.clock(),
+            places=result.places,
+            user=ctx.actor.user,
+            complete=result.complete,
+            files=result.scanned,
+            copies=len(result.findings),
+            bytes=result.bytes,
+            reclaimable=result.reclaimable,
+        )
+    )
+
+
+class _Found:
+    """What one call comes to."""
+
+    def __init__(self, ctx: Context, scope: Scope, index: GoldIndex, wish: Wish) -> None:
+        self._ctx = ctx
+        self._scope = scope
+        self._index = index
+        self._wish = wish
+        algorithms = index.algorithms or (Algorithm.XXH3_128,)
+        self._plan = DigestPlan(algorithms[0], algorithms[1:])
+        self._scans: list[PlaceScan] = []
+        self._matches: list[PlaceMatch] = []
+
+    def scan(self) -> None:
+        """Look through every place until the time is over."""
+        search = self._search()
+        for scan in self._each(search):
+            match = match_place(self._ctx, scan, self._index, self._plan)
+            match.copies += links_into(self._ctx, scan, self._index)
+            self._scans.append(scan)
+            self._matches.append(match)
+
+    @property
+    def seen_whole(self) -> tuple[bytes, ...] | None:
+        """The directories in which every copy was seen; None where some may not have been."""
+        partial = self._wish.min_size > 1 or self._scope.listed or not self._complete()
+        return None if partial else tuple(map(os.fsencode, self._scope.directories))
+
+    def result(self) -> CopiesResult:
+        """Return what was found."""
+        found = counted_once([one for match in self._matches for one in match.copies])
+        found.sort(key=lambda one: one.path)
+        real = [one for one in found if one.kind is not CopyKind.LINK]
+        for match in self._matches:
+            paths = {one.path for one in match.copies}
+            match.copies = [one for one in found if one.path in paths]
+        pairs = list(zip(self._scans, self._matches, strict=True))
+        return CopiesResult(
+            complete=self._complete(),
+            places=tuple(map(ListedPath, self._places())),
+            copies=tuple(found),
+            folders=tuple(
+                folder
+                for scan, match in pairs
+                for folder in folders_in(self._ctx, scan, match, self._index, self._plan)
+            ),
+            groups=groups_in(pairs) if self._wish.among else (),
+            account=self._account(real),
+            bytes=sum(one.bytes for one in real),
+            reclaimable=sum(one.reclaimable for one in real),
+            scanned=sum(scan.scanned for scan in self._scans),
+            candidates=sum(scan.entries.num_rows for scan in self._scans),
+            read=sum(scan.read for scan in self._scans),
+            read_bytes=sum(scan.read_bytes for scan in self._scans),
+            gold_files=self._index.files,
+            skipped=self._scope.skipped,
+            unreadable=tuple(
+                gap
+                for scan, match in pairs
+                for gap in absolute(scan.place, (*scan.unreadable, *match.unreadable))
+            ),
+            findings=findings_of_copies(self._ctx, real),
+            resumable=any(scan.through is not None for scan in self._scans),
+        )
+
+    def _complete(self) -> bool:
+        whole = len(self._scans) == len(self._scope.directories) + bool(self._scope.listed)
+        readable = not any(match.unreadable for match in self._matches)
+        return whole and readable and all(scan.complete for scan in self._scans)
+
+    def _search(self) -> Search:
+        wish, ctx = self._wish, self._ctx
+        also = self._repeated_sizes() if wish.among else np.empty(0, np.int64)
+        named = [one.root.hex for one in self._index.versions]
+        key = hashlib.sha256(repr((named, wish.min_size)).encode() + also.tobytes()).hexdigest()
+        return Search(
+            sizes=Sizes(self._index, wish.min_size, also),
+            plan=self._plan,
+            key=key,
+            deadline=None if wish.max_duration is None else ctx.clock() + wish.max_duration,
+            resume=wish.resume,
+            keep=not wish.dry_run,
+        )
+
+    def _repeated_sizes(self) -> np.ndarray:
+        """Return the sizes that several files of all places have."""
+        found = [np.empty(0, np.int64)]
+        for place in self._scope.directories:
+            left_out = self._scope.left_out(place)
+            found += sizes_in(self._ctx, place, self._plan, left_out=left_out)
+        return repeated(np.concatenate(found))
+
+    def _each(self, search: Search) -> Iterator[PlaceScan]:
+        for place in self._scope.directories:
+            left_out = self._scope.left_out(place)
+            yield self._scanned(place, search, left_out)
+            if search.deadline is not None and self._ctx.clock() >= search.deadline:
+                return
+        if self._scope.listed:
+            listed = tuple(path.removeprefix(b"/") for path in self._scope.listed)
+            yield scan_place(self._ctx, "/", search, listed=listed)
+
+    def _scanned(self, place: str, search: Search, left_out: Exclusion | None) -> PlaceScan:
+        try:
+            return scan_place(self._ctx, place, search, left_out=left_out)
+        except StoreUnreachableError as err:  # the other places can be looked at
+            gap = Unreadable(b"", Obstacle.DENIED, str(err))
+            return PlaceScan(place, no_rows(self._plan), unreadable=[gap])
+
+    def _places(self) -> tuple[bytes, ...]:
+        return tuple(map(os.fsencode, self._scope.directories)) or self._scope.listed[:1]
+
+    def _account(self, real: list[Copy]) -> tuple[AccountLine, ...]:
+        users = user_names(one.state.uid for one in real if one.state is not None)
+        return account(real, users, self._place_of(), self._ctx.clock())
+
+    def _place_of(self) -> Callable[[bytes], str]:
+        """Return what names the workspace of a path, or the place that was named."""
+        known = [one.directory for one in self._ctx.catalog.workspaces()]
+        named = sorted(self._scope.directories, key=len, reverse=True)
+
+        def place_of(path: bytes) -> str:
+            text = os.fsdecode(path)
+            inside = (one for one in (*known, *named) if is_inside(text, one))
+            return next(inside, "listed files")
+
+        return place_of

@@ -1,0 +1,95 @@
+"""Findings of copies: recorded when seen, resolved when a complete scan sees them no more."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from dataguard.actions.findings import every_finding, finding_of
+from dataguard.actions.recording import record_findings
+from dataguard.core.paths import display
+from dataguard.core.verdicts import Difference
+from dataguard.model.copies import CopyKind
+from dataguard.model.finding import Code, FindingState
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Sequence
+
+    from dataguard.actions.context import Context
+    from dataguard.core.goldindex import GoldIndex
+    from dataguard.model.copies import Copy
+    from dataguard.model.finding import Finding
+
+__all__ = ["findings_of_copies", "record_copies"]
+
+_BATCH = 1_000
+
+_WORDS = {
+    CopyKind.EXACT: "the same content as",
+    CopyKind.PARTIAL: "a part of",
+    CopyKind.ARCHIVE_MEMBER: "an archive with",
+    CopyKind.TABLE: "the same table as",
+}
+
+
+def findings_of_copies(ctx: Context, copies: Iterable[Copy]) -> tuple[Finding, ...]:
+    """Return a finding for each copy that is no link, with the policy's severities."""
+    now = ctx.clock()
+    return tuple(
+        finding_of(
+            ctx,
+            Difference(one.code, one.path, _message(one), _evidence(one)),
+            one.dataset,
+            one.version,
+            now,
+        )
+        for one in copies
+        if one.code is not None
+    )
+
+
+def record_copies(
+    ctx: Context, findings: Sequence[Finding], index: GoldIndex, places: Sequence[bytes] | None
+) -> None:
+    """Record findings; resolve earlier ones in `places` that were not seen again.
+
+    `places` are None where the scan could not have seen all.
+    """
+    record_findings(ctx, findings)
+    if places is None:
+        return
+    seen = {one.id for one in findings}
+    for version in index.versions:
+        gone = _gone(ctx, version.dataset, version.number, seen, places)
+        while batch := list(islice(gone, _BATCH)):
+            with ctx.catalog.transaction() as tx:
+                tx.resolve_unseen(batch, "scan for copies")
+
+
+def _gone(
+    ctx: Context, dataset: str, number: int, seen: Container[str], places: Sequence[bytes]
+) -> Iterator[Finding]:
+    prefixes = tuple(place.rstrip(b"/") + b"/" for place in places)
+    for one in every_finding(ctx, dataset, number, states=(FindingState.OPEN,)):
+        inside = one.path.startswith(prefixes) or one.path in places
+        if one.code is Code.DG201 and inside and one.id not in seen:
+            yield one
+
+
+def _message(one: Copy) -> str:
+    return f"{_WORDS[one.kind]} {one.reference} {display(one.entry)}"
+
+
+def _evidence(one: Copy) -> dict[str, object]:
+    found: dict[str, object] = {
+        "kind": str(one.kind),
+        "entry": display(one.entry),
+        "bytes": one.bytes,
+        "reclaimable": one.reclaimable,
+        **one.evidence,
+    }
+    if one.original is not None:
+        found["original"] = display(one.original)
+    if one.state is not None:
+        found["uid"] = one.state.uid
+    return found

@@ -1,0 +1,122 @@
+"""A second look at files that were found: what `stat` says now, and whose blocks they have."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from dataguard.model.copies import FileState
+from dataguard.stores.descent import Descent
+from dataguard.stores.filesystem import file_system_type
+from dataguard.stores.openfile import open_file
+from dataguard.stores.sharing import SHARING, extents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dataguard.stores.sharing import Extent
+
+__all__ = ["CopyLook", "blocks_of_others", "file_id", "user_names"]
+
+_BLOCK = 512  # stat(2): st_blocks counts these, whatever the file system's own are
+
+
+class CopyLook:
+    """Looks at files below a directory by their relative path, whatever its length."""
+
+    def __init__(self, place: str) -> None:
+        """Open the directory.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._descent = Descent(place)
+        self._kinds: dict[int, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._descent.close()
+
+    def state(self, path: bytes) -> FileState:
+        """Return what `stat` says.
+
+        Raises:
+            OSError: it is gone, or may not be looked at.
+        """
+        directory, _, name = path.rpartition(b"/")
+        at = self._descent.open(directory)
+        found = os.stat(name, dir_fd=at, follow_symlinks=False)
+        return FileState(
+            device=found.st_dev,
+            inode=found.st_ino,
+            size=found.st_size,
+            mtime_ns=found.st_mtime_ns,
+            ctime_ns=found.st_ctime_ns,
+            uid=found.st_uid,
+            links=found.st_nlink,
+            allocated=found.st_blocks * _BLOCK,
+        )
+
+    def extents(self, path: bytes, state: FileState) -> tuple[Extent, ...]:
+        """Return the extents of a file; none where its file system shares none.
+
+        Raises:
+            OSError: it cannot be opened, or the file system does not tell.
+        """
+        if self._kind(state.device) not in SHARING:
+            return ()
+        directory, _, name = path.rpartition(b"/")
+        descriptor = open_file(name, self._descent.open(directory))
+        try:
+            return extents(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _kind(self, device: int) -> str:
+        if device not in self._kinds:
+            found = file_system_type(device)
+            # Subvolumes of btrfs have devices that no mount table names.
+            self._kinds[device] = "btrfs" if found == "unknown" else found
+        return self._kinds[device]
+
+
+def blocks_of_others(found: tuple[Extent, ...], original: tuple[Extent, ...]) -> tuple[int, bool]:
+    """Return how many bytes others share, and whether all of them are the original's blocks."""
+    shared = sum(one.length for one in found if one.shared)
+    if not found:
+        return shared, False
+    places = {(one.logical, one.physical, one.length) for one in original if one.physical >= 0}
+    same = all((one.logical, one.physical, one.length) in places for one in found)
+    return shared, same
+
+
+def file_id(path: bytes) -> tuple[int, int]:
+    """Return device and inode of a file by its absolute path, no link at its end followed.
+
+    Raises:
+        OSError: it is gone, or may not be looked at.
+    """
+    try:
+        found = os.lstat(path)
+    except OSError as err:
+        if err.errno != errno.ENAMETOOLONG:
+            raise
+        place, _, below = path.removeprefix(b"/").partition(b"/")
+        with CopyLook(os.fsdecode(b"/" + place)) as look:
+            state = look.state(below)
+        return state.device, state.inode
+    return found.st_dev, found.st_ino
+
+
+def user_names(uids: Iterable[int]) -> dict[int, str]:
+    """Return the names of user ids, as far as the host knows them."""
+    found = {}
+    for uid in set(uids):
+        with suppress(KeyError):
+            found[uid] = pwd.getpwuid(uid).pw_name
+    return found
