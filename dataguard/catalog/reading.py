@@ -263,6 +263,11 @@ class Reader:
             )
         return found[0]
 
+    def findings_by_id(self, ids: Iterable[str]) -> tuple[Finding, ...]:
+        """Return those findings of some ids that there are, by id."""
+        query = select(tables.FINDING).where(is_in("id", set(ids)))
+        return self._all(Finding, query.order_by("id"))
+
     def workspaces(self) -> tuple[WorkspaceRecord, ...]:
         """Return all workspaces by host and directory."""
         from dataguard.model.workspace import WorkspaceRecord  # noqa: PLC0415  as above

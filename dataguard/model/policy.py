@@ -7,6 +7,7 @@ may hold is in `model/policy_form.py`, which has the same tables with the same k
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from dataguard.model.mount import Guarantee
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, timedelta
+    from datetime import date, datetime
 
     from dataguard.model.finding import Code, Severity
 
@@ -30,6 +31,7 @@ __all__ = [
     "DigestRules",
     "Exemption",
     "InputRules",
+    "Maintenance",
     "MountRules",
     "OutputRules",
     "Policy",
@@ -37,6 +39,7 @@ __all__ = [
     "RunRules",
     "Seal",
     "SealRules",
+    "WatchRules",
 ]
 
 
@@ -125,6 +128,26 @@ class RunRules(Rules):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance(Rules):
+    """A time in which somebody is expected to write into gold."""
+
+    dataset: str = "*"
+    since: datetime
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRules(Rules):
+    """What follows when a watcher finds something, and when it looks away."""
+
+    quarantine_on: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    command_timeout: timedelta = timedelta(minutes=1)
+    maintenance: tuple[Maintenance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogRules(Rules):
     """The only catalog a gate may believe."""
 
@@ -161,6 +184,7 @@ class Policy(Rules):
     mount: MountRules = MountRules()
     seal: SealRules = SealRules()
     run: RunRules = RunRules()
+    watch: WatchRules = WatchRules()
     catalog: CatalogRules = CatalogRules()
     severity: Mapping[str, Severity] = field(default_factory=dict)
     exemption: tuple[Exemption, ...] = ()

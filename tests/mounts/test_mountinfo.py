@@ -78,15 +78,3 @@ def test_mount_of_a_descriptor_is_the_one_on_top(area):
         os.close(descriptor)
     stack = mountinfo.read().at(str(target))
     assert (2, mount_id) == (len(stack), stack[-1].mount_id)
-
-
-def test_path_is_shown_by_the_deepest_mount_the_topmost_there():
-    lines = (
-        b"1 0 8:1 / / rw - ext4 a rw\n"
-        b"2 1 8:2 / /data rw - ext4 b rw\n"
-        b"3 2 8:3 / /data rw - xfs c rw\n"
-        b"4 3 8:4 / /data/in rw - tmpfs d rw\n"
-    )
-    table = mountinfo.parse(lines)
-    shown = {path: table.showing(path).mount_id for path in ("/", "/da", "/data/x", "/data/in/y")}
-    assert {"/": 1, "/da": 1, "/data/x": 3, "/data/in/y": 4} == shown
