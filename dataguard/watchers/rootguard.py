@@ -79,18 +79,21 @@ class RootGuard:
     def look(self, *, mounts_changed: bool) -> tuple[Loss, ...]:
         """Return what is not as it was remembered; each once, until it is remembered again.
 
-        The mounts are read again only where the kernel said that they changed.
+        The mounts are read again only where the kernel said that they changed, or a root did.
         """
         if mounts_changed:
             self._table = self._read()
-        table = self._table
         found: list[Loss] = []
         for standing in self._roots.values():
-            loss = _root_loss(standing, table)
+            loss = _root_loss(standing, self._table)
+            if loss is not None and loss.kind is GapKind.REPLACED:
+                # So it looks, too, what was mounted over it after the table was read.
+                self._table = self._read()
+                loss = _root_loss(standing, self._table)
             if loss is not None:
                 found.append(loss)
             elif standing.identity is not None:
-                found += _inner_losses(standing, table)
+                found += _inner_losses(standing, self._table)
         return tuple(found)
 
     def missing(self) -> tuple[bytes, ...]:
