@@ -10,6 +10,7 @@ it can change back, and `recover` has it do so.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -17,7 +18,13 @@ from typing import TYPE_CHECKING
 from dataguard.model.reclaim import Reason, Replaced
 from dataguard.stores.exchange import exact_directory, exchange, make_link
 from dataguard.stores.hashing import new_hash
-from dataguard.stores.reclaimcheck import LeftAloneError, check_equal, check_ours, refuse_digest
+from dataguard.stores.reclaimcheck import (
+    LeftAloneError,
+    check_equal,
+    check_ours,
+    check_untouched,
+    refuse_digest,
+)
 from dataguard.stores.reclaimjournal import Mark
 from dataguard.stores.reclaimlook import opened
 from dataguard.stores.soleuse import is_sole
@@ -46,6 +53,7 @@ def replace_by_link(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, numb
     with opened(step.path) as (directory, copy):
         check_ours(step, copy)
         check_equal(copy, target, gold)
+        check_untouched(step, copy)  # reading took its time: names and modes need no open file
         if not is_sole(copy):
             raise LeftAloneError(Reason.IN_USE)
         one = _replaced(step, gold, os.fstat(copy), number, journal.id)
@@ -64,8 +72,8 @@ def _exchange_for_link(one: Replaced, directory: int, copy: int, journal: Reclai
         os.unlink(one.temporary, dir_fd=directory)
         journal.mark(one.number, Mark.DROPPED)
         raise
-    if not _is_the_file(one, one.temporary, directory):
-        _back(one, name, directory, journal)  # another file had come to the name
+    if not _is_untouched(one, directory):
+        _back(one, name, directory, journal)  # another file had come to the name, or a link to it
         raise LeftAloneError(Reason.CHANGED)
     os.fsync(directory)
     journal.mark(one.number, Mark.EXCHANGED)
@@ -78,9 +86,16 @@ def _exchange_for_link(one: Replaced, directory: int, copy: int, journal: Reclai
 
 
 def _back(one: Replaced, name: bytes, directory: int, journal: ReclaimJournal) -> None:
-    """Let file and link change back, and remove the link."""
+    """Let file and link change back, and remove the link.
+
+    Raises:
+        LeftAloneError: a third file has come to the name meanwhile; it keeps it.
+    """
     exchange(directory, one.temporary, name)
     os.fsync(directory)
+    if not _is_our_link(one, one.temporary, directory):
+        exchange(directory, one.temporary, name)
+        raise LeftAloneError(Reason.INTERRUPTED, _beside(one))
     os.unlink(one.temporary, dir_fd=directory)
     os.fsync(directory)
     journal.mark(one.number, Mark.DROPPED)
@@ -103,7 +118,7 @@ def recover(one: Replaced, journal: ReclaimJournal) -> int:
             os.fsync(directory)
             journal.mark(one.number, Mark.DROPPED)
         elif _is_our_link(one, name, directory):
-            if _is_the_file(one, one.temporary, directory):
+            if _is_the_file(one, directory):
                 _back(one, name, directory, journal)
             elif _status(one.temporary, directory) is None:
                 os.fsync(directory)
@@ -132,12 +147,13 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int:
         if _is_our_link(one, name, directory):
             with contextlib.suppress(FileNotFoundError):  # what an interrupted undo wrote
                 os.unlink(one.temporary, dir_fd=directory)
-            _write_anew(one, source, directory)
+            inode = _write_anew(one, source, directory)
             exchange(directory, one.temporary, name)
             os.fsync(directory)
             if not _is_our_link(one, one.temporary, directory):
                 exchange(directory, one.temporary, name)
-                os.unlink(one.temporary, dir_fd=directory)
+                if os.lstat(one.temporary, dir_fd=directory).st_ino == inode:
+                    os.unlink(one.temporary, dir_fd=directory)
                 raise LeftAloneError(Reason.REPLACED)
         elif not _is_our_link(one, one.temporary, directory):
             raise LeftAloneError(Reason.REPLACED)
@@ -147,11 +163,15 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int:
     return one.size
 
 
-def _write_anew(one: Replaced, source: bytes, directory: int) -> None:
-    """Write the original's bytes to the temporary name, with all that the file had."""
+def _write_anew(one: Replaced, source: bytes, directory: int) -> int:
+    """Write the original's bytes to the temporary name, with all that the file had.
+
+    Returns the inode.
+    """
     descriptor = os.open(one.temporary, _NEW, 0o600, dir_fd=directory)
     try:
         _fill(one, source, descriptor)
+        return os.fstat(descriptor).st_ino
     except (OSError, LeftAloneError):
         os.unlink(one.temporary, dir_fd=directory)
         raise
@@ -163,11 +183,21 @@ def _fill(one: Replaced, source: bytes, descriptor: int) -> None:
     with opened(source) as (_, original):
         digest = _copied(original, descriptor, one.algorithm)
     refuse_digest(digest, one.digest)
+    _drop_access_list(descriptor)
     if (os.fstat(descriptor).st_uid, os.fstat(descriptor).st_gid) != (one.uid, one.gid):
         os.fchown(descriptor, one.uid, one.gid)
     os.fchmod(descriptor, stat.S_IMODE(one.mode))  # after the owner, whose change clears bits
     os.utime(descriptor, ns=(one.atime_ns, one.mtime_ns))
     os.fsync(descriptor)
+
+
+def _drop_access_list(descriptor: int) -> None:
+    """Take from a new file what its directory's default list grants: the file had no list."""
+    try:
+        os.removexattr(descriptor, "system.posix_acl_access")
+    except OSError as err:
+        if err.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+            raise
 
 
 def _copied(source: int, to: int, algorithm: Algorithm) -> bytes:
@@ -208,17 +238,31 @@ def _replaced(
     )
 
 
-def _is_the_file(one: Replaced, name: bytes, directory: int) -> bool:
-    found = _status(name, directory)
+def _is_untouched(one: Replaced, directory: int) -> bool:
+    """Whether the file that was compared lies under the temporary name, still with one name."""
+    found = _status(one.temporary, directory)
     if found is None:
         return False
-    facts = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-    return facts == (one.device, one.inode, one.size, one.mtime_ns)
+    facts = (found.st_ino, found.st_nlink, found.st_size, found.st_mtime_ns)
+    owned = (found.st_mode, found.st_uid, found.st_gid)
+    return (facts, owned) == (
+        (one.inode, 1, one.size, one.mtime_ns),
+        (one.mode, one.uid, one.gid),
+    )
+
+
+def _is_the_file(one: Replaced, directory: int) -> bool:
+    """Whether the file lies under the temporary name, whatever was done to it since.
+
+    The number of its device means nothing after a start of the host.
+    """
+    found = _status(one.temporary, directory)
+    return found is not None and stat.S_ISREG(found.st_mode) and found.st_ino == one.inode
 
 
 def _is_our_link(one: Replaced, name: bytes, directory: int) -> bool:
     found = _status(name, directory)
-    if found is None or not stat.S_ISLNK(found.st_mode):
+    if found is None or not stat.S_ISLNK(found.st_mode) or found.st_uid not in (one.uid, 0):
         return False
     return os.readlink(name, dir_fd=directory) == one.target
 

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from dataguard.model.digest import Algorithm
     from dataguard.model.reclaim import ReclaimStep
 
-__all__ = ["Gold", "LeftAloneError", "check_digest", "check_equal", "check_ours", "refuse_digest"]
+__all__ = [
+    "Gold",
+    "LeftAloneError",
+    "check_digest",
+    "check_equal",
+    "check_ours",
+    "check_untouched",
+    "refuse_digest",
+]
 
 _PIECE = 1 << 20
 
@@ -53,6 +61,15 @@ def check_ours(step: ReclaimStep, copy: int) -> None:
     use = take_sole(copy)
     if use is not Use.SOLE:
         raise LeftAloneError(Reason.IN_USE if use is Use.SHARED else Reason.UNKNOWN_USE)
+    check_untouched(step, copy)
+
+
+def check_untouched(step: ReclaimStep, copy: int) -> None:
+    """Make sure that a file is what the plan was made for: its mode, names and attributes too.
+
+    Raises:
+        LeftAloneError: it was touched since.
+    """
     now = state_of(os.fstat(copy))
     before = step.state
     facts = (now.device, now.inode, now.size, now.mtime_ns, now.ctime_ns)

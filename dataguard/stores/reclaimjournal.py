@@ -7,7 +7,6 @@ counts as not written.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -153,8 +152,16 @@ class ReclaimJournal:
     def _append(self, record: Mapping[str, object]) -> None:
         line = json.dumps(record).encode() + b"\n"
         with _converted(self.path):
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            try:
+                _write_whole(self._descriptor, line)
+            except OSError:
+                self._cut(end)  # half a line with another behind it would be no journal
+                raise
+
+    def _cut(self, end: int) -> None:
+        os.ftruncate(self._descriptor, end)
+        os.lseek(self._descriptor, end, os.SEEK_SET)
 
     def _load(self) -> None:
         """Take in what was written; a cut-off end is removed."""
@@ -163,8 +170,7 @@ class ReclaimJournal:
             content += piece
         whole, _, rest = content.rpartition(b"\n")
         if rest:
-            os.ftruncate(self._descriptor, len(content) - len(rest))
-            os.lseek(self._descriptor, 0, os.SEEK_END)
+            self._cut(len(content) - len(rest))
         try:
             for number, line in enumerate(whole.splitlines()):
                 self._take(json.loads(line), first=not number)
@@ -227,6 +233,12 @@ def _path(home: str, reclaim_id: str, *, make: bool = True) -> str:
     return os.path.join(place, f"{reclaim_id}.jsonl")
 
 
+def _write_whole(descriptor: int, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def _sync_directory(place: str) -> None:
     with _converted(place):
         descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -245,6 +257,8 @@ def _encoded(one: Replaced) -> dict[str, object]:
 def _decoded(values: Mapping[str, object]) -> Replaced:
     known = {field.name: values[field.name] for field in fields(Replaced)}
     coded = {name: b64decode(str(known[name])) for name in _BYTES}
+    if b"/" in coded["temporary"]:
+        raise ValueError("a temporary name leads elsewhere")
     algorithm = Algorithm(str(known["algorithm"]))
     return Replaced(**{**known, **coded, "algorithm": algorithm})  # type: ignore[arg-type]
 
