@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.copies import Wish, copies
-from dataguard.actions.goldsource import source_of
+from dataguard.actions.goldsource import sources_of
 from dataguard.actions.reclaimable import plan_for
 from dataguard.core.reclaim import ReclaimWish
 from dataguard.errors import NotFoundError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dataguard.actions.reclaimable import Plan
     from dataguard.model.copies import Copy
     from dataguard.model.entry import Unreadable
-    from dataguard.model.reclaim import ReclaimStep
+    from dataguard.model.reclaim import ReclaimStep, Replaced
 
 __all__ = ["reclaim", "reclaim_places", "undo"]
 
@@ -180,18 +180,24 @@ def _bring_back_all(ctx: Context, journal: ReclaimJournal) -> list[Left]:
     try:
         for number in reversed(journal.numbers(Mark.DONE)):
             one = journal.replaced[number]
-            source = source_of(ctx, one.dataset, one.version, one.entry)
-            if source is None:
-                detail = f"no location of {one.dataset}@{one.version} here has it"
-                left.append(Left(one.path, Reason.UNVERIFIED, one.size, detail))
-                continue
-            found = bring_back(one, source, journal)
+            found = _brought_back(ctx, one, journal)
             if isinstance(found, Left):
                 left.append(found)
             ctx.progress.advance(1, one.size)
     finally:
         ctx.progress.finish()
     return left
+
+
+def _brought_back(ctx: Context, one: Replaced, journal: ReclaimJournal) -> int | Left:
+    """Bring a file back from the first location whose bytes are those of the version."""
+    detail = f"no location of {one.dataset}@{one.version} here has it"
+    found: int | Left = Left(one.path, Reason.UNVERIFIED, one.size, detail)
+    for source in sources_of(ctx, one.dataset, one.version, one.entry):
+        found = bring_back(one, source, journal)
+        if not isinstance(found, Left) or found.reason is Reason.REPLACED:
+            break
+    return found
 
 
 def _undone(journal: ReclaimJournal, numbers: Iterable[int], left: list[Left]) -> UndoResult:
