@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reclaim", "reclaim_places", "undo"]
 
-_UNFINISHED = (ReclaimState.APPLYING, ReclaimState.UNDOING)
+_SETTLED = (Reason.SHARED, Reason.REPLACED)
+"""Why a file need not come back: it is whole, or somebody has put something else there."""
 
 
 def reclaim(
@@ -125,7 +126,7 @@ def undo(ctx: Context, reclaim_id: str, *, dry_run: bool = False) -> UndoResult:
         before = journal.numbers(Mark.DONE)
         _record(ctx, replace(record, state=ReclaimState.UNDOING, since=ctx.clock()))
         left += _bring_back_all(ctx, journal)
-        stuck = journal.numbers(Mark.DONE) or journal.unfinished
+        stuck = journal.unfinished or any(one.reason not in _SETTLED for one in left)
         state = ReclaimState.UNDOING if stuck else ReclaimState.UNDONE
         _record(ctx, replace(record, state=state, since=ctx.clock()))
         return _undone(journal, before, left)
@@ -219,14 +220,16 @@ def _undone(journal: ReclaimJournal, numbers: Iterable[int], left: list[Left]) -
 
 
 def _unfinished(ctx: Context) -> tuple[str, ...]:
-    return tuple(one.id for one in ctx.catalog.reclaims() if one.state in _UNFINISHED)
+    """Return the reclaims that the next one brings to an end; an undo is for who asked for it."""
+    applying = (one for one in ctx.catalog.reclaims() if one.state is ReclaimState.APPLYING)
+    return tuple(one.id for one in applying if _is_ours(ctx, one))
 
 
 def _recover_all(ctx: Context) -> list[Left]:
     """Bring what interrupted reclaims left in between to one of its two ends."""
     left = []
     for record in ctx.catalog.reclaims():
-        if record.state is not ReclaimState.APPLYING or record.actor.host != ctx.actor.host:
+        if record.state is not ReclaimState.APPLYING or not _is_ours(ctx, record):
             continue
         try:
             journal = ReclaimJournal.open(ctx.settings.home.value, record.id)
@@ -238,6 +241,11 @@ def _recover_all(ctx: Context) -> list[Left]:
         if now != record:
             _record(ctx, now)
     return left
+
+
+def _is_ours(ctx: Context, record: ReclaimRecord) -> bool:
+    """Whether a reclaim is this user's, on this host; others go on with theirs themselves."""
+    return (record.actor.host, record.actor.uid) == (ctx.actor.host, ctx.actor.uid)
 
 
 def _recovered(record: ReclaimRecord, journal: ReclaimJournal) -> ReclaimRecord:

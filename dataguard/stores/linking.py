@@ -145,22 +145,30 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int:
     parent, name = os.path.split(one.path)
     with exact_directory(parent) as directory:
         if _is_our_link(one, name, directory):
-            with contextlib.suppress(FileNotFoundError):  # what an interrupted undo wrote
-                os.unlink(one.temporary, dir_fd=directory)
-            inode = _write_anew(one, source, directory)
-            exchange(directory, one.temporary, name)
-            os.fsync(directory)
-            if not _is_our_link(one, one.temporary, directory):
-                exchange(directory, one.temporary, name)
-                if os.lstat(one.temporary, dir_fd=directory).st_ino == inode:
-                    os.unlink(one.temporary, dir_fd=directory)
-                raise LeftAloneError(Reason.REPLACED)
-        elif not _is_our_link(one, one.temporary, directory):
-            raise LeftAloneError(Reason.REPLACED)
-        os.unlink(one.temporary, dir_fd=directory)
+            _exchange_for_file(one, source, directory)
+        elif not _is_our_link(one, one.temporary, directory) and not _is_back(one, directory):
+            there = _status(name, directory) is not None
+            raise LeftAloneError(Reason.REPLACED, "" if there else "nothing is there")
+        with contextlib.suppress(FileNotFoundError):  # an undo came this far and no further
+            os.unlink(one.temporary, dir_fd=directory)
         os.fsync(directory)
         journal.mark(one.number, Mark.UNDONE)
     return one.size
+
+
+def _exchange_for_file(one: Replaced, source: bytes, directory: int) -> None:
+    """Write the file anew, and let it and the link change names."""
+    name = os.path.basename(one.path)
+    with contextlib.suppress(FileNotFoundError):  # what an interrupted undo wrote
+        os.unlink(one.temporary, dir_fd=directory)
+    inode = _write_anew(one, source, directory)
+    exchange(directory, one.temporary, name)
+    os.fsync(directory)
+    if not _is_our_link(one, one.temporary, directory):
+        exchange(directory, one.temporary, name)
+        if os.lstat(one.temporary, dir_fd=directory).st_ino == inode:
+            os.unlink(one.temporary, dir_fd=directory)
+        raise LeftAloneError(Reason.REPLACED)
 
 
 def _write_anew(one: Replaced, source: bytes, directory: int) -> int:
@@ -236,6 +244,15 @@ def _replaced(
         atime_ns=status.st_atime_ns,
         mtime_ns=status.st_mtime_ns,
     )
+
+
+def _is_back(one: Replaced, directory: int) -> bool:
+    """Whether an undo has put the file in its place, and nothing is left to remove."""
+    found = _status(os.path.basename(one.path), directory)
+    if found is None or _status(one.temporary, directory) is not None:
+        return False
+    facts = (found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns)
+    return facts == (one.mode, one.uid, one.gid, one.size, one.mtime_ns)
 
 
 def _is_untouched(one: Replaced, directory: int) -> bool:

@@ -84,10 +84,8 @@ def check_equal(copy: int, target: bytes, gold: Gold) -> None:
         LeftAloneError: they are not.
         OSError: one cannot be read.
     """
-    descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = _regular(target)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise LeftAloneError(Reason.UNVERIFIED, "it is no regular file")
         digest, at = new_hash(gold.algorithm)(), 0
         cold = is_cold(descriptor)
         while True:
@@ -103,6 +101,17 @@ def check_equal(copy: int, target: bytes, gold: Gold) -> None:
         refuse_digest(digest.digest(), gold.digest)
     finally:
         os.close(descriptor)
+
+
+def _regular(path: bytes) -> int:
+    """Open a regular file; what else may be there by now is looked at, and not opened."""
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise LeftAloneError(Reason.UNVERIFIED, "it is no regular file")
+        return os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
 
 
 def check_digest(original: int, gold: Gold) -> None:

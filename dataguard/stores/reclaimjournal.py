@@ -76,19 +76,24 @@ class ReclaimJournal:
 
         Raises:
             CatalogDamagedError: it holds what nobody wrote, or a later dataguard did.
-            NotFoundError: there is none of that id.
+            NotFoundError: there is none of that id, or it is another user's.
             StoreUnreachableError: it cannot be read.
         """
         path = _path(home, reclaim_id, make=False)
         with _converted(path):
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except PermissionError as err:
+                raise _not_ours(reclaim_id) from err
             except FileNotFoundError as err:
                 raise NotFoundError(
                     f"no reclaim `{reclaim_id}` in this home",
                     hint="`dataguard catalog events` lists those that were recorded",
                 ) from err
             journal = cls(path, descriptor)
+            if os.fstat(descriptor).st_uid != os.geteuid():  # its lines say what to do with files
+                journal.close()
+                raise _not_ours(reclaim_id)
             journal._load()
         return journal
 
@@ -237,6 +242,13 @@ def _write_whole(descriptor: int, line: bytes) -> None:
     rest = memoryview(line)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def _not_ours(reclaim_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"the journal of reclaim `{reclaim_id}` is another user's",
+        hint="run the command as the user who gave the space back: `dataguard catalog events`",
+    )
 
 
 def _sync_directory(place: str) -> None:

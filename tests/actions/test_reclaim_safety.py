@@ -13,9 +13,11 @@ import pytest
 
 from dataguard.actions import reclaim as action
 from dataguard.actions.goldsource import sources_of
-from dataguard.errors import CatalogDamagedError, StoreUnreachableError
+from dataguard.errors import CatalogDamagedError, NotFoundError, StoreUnreachableError
+from dataguard.model.digest import Algorithm
 from dataguard.model.reclaim import Method, Reason, ReclaimState
 from dataguard.stores import linking
+from dataguard.stores.reclaimcheck import Gold, LeftAloneError, check_equal
 from dataguard.stores.reclaimjournal import Mark, ReclaimJournal
 from support.mountcleanup import needs_mounts, swept, unmount_command
 from support.reclaims import Place, facts_of
@@ -299,3 +301,60 @@ def test_a_journal_cannot_name_a_file_of_another_directory(place, monkeypatch):
         )
     with pytest.raises(CatalogDamagedError, match="leads elsewhere"):
         ReclaimJournal.open(str(place.home), path.stem)
+
+
+def test_nobody_does_what_the_journal_of_another_user_says(place, monkeypatch):
+    interrupted(place, monkeypatch)
+    (path,) = (place.home / "state" / "reclaim").glob("*.jsonl")
+    os.chown(path, 12345, 12345)
+    assert () == place.reclaim([], **LINKS).left
+    assert (place.mine / "a").is_symlink()
+    with pytest.raises(NotFoundError, match="another user's"):
+        place.undo(path.stem)
+    os.chown(path, 0, 0)
+    place.reclaim([], **LINKS)
+    assert not (place.mine / "a").is_symlink()
+
+
+def test_what_somebody_replaced_keeps_no_undo_open_for_ever(place):
+    done = place.reclaim(**LINKS)
+    os.unlink(place.mine / "a")
+    (place.mine / "a").write_text("new")
+    assert {"a": Reason.REPLACED} == reasons(place.undo(done.id))
+    with place.context() as ctx:
+        assert ReclaimState.UNDONE is ctx.catalog.reclaim(done.id).state
+    assert () == place.reclaim([], apply=False, **LINKS).unfinished
+
+
+def test_a_device_or_pipe_that_came_to_the_target_is_never_opened(place, monkeypatch):
+    real = os.open
+
+    def watched(path, *words, **options):
+        assert path != os.fsencode(place.gold / "a") or words[0] & os.O_PATH
+        return real(path, *words, **options)
+
+    copy = os.open(place.mine / "a", os.O_RDONLY)
+    os.unlink(place.gold / "a")
+    os.mkfifo(place.gold / "a")
+    monkeypatch.setattr(os, "open", watched)
+    try:
+        with pytest.raises(LeftAloneError, match="no regular file"):
+            check_equal(
+                copy, os.fsencode(place.gold / "a"), Gold(Algorithm.XXH3_128, b"", trusted=True)
+            )
+    finally:
+        os.close(copy)
+
+
+def test_an_undo_that_was_interrupted_before_its_last_note_is_done(place, monkeypatch):
+    done = place.reclaim([place.copy("a")], **LINKS)
+
+    def mark(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReclaimJournal, "mark", mark)
+        with pytest.raises(KeyboardInterrupt):
+            place.undo(done.id)
+    again = place.undo(done.id)
+    assert ((), True) == (again.left, again.undone)
