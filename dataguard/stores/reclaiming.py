@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.extents import own_bytes, shared_bytes
 from dataguard.model.reclaim import Left, Method, Reason
-from dataguard.stores import linking
+from dataguard.stores import linking, restoring
 from dataguard.stores.extents import extents, share
 from dataguard.stores.reclaimcheck import LeftAloneError, check_digest, check_ours
 from dataguard.stores.reclaimlook import opened
@@ -55,7 +55,7 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int | L
     Raises:
         StoreUnreachableError: the journal cannot be written.
     """
-    return _tried(one.path, one.size, lambda: linking.bring_back(one, source, journal))
+    return _tried(one.path, one.size, lambda: restoring.bring_back(one, source, journal))
 
 
 def left_for(path: bytes, size: int, err: OSError) -> Left:

@@ -16,7 +16,7 @@ from dataguard.actions.goldsource import sources_of
 from dataguard.errors import CatalogDamagedError, NotFoundError, StoreUnreachableError
 from dataguard.model.digest import Algorithm
 from dataguard.model.reclaim import Method, Reason, ReclaimState
-from dataguard.stores import linking
+from dataguard.stores import linking, restoring
 from dataguard.stores.reclaimcheck import Gold, LeftAloneError, check_equal
 from dataguard.stores.reclaimjournal import Mark, ReclaimJournal
 from support.mountcleanup import needs_mounts, swept, unmount_command
@@ -179,7 +179,7 @@ def test_files_that_come_to_a_name_while_it_is_brought_back_are_not_lost(place, 
         os.rename(place.mine / "new", place.mine / "a")
         real(directory, one, other)
 
-    monkeypatch.setattr(linking, "exchange", raced)
+    monkeypatch.setattr(restoring, "exchange", raced)
     assert {"a": Reason.REPLACED} == reasons(place.undo(done.id))
     kept = {path.read_text() for path in place.mine.iterdir() if path.name not in "bc"}
     assert {"new 1", "new 2"} == kept
