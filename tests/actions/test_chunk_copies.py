@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import pytest
 
@@ -51,9 +52,9 @@ def only_copy(place):
 
 def holds_what_it_tells(place, copy):
     """Whether each run of bytes that is told lies in both files."""
-    content = open(copy.path, "rb").read()
+    content = Path(os.fsdecode(copy.path)).read_bytes()
     for run in copy.evidence["longest_runs"]:
-        gold = (place.gold / run["entry"].replace("\\n", "\n")).read_bytes()
+        gold = (place.gold / run["entry"].strip('"').replace("\\n", "\n")).read_bytes()
         part = gold[run["original_offset"] :][: run["bytes"]]
         if content[run["offset"] :][: run["bytes"]] != part or len(part) != run["bytes"]:
             return False
