@@ -26,6 +26,7 @@ from dataguard.errors import (
 )
 from dataguard.model.administration import Backup, CatalogCheck, CatalogProblem, Rebuild, Upgrade
 from dataguard.model.digest import RootDigest
+from dataguard.stores.chunksheets import chunk_sheets
 from dataguard.stores.manifests import ManifestStore
 
 if TYPE_CHECKING:
@@ -262,18 +263,28 @@ def _damaged_files(report: CatalogReport, manifests: ManifestStore) -> Iterator[
             manifests.verify(version.root, version.algorithm)
         except CatalogDamagedError as err:
             yield CatalogProblem("manifest", f"{version.reference}: {err.message}")
+    for root, of, key in _sheets(report, manifests):
+        try:
+            manifests.verify_sheet(root, key)
+        except CatalogDamagedError as err:
+            yield CatalogProblem("sheet", f"{of}: {err.message}")
+
+
+def _sheets(
+    report: CatalogReport, manifests: ManifestStore
+) -> Iterator[tuple[RootDigest, str, str]]:
+    """Yield root, reference and key of every sheet: those that are named, and those of chunks."""
     roots = {(one.dataset, one.number): one.root for one in report.versions}
     for use in report.sheets:
-        try:
-            manifests.verify_sheet(roots[use.dataset, use.version], use.key)
-        except CatalogDamagedError as err:
-            yield CatalogProblem("sheet", f"{use.dataset}@{use.version}: {err.message}")
+        yield roots[use.dataset, use.version], f"{use.dataset}@{use.version}", use.key
+    for version in report.versions:
+        for key in chunk_sheets(manifests, version.root):
+            yield version.root, str(version.reference), key
 
 
 def _known_files(report: CatalogReport, manifests: ManifestStore) -> set[str]:
     known = {manifests.manifest_path(version.root) for version in report.versions}
-    roots = {(one.dataset, one.number): one.root for one in report.versions}
-    known |= {manifests.sheet_path(roots[u.dataset, u.version], u.key) for u in report.sheets}
+    known |= {manifests.sheet_path(root, key) for root, _, key in _sheets(report, manifests)}
     for text in report.outputs:
         root = RootDigest.parse(text)
         known |= {manifests.manifest_path(root), *manifests.sheets(root)}

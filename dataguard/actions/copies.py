@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from dataguard.actions.context import Context
+    from dataguard.actions.copypartial import PartialMatch
     from dataguard.actions.copyplaces import Scope
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.copies import AccountLine, Copy
@@ -63,6 +64,7 @@ class Wish:
     resume: bool = False
     among: bool = False
     partial: bool = False
+    chunks: bool = False
     dry_run: bool = False
 
 
@@ -87,8 +89,8 @@ def copies(
     finally:
         ctx.progress.finish()
     if not wish.dry_run:
-        codes = (Code.DG201, Code.DG202) if wish.partial else (Code.DG201,)
-        _record(ctx, result, index, found.seen_whole, codes)
+        codes = (Code.DG201, Code.DG202) if wish.partial or wish.chunks else (Code.DG201,)
+        _record(ctx, result, index, found.seen_whole, codes, chunks=wish.chunks)
     return result
 
 
@@ -103,8 +105,10 @@ def _record(
     index: GoldIndex,
     whole: tuple[bytes, ...] | None,
     codes: tuple[Code, ...],
+    *,
+    chunks: bool,
 ) -> None:
-    record_copies(ctx, result.findings, index, whole, codes=codes)
+    record_copies(ctx, result.findings, index, whole, codes=codes, chunks=chunks)
     ScanHistory(ctx.settings.home.value).add(
         ScanRecord(
             finished=ctx.clock(),
@@ -138,7 +142,7 @@ class _Found:
         for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
             match.copies += links_into(self._ctx, scan, self._index)
-            if self._wish.partial and scan.through is None:
+            if (self._wish.partial or self._wish.chunks) and scan.through is None:
                 whole = number < len(self._scope.directories)  # what is listed comes last
                 self._look_for_parts(scan, match, None if whole else self._listed())
             self._scans.append(scan)
@@ -147,7 +151,7 @@ class _Found:
     def _look_for_parts(
         self, scan: PlaceScan, match: PlaceMatch, listed: tuple[bytes, ...] | None
     ) -> None:
-        """Add the truncated and appended copies of a place that was looked through."""
+        """Add the copies of parts in a place that was looked through."""
         from dataguard.actions.copypartial import partial_copies  # noqa: PLC0415  where asked for
 
         parts = partial_copies(
@@ -159,8 +163,38 @@ class _Found:
             listed=listed,
             min_size=self._wish.min_size,
         )
+        if self._wish.chunks:
+            parts = self._with_chunks(scan, match, parts, listed)
         match.copies += parts.copies
         match.unreadable += parts.unreadable
+
+    def _with_chunks(
+        self,
+        scan: PlaceScan,
+        match: PlaceMatch,
+        parts: PartialMatch,
+        listed: tuple[bytes, ...] | None,
+    ) -> PartialMatch:
+        """Return the copies of parts anywhere; where two are told of one file, the larger."""
+        from dataguard.actions.copychunks import chunk_copies  # noqa: PLC0415  where asked for
+
+        whole = {one.path for one in parts.copies if one.state and one.bytes == one.state.size}
+        found = chunk_copies(
+            self._ctx,
+            scan.place,
+            self._index.versions,
+            {one.path for one in match.copies} | whole,
+            left_out=scan.left_out,
+            listed=listed,
+            min_size=self._wish.min_size,
+        )
+        best = {one.path: one for one in found.copies}
+        for one in parts.copies:
+            if one.path not in best or best[one.path].bytes <= one.bytes:
+                best[one.path] = one
+        found.copies = list(best.values())
+        found.unreadable = list(dict.fromkeys([*parts.unreadable, *found.unreadable]))
+        return found
 
     def _listed(self) -> tuple[bytes, ...]:
         return tuple(path.removeprefix(b"/") for path in self._scope.listed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import every_finding, finding_of
 from dataguard.actions.recording import record_findings
+from dataguard.core.partial import Part
 from dataguard.core.paths import display
 from dataguard.core.verdicts import Difference
 from dataguard.model.copies import CopyKind
@@ -55,10 +56,12 @@ def record_copies(
     places: Sequence[bytes] | None,
     *,
     codes: Sequence[Code] = (Code.DG201,),
+    chunks: bool = False,
 ) -> None:
     """Record findings; resolve earlier ones in `places` that were not seen again.
 
-    `places` are None where the scan could not have seen all; `codes` are what was looked for.
+    `places` are None where the scan could not have seen all; `codes` are what was looked for,
+    parts that take `chunks` to see only where that is true.
     """
     record_findings(ctx, findings)
     if places is None:
@@ -66,7 +69,8 @@ def record_copies(
     seen = {one.id for one in findings}
     for version in index.versions:
         earlier = every_finding(ctx, version.dataset, version.number, states=(FindingState.OPEN,))
-        gone = _gone((one for one in earlier if one.code in codes), seen, places)
+        sought = (one for one in earlier if one.code in codes and (chunks or not _by_chunks(one)))
+        gone = _gone(sought, seen, places)
         while batch := list(islice(gone, _BATCH)):
             with ctx.catalog.transaction() as tx:
                 tx.resolve_unseen(batch, "scan for copies")
@@ -80,6 +84,10 @@ def _gone(
         inside = one.path.startswith(prefixes) or one.path in places
         if inside and one.id not in seen:
             yield one
+
+
+def _by_chunks(finding: Finding) -> bool:
+    return finding.evidence.get("part") in (Part.EXCERPT, Part.EMBEDDED, Part.SHIFTED)
 
 
 def _message(one: Copy) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import pwd
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import content_codes, findings_of
@@ -56,6 +57,16 @@ def carry_out(ctx: Context, task: Task, *, pace: Pace = PACE) -> RegisterResult:
     Raises:
         ConflictError: another registrar was faster with other content.
     """
+    result = _carried_out(ctx, task, pace)
+    if not task.request.chunks or result.version is None or result.refused or result.dry_run:
+        return result
+    from dataguard.actions.chunking import chunk_sheet  # noqa: PLC0415  only where asked for
+
+    version = ctx.catalog.version(result.dataset, result.version)
+    return replace(result, chunks=chunk_sheet(ctx, version, task.place))
+
+
+def _carried_out(ctx: Context, task: Task, pace: Pace) -> RegisterResult:
     request = task.request
     ctx.progress.start(f"registering {request.name}")
     try:

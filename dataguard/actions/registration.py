@@ -49,6 +49,7 @@ class Request:
     reason: str | None = None
     rehash: bool = False
     dry_run: bool = False
+    chunks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def add(app: typer.Typer) -> None:
             "dataguard copies /home --max-duration 2h --resume",
             "dataguard copies --of eval/gsm8k@1 /data/training",
             "dataguard copies --from-list files.list",
+            "dataguard copies /home --chunks --min-size 1M",
             "dataguard copies --history",
         ),
         table=True,
@@ -68,6 +69,10 @@ def copies(
     partial: Annotated[
         bool,
         typer.Option("--partial", help="Also truncated files of 4 KiB or more, and appended ones."),
+    ] = False,
+    chunks: Annotated[
+        bool,
+        typer.Option("--chunks", help="And parts of 1 MiB or more, wherever in a file they are."),
     ] = False,
     from_list: Annotated[
         str | None,
@@ -126,6 +131,7 @@ def copies(
         resume=resume,
         among=among,
         partial=partial,
+        chunks=chunks,
         dry_run=dry_run,
     )
     result = action(context, asked, listed, wish)

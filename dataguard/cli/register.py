@@ -31,6 +31,7 @@ def add(app: typer.Typer) -> None:
             "dataguard register faces /data/faces --append --reason 'shards of May'",
             "dataguard register faces /mirror/faces --replica",
             "dataguard register faces /data/faces --seal immutable",
+            "dataguard register faces /data/faces --chunks",
         ),
         exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
     )(register)
@@ -91,6 +92,12 @@ def register(
             "--seal", metavar="KIND", help="none, mode or immutable: seal what was recorded."
         ),
     ] = "none",
+    chunks: Annotated[
+        bool,
+        typer.Option(
+            "--chunks", help="Also keep what parts of files of 1 MiB or more are known by."
+        ),
+    ] = False,
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
@@ -145,12 +152,13 @@ def register(
         reason=reason,
         rehash=rehash,
         dry_run=dry_run,
+        chunks=chunks,
     )
     result = _registered(context, request, kind)
     invocation.show(result)
     if result.seal is not None and result.seal.refused:
         return UNCHECKED if result.seal.unreadable else VIOLATED
-    if result.unreadable:
+    if result.unreadable or (result.chunks is not None and result.chunks.unreadable):
         return UNCHECKED
     return VIOLATED if result.refused else FINE
 

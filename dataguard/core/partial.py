@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from dataguard.core.lookup import lookup
+
 __all__ = ["HEAD_BYTES", "Heads", "Part", "heads_of", "part_of"]
 
 HEAD_BYTES = 4096
@@ -18,10 +20,17 @@ HEAD_BYTES = 4096
 
 
 class Part(StrEnum):
-    """How a file and an original with the same beginning are related."""
+    """How a file and an original that share bytes are related.
+
+    The first two begin alike, which takes no chunks to see. An `excerpt` lies within the original,
+    the original lies whole in a file where it is `embedded`; all else is `shifted`.
+    """
 
     TRUNCATED = "truncated"
     APPENDED = "appended"
+    EXCERPT = "excerpt"
+    EMBEDDED = "embedded"
+    SHIFTED = "shifted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +49,7 @@ class Heads:
 
         In the order of what is wanted; files are numbered by their place in the columns.
         """
-        starts = np.searchsorted(self.heads, wanted, "left")
-        counts = np.searchsorted(self.heads, wanted, "right") - starts
-        queries = np.repeat(np.arange(len(wanted)), counts)
-        within = np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return queries, np.repeat(starts, counts) + within
+        return lookup(self.heads, wanted)
 
 
 def heads_of(heads: np.ndarray, rows: np.ndarray, sizes: np.ndarray) -> Heads:

@@ -43,6 +43,11 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield from gap_lines(result.unreadable, paint)
     if result.hint is not None:
         yield paint("faint", f"hint: {escape(result.hint)}")
+    if result.chunks is not None:
+        cut = result.chunks
+        words = f"{cut.chunks:,} of {number(cut.files, 'large file')}, {size_words(cut.bytes)}"
+        yield f"  chunks    {words if cut.sheet else 'not kept: not all could be cut'}"
+        yield from gap_lines(cut.unreadable, paint)
     if result.seal is not None:
         yield from lines_of(result.seal, paint, verbose)
 

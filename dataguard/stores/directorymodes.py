@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import secrets
 from array import array
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,7 +14,8 @@ from dataguard.errors import StoreUnreachableError
 from dataguard.model.schema import SHEET_FORMAT
 from dataguard.model.seal import DirectoryMode
 from dataguard.stores.rowgroups import opened, row_groups
-from dataguard.stores.shelf import PARTIAL, Shelf, file_sha256
+from dataguard.stores.sheetfile import publish_sheet
+from dataguard.stores.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -42,24 +39,13 @@ def publish_modes(home: str, root: RootDigest, rows: Iterable[DirectoryMode]) ->
     Raises:
         StoreUnreachableError: the disk is full or fails, or may not be written.
     """
-    shelf = Shelf(home)
-    folder = os.path.dirname(shelf.sheet_path(root, ""))
-    draft = os.path.join(folder, f"{PARTIAL}{secrets.token_hex(8)}")
     try:
-        os.makedirs(folder, exist_ok=True)
-        with _locked(draft) as descriptor:
-            _write(draft, root, rows)
-            os.fchmod(descriptor, 0o444)
-            os.fsync(descriptor)
-            key = file_sha256(draft)
-            os.rename(draft, shelf.sheet_path(root, key))
-            _sync(folder)
+        return publish_sheet(home, root, lambda path: _write(path, root, rows))
     except OSError as err:
         raise StoreUnreachableError(
-            f"cannot write {draft}: {err.strerror or err}",
+            f"cannot write {err.filename or home}: {err.strerror or err}",
             hint="nothing was sealed; make room or mend the disk, then run it again",
         ) from err
-    return key
 
 
 def read_modes(home: str, root: RootDigest, key: str) -> Iterator[DirectoryMode]:
@@ -97,26 +83,3 @@ def _batch(rows: list[DirectoryMode]) -> pa.RecordBatch:
     columns = [joined_column(paths, lengths), array_column(modes, pa.int32())]
     columns.append(array_column(inodes, pa.int64()))
     return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
-
-
-@contextlib.contextmanager
-def _locked(draft: str) -> Iterator[int]:
-    """Make a draft that others see is being written; what was not renamed is removed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(draft, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield descriptor
-    finally:
-        with contextlib.suppress(OSError):  # renamed; or it stays as an abandoned draft
-            os.unlink(draft)
-        os.close(descriptor)
-
-
-def _sync(folder: str) -> None:
-    for directory in (folder, os.path.dirname(folder)):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

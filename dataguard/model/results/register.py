@@ -12,7 +12,21 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.model.seal import SealResult
 
-__all__ = ["RegisterResult", "Writers"]
+__all__ = ["ChunkSheet", "RegisterResult", "Writers"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSheet:
+    """What `register --chunks` cut: files of 1 MiB or more, and what is kept of them.
+
+    `sheet` is the key of the sheet; None where some files could not be cut, those in `unreadable`.
+    """
+
+    sheet: str | None
+    files: int
+    bytes: int
+    chunks: int
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +77,4 @@ class RegisterResult:
     found_files: int | None = None
     found_bytes: int | None = None
     hint: str | None = None
+    chunks: ChunkSheet | None = None

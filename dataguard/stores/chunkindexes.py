@@ -1,0 +1,111 @@
+"""Indexes of chunks in files: derived, checked when opened, mapped into memory, safe to delete.
+
+One file a version, named by its root, in `state/index/` of the home: `magic, rows, xxh3-128 of what
+follows`, then four columns of 64-bit words, little endian: digest of the chunk (ascending), row of
+the manifest, offset, length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import struct
+import tempfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xxhash
+
+from dataguard.core.chunkmatch import ChunkIndex
+
+if TYPE_CHECKING:
+    from dataguard.model.digest import RootDigest
+
+__all__ = ["ChunkIndexes"]
+
+_MAGIC = b"dataguard-chnk-1"
+_HEADER = struct.Struct("<16sQ16s")
+_SUFFIX = ".chunks"
+_PIECE = 1 << 20
+_KINDS = tuple(map(np.dtype, ("<u8", "<i8", "<i8", "<i8")))
+
+
+class ChunkIndexes:
+    """The indexes of a home."""
+
+    def __init__(self, home: str) -> None:
+        self._directory = os.path.join(home, "state", "index")
+
+    def load(self, root: RootDigest) -> ChunkIndex | None:
+        """Return what is kept of a version; None where it is missing, damaged or of another kind.
+
+        It stays on the disk: what is looked up is read.
+        """
+        try:
+            with open(self._path(root), "rb") as file:
+                header = file.read(_HEADER.size)
+                size = os.fstat(file.fileno()).st_size
+                if len(header) < _HEADER.size:
+                    return None
+                magic, rows, checksum = _HEADER.unpack(header)
+                if magic != _MAGIC or size != _HEADER.size + 32 * rows:
+                    return None
+                if _digest(file.fileno()) != checksum:
+                    return None
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:  # it is made again
+            return None
+        starts = (_HEADER.size + 8 * rows * number for number in range(len(_KINDS)))
+        columns = (
+            np.frombuffer(data, kind, rows, at) for kind, at in zip(_KINDS, starts, strict=False)
+        )
+        return ChunkIndex(*columns)
+
+    def keep(self, root: RootDigest, index: ChunkIndex) -> None:
+        """Keep an index, where the home can be written; the next scan makes it again else."""
+        with contextlib.suppress(OSError):
+            os.makedirs(self._directory, exist_ok=True)
+            self._save(root, index)
+
+    def prune(self, roots: set[str]) -> None:
+        """Remove the files of versions that are not in the catalog any more."""
+        with contextlib.suppress(OSError):  # they are in nobody's way
+            for name in os.listdir(self._directory):
+                if name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) not in roots:
+                    os.unlink(os.path.join(self._directory, name))
+
+    def _path(self, root: RootDigest) -> str:
+        return os.path.join(self._directory, root.hex + _SUFFIX)
+
+    def _save(self, root: RootDigest, index: ChunkIndex) -> None:
+        """Write a file and put it in place.
+
+        It is not synced: what a crash leaves of it has another digest than its header says.
+        """
+        columns = (index.digests, index.rows, index.offsets, index.lengths)
+        descriptor, temporary = tempfile.mkstemp(prefix=".partial-", dir=self._directory)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(bytes(_HEADER.size))
+                found = xxhash.xxh3_128()
+                for kind, column in zip(_KINDS, columns, strict=True):
+                    data = np.ascontiguousarray(column, kind).view(np.uint8).data
+                    found.update(data)
+                    file.write(data)
+                file.seek(0)
+                file.write(_HEADER.pack(_MAGIC, len(index.digests), found.digest()))
+                os.fchmod(file.fileno(), 0o644)
+            os.rename(temporary, self._path(root))
+        except OSError:
+            os.unlink(temporary)
+            raise
+
+
+def _digest(descriptor: int) -> bytes:
+    """Digest what follows the header; by reading, so that it does not count as memory."""
+    found, at = xxhash.xxh3_128(), _HEADER.size
+    while piece := os.pread(descriptor, _PIECE, at):
+        found.update(piece)
+        at += len(piece)
+    return found.digest()
