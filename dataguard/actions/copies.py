@@ -30,6 +30,7 @@ from dataguard.model.copies import (
 )
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.finding import Code
 from dataguard.stores.copylook import user_names
 from dataguard.stores.scanhistory import ScanHistory
 
@@ -52,7 +53,8 @@ class Wish:
     """What to look for.
 
     `only` is the one version to look for, whatever its state. With `among`, files that repeat one
-    another are told too. `resume` goes on where the time of an earlier scan was over.
+    another are told too, with `partial` truncated and appended copies. `resume` goes on where
+    the time of an earlier scan was over.
     """
 
     min_size: int = 1
@@ -60,6 +62,7 @@ class Wish:
     max_duration: timedelta | None = None
     resume: bool = False
     among: bool = False
+    partial: bool = False
     dry_run: bool = False
 
 
@@ -84,7 +87,8 @@ def copies(
     finally:
         ctx.progress.finish()
     if not wish.dry_run:
-        _record(ctx, result, index, found.seen_whole)
+        codes = (Code.DG201, Code.DG202) if wish.partial else (Code.DG201,)
+        _record(ctx, result, index, found.seen_whole, codes)
     return result
 
 
@@ -94,9 +98,13 @@ def history(ctx: Context) -> CopiesHistory:
 
 
 def _record(
-    ctx: Context, result: CopiesResult, index: GoldIndex, whole: tuple[bytes, ...] | None
+    ctx: Context,
+    result: CopiesResult,
+    index: GoldIndex,
+    whole: tuple[bytes, ...] | None,
+    codes: tuple[Code, ...],
 ) -> None:
-    record_copies(ctx, result.findings, index, whole)
+    record_copies(ctx, result.findings, index, whole, codes=codes)
     ScanHistory(ctx.settings.home.value).add(
         ScanRecord(
             finished=ctx.clock(),
@@ -127,11 +135,35 @@ class _Found:
     def scan(self) -> None:
         """Look through every place until the time is over."""
         search = self._search()
-        for scan in self._each(search):
+        for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
             match.copies += links_into(self._ctx, scan, self._index)
+            if self._wish.partial and scan.through is None:
+                whole = number < len(self._scope.directories)  # what is listed comes last
+                self._look_for_parts(scan, match, None if whole else self._listed())
             self._scans.append(scan)
             self._matches.append(match)
+
+    def _look_for_parts(
+        self, scan: PlaceScan, match: PlaceMatch, listed: tuple[bytes, ...] | None
+    ) -> None:
+        """Add the truncated and appended copies of a place that was looked through."""
+        from dataguard.actions.copypartial import partial_copies  # noqa: PLC0415  where asked for
+
+        parts = partial_copies(
+            self._ctx,
+            scan.place,
+            self._index.versions,
+            {one.path for one in match.copies},
+            left_out=scan.left_out,
+            listed=listed,
+            min_size=self._wish.min_size,
+        )
+        match.copies += parts.copies
+        match.unreadable += parts.unreadable
+
+    def _listed(self) -> tuple[bytes, ...]:
+        return tuple(path.removeprefix(b"/") for path in self._scope.listed)
 
     @property
     def seen_whole(self) -> tuple[bytes, ...] | None:
@@ -210,8 +242,7 @@ class _Found:
             if search.deadline is not None and self._ctx.clock() >= search.deadline:
                 return
         if self._scope.listed:
-            listed = tuple(path.removeprefix(b"/") for path in self._scope.listed)
-            yield scan_place(self._ctx, "/", search, listed=listed)
+            yield scan_place(self._ctx, "/", search, listed=self._listed())
 
     def _scanned(self, place: str, search: Search, left_out: Exclusion | None) -> PlaceScan:
         try:

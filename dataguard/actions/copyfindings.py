@@ -49,30 +49,36 @@ def findings_of_copies(ctx: Context, copies: Iterable[Copy]) -> tuple[Finding, .
 
 
 def record_copies(
-    ctx: Context, findings: Sequence[Finding], index: GoldIndex, places: Sequence[bytes] | None
+    ctx: Context,
+    findings: Sequence[Finding],
+    index: GoldIndex,
+    places: Sequence[bytes] | None,
+    *,
+    codes: Sequence[Code] = (Code.DG201,),
 ) -> None:
     """Record findings; resolve earlier ones in `places` that were not seen again.
 
-    `places` are None where the scan could not have seen all.
+    `places` are None where the scan could not have seen all; `codes` are what was looked for.
     """
     record_findings(ctx, findings)
     if places is None:
         return
     seen = {one.id for one in findings}
     for version in index.versions:
-        gone = _gone(ctx, version.dataset, version.number, seen, places)
+        earlier = every_finding(ctx, version.dataset, version.number, states=(FindingState.OPEN,))
+        gone = _gone((one for one in earlier if one.code in codes), seen, places)
         while batch := list(islice(gone, _BATCH)):
             with ctx.catalog.transaction() as tx:
                 tx.resolve_unseen(batch, "scan for copies")
 
 
 def _gone(
-    ctx: Context, dataset: str, number: int, seen: Container[str], places: Sequence[bytes]
+    earlier: Iterable[Finding], seen: Container[str], places: Sequence[bytes]
 ) -> Iterator[Finding]:
     prefixes = tuple(place.rstrip(b"/") + b"/" for place in places)
-    for one in every_finding(ctx, dataset, number, states=(FindingState.OPEN,)):
+    for one in earlier:
         inside = one.path.startswith(prefixes) or one.path in places
-        if one.code is Code.DG201 and inside and one.id not in seen:
+        if inside and one.id not in seen:
             yield one
 
 

@@ -30,6 +30,7 @@ _WORDS = {
     "finding.state_set": "finding changed",
     "mount.put": "mount",
     "seal.put": "seal",
+    "reclaim.put": "reclaim",
 }
 
 _MEMBERS = {"version.registered": ("location", "place"), "tag.moved": ("tag", "name")}
@@ -89,8 +90,8 @@ def _detail(event: Event, tables: Mapping[str, list[Mapping[str, object]]]) -> s
             return f"{_of(tables, 'audit', 'level')}, {clean}"
         case "findings.recorded" | "findings.resolved":
             return number(len(tables.get("finding", [])), "finding")
-        case "seal.put":
-            words = (event.payload.get(name) for name in ("state", "seal", "reason"))
+        case "seal.put" | "reclaim.put":
+            words = (event.payload.get(name) for name in ("state", "seal", "reclaim", "reason"))
             return ", ".join(str(word) for word in words if word)
         case "mount.put":
             return f"{_of(tables, 'mount', 'state')} {_of(tables, 'mount', 'target')}"

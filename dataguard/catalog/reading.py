@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dataguard.model.audit import AuditLevel
     from dataguard.model.finding import Code, FindingState
     from dataguard.model.mount import MountRecord
+    from dataguard.model.reclaim import ReclaimRecord
     from dataguard.model.reference import Reference
     from dataguard.model.run import RunState
     from dataguard.model.seal import SealRecord
@@ -218,6 +219,36 @@ class Reader:
         rows = self._rows(select(tables.META).where(above("key", SEAL_PREFIX), below))
         found = (decode(SealRecord, _json(str(row["value"]))) for row in rows)
         return tuple(sorted(found, key=lambda one: one.place))
+
+    def reclaim(self, reclaim_id: str) -> ReclaimRecord:
+        """Return what is recorded of a reclaim.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        from dataguard.model.reclaim import (  # noqa: PLC0415  as above
+            RECLAIM_PREFIX,
+            ReclaimRecord,
+        )
+
+        rows = self._rows(select(tables.META, key=RECLAIM_PREFIX + reclaim_id))
+        if not rows:
+            raise NotFoundError(
+                f"no reclaim `{reclaim_id}`", hint="`dataguard catalog events` lists all"
+            )
+        return decode(ReclaimRecord, _json(str(rows[0]["value"])))
+
+    def reclaims(self) -> tuple[ReclaimRecord, ...]:
+        """Return what is recorded of reclaims, by id, which is by time."""
+        from dataguard.model.reclaim import (  # noqa: PLC0415  as above
+            RECLAIM_PREFIX,
+            ReclaimRecord,
+        )
+
+        # `0` follows `/`, the end of the prefix.
+        below = Condition("key", "<", (RECLAIM_PREFIX[:-1] + "0",))
+        query = select(tables.META).where(above("key", RECLAIM_PREFIX), below).order_by("key")
+        return tuple(decode(ReclaimRecord, _json(str(row["value"]))) for row in self._rows(query))
 
     def finding(self, finding_id: str) -> Finding:
         """Return a finding.

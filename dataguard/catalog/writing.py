@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import FileSystem, Registration, VersionState
     from dataguard.model.mount import MountRecord
     from dataguard.model.ports import Clock
+    from dataguard.model.reclaim import ReclaimRecord
     from dataguard.model.run import Run
     from dataguard.model.seal import SealRecord
     from dataguard.model.workspace import WorkspaceRecord
@@ -220,6 +221,13 @@ class Transaction(Reader):
         facts = {"version": record.version, "seal": str(record.kind), "state": str(record.state)}
         payload = {"put": {tables.META.name: rows}, **facts, "reason": record.reason}
         self._record(EventKind.SEAL_PUT, record.dataset, payload)
+
+    def put_reclaim(self, record: ReclaimRecord) -> None:
+        """Record how far a reclaim is; replaces what was recorded of it."""
+        value = canonical_json(encode(record)).decode()
+        facts = {"reclaim": record.id, "state": str(record.state), "bytes": record.reclaimed}
+        payload = {"put": {tables.META.name: [{"key": record.key, "value": value}]}, **facts}
+        self._record(EventKind.RECLAIM_PUT, record.dataset, payload)
 
     def put_run(self, run: Run) -> None:
         """Record how far a run got; replaces what was recorded of it."""

@@ -65,6 +65,10 @@ def copies(
         bool,
         typer.Option("--among", help="Also files that repeat one another and are not in gold."),
     ] = False,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="Also truncated files of 4 KiB or more, and appended ones."),
+    ] = False,
     from_list: Annotated[
         str | None,
         typer.Option(
@@ -121,6 +125,7 @@ def copies(
         max_duration=duration,
         resume=resume,
         among=among,
+        partial=partial,
         dry_run=dry_run,
     )
     result = action(context, asked, listed, wish)

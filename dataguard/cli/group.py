@@ -19,6 +19,7 @@ COMMANDS = (
     *("register", "list", "show", "log", "diff", "tag", "withdraw", "quarantine", "release"),
     *("seal", "unseal"),
     *("workspace", "mount", "unmount", "gate", "run", "shell", "audit", "copies"),
+    "reclaim",
     *("findings", "lineage", "policy", "catalog", "doctor", "version"),
 )
 """The modules of `dataguard.cli` that hold a command, in the order in which help shows them."""

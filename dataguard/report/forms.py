@@ -23,6 +23,7 @@ AS_LINES = {
     "dataguard.model.gate": "text_gate",
     "dataguard.model.placement": "text_rules",
     "dataguard.model.policy_report": "text_rules",
+    "dataguard.model.reclaim": "text_reclaim",
     "dataguard.model.results.audit": "text_audit",
     "dataguard.model.results.diff": "text_datasets",
     "dataguard.model.results.findings": "text_audit",

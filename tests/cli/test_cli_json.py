@@ -45,6 +45,11 @@ def copies_story(world):
     return world.ask_json("copies", str(place), str(world.gold), "--among", code=3)
 
 
+def reclaim_story(world):
+    """What can be given back of these: nothing that a link could take the place of."""
+    return world.ask_json("reclaim", str(world.top / "private"), "--method", "link")
+
+
 def story(world):
     """Every result that can be had from one small story, by what it is about."""
     ask = world.ask_json
@@ -57,7 +62,7 @@ def story(world):
     found["mount emit"] = ask("mount", "-w", str(ws), "--emit", "bwrap")
     found["workspace show"] = ask("workspace", "show", str(ws))
     found["workspace list"] = ask("workspace", "list")
-    found["copies"] = copies_story(world)
+    found |= {"copies": copies_story(world), "reclaim": reclaim_story(world)}
     found["gate"] = ask("gate", "-w", str(ws))
     found["run"] = ask("run", "-w", str(ws), "--", "sh", "-c", "echo x > {out}/x")
     out = f"{found['run']['outputs_directory']}/x"

@@ -1,0 +1,252 @@
+"""Finds files that are a truncated original, or an original with more behind it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from dataguard.actions.copymatch import originals
+from dataguard.actions.places import store_of
+from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
+from dataguard.core.partial import HEAD_BYTES, Part, part_of
+from dataguard.model.copies import Copy, CopyKind
+from dataguard.model.digest import Algorithm, DigestPlan
+from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.stores.beginnings import Beginnings
+from dataguard.stores.copylook import CopyLook, blocks_of_others
+from dataguard.stores.headsheets import HeadSheets
+from dataguard.stores.manifestrows import paths_at
+from dataguard.stores.obstacles import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from dataguard.actions.context import Context
+    from dataguard.core.partial import Heads
+    from dataguard.model.dataset import Version
+    from dataguard.stores.walk import Exclusion
+
+__all__ = ["PartialMatch", "partial_copies"]
+
+_RUNGS = (1 << 16, 1 << 20, 1 << 24)
+"""Lengths of beginnings that are compared by digest where many files share a shorter one."""
+
+_FEW = 4
+"""So many originals are compared at once, byte for byte."""
+
+
+@dataclass(slots=True)
+class PartialMatch:
+    """The partial copies in one place, and what could not be looked at, by its path below it."""
+
+    copies: list[Copy] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+class _Original(NamedTuple):
+    """A file of gold: a version by its number, the path in it, the size."""
+
+    version: int
+    entry: bytes
+    size: int
+
+
+def partial_copies(
+    ctx: Context,
+    place: str,
+    versions: Sequence[Version],
+    known: Collection[bytes],
+    *,
+    left_out: Exclusion | None = None,
+    listed: Sequence[bytes] | None = None,
+    min_size: int = HEAD_BYTES,
+) -> PartialMatch:
+    """Return the files of 4 KiB or more that begin with all of an original, or end within it.
+
+    `known` are absolute paths of files that are copies anyway, `listed` the only relative ones to
+    look at. Of each other file the first 4 KiB
+    are read; what begins as a file of gold is compared with it byte for byte. The longest part
+    counts where several fit.
+
+    Raises:
+        CatalogDamagedError: a manifest is damaged.
+        StoreUnreachableError: the place does not answer.
+    """
+    found = PartialMatch()
+    prefix = os.fsencode(place).rstrip(b"/") + b"/"
+    with ExitStack() as opened:
+        try:
+            files = opened.enter_context(Beginnings(place))
+            look = opened.enter_context(CopyLook(place))
+        except OSError as err:
+            found.unreadable.append(unreadable(b"", err))
+            return found
+        gold = opened.enter_context(_Gold(ctx, versions))
+        for entries in _entries(ctx, place, left_out, listed):
+            paths, sizes = _large(entries, max(min_size, HEAD_BYTES))
+            wanted = [i for i, path in enumerate(paths) if prefix + path not in known]
+            kept, heads = _heads(files, paths, wanted, found)
+            for at, candidates in gold.candidates(heads):
+                path, size = paths[kept[at]], sizes[kept[at]]
+                try:
+                    original = gold.matching(files, path, size, candidates)
+                    if original is not None:
+                        found.copies.append(gold.copy(look, prefix, path, original))
+                except OSError as err:
+                    found.unreadable.append(unreadable(path, err))
+        found.unreadable += gold.gaps
+    return found
+
+
+class _Gold:
+    """The beginnings of versions that lie on this host, and their files to compare with."""
+
+    def __init__(self, ctx: Context, versions: Sequence[Version]) -> None:
+        self._ctx = ctx
+        self._versions = versions
+        self._opened = ExitStack()
+        self._homes = [originals(ctx, version) for version in versions]
+        self._sources: dict[int, Beginnings] = {}
+        self._sheets: dict[int, Heads] = {}
+        self._rungs: dict[tuple[_Original, int], int | None] = {}
+        self.gaps: list[Unreadable] = []
+
+    def __enter__(self) -> Self:
+        sheets = HeadSheets(self._ctx.settings.home.value, self._ctx.manifests)
+        sheets.prune({version.root.hex for version in self._ctx.catalog.versions()})
+        for number, (version, home) in enumerate(zip(self._versions, self._homes, strict=True)):
+            if home is None:
+                self._gap(version, "its files are not on this host")
+                continue
+            self._sheets[number], missed = sheets.heads(version, home)
+            if missed:
+                self._gap(version, f"{missed:,} of its files cannot be read")
+            try:
+                self._sources[number] = self._opened.enter_context(Beginnings(home))
+            except OSError as err:
+                self._gap(version, f"cannot open {home}: {err.strerror}")
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._opened.close()
+
+    def candidates(self, heads: np.ndarray) -> Iterator[tuple[int, list[_Original]]]:
+        """Yield the number of each beginning that occurs in gold, with the files that have it."""
+        found: dict[int, list[_Original]] = {}
+        for number, sheet in self._sheets.items():
+            queries, at = sheet.find(heads)
+            manifest = self._ctx.manifests.manifest_path(self._versions[number].root)
+            entries = paths_at(manifest, sheet.rows[at]) if len(at) else []
+            sizes = sheet.sizes[at].tolist()
+            for query, entry, size in zip(queries.tolist(), entries, sizes, strict=True):
+                found.setdefault(query, []).append(_Original(number, entry, size))
+        yield from sorted(found.items())
+
+    def matching(
+        self, files: Beginnings, path: bytes, size: int, candidates: Sequence[_Original]
+    ) -> _Original | None:
+        """Return the original that a file shares most with, from the beginning to an end.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        left = [one for one in candidates if part_of(size, one.size) is not None]
+        for rung in _RUNGS:
+            if len(left) <= _FEW or size < rung:
+                break
+            head = files.head(path, rung)
+            left = [one for one in left if one.size < rung or self._rung(one, rung) == head]
+        left.sort(key=lambda one: (-min(size, one.size), one.version, one.entry))
+        descriptor = files.open(path)
+        try:
+            return next((one for one in left if self._begins_as(one, descriptor, size)), None)
+        finally:
+            os.close(descriptor)
+
+    def copy(self, look: CopyLook, prefix: bytes, path: bytes, original: _Original) -> Copy:
+        """Return a file as a partial copy; what was appended to an original is its owner's.
+
+        Raises:
+            OSError: the file is gone.
+        """
+        state, version = look.state(path), self._versions[original.version]
+        part = part_of(state.size, original.size)
+        shared, _ = blocks_of_others(look.extents(path, state), ())
+        frees = part is Part.TRUNCATED and state.links == 1
+        home = os.fsencode(self._homes[original.version] or "")
+        return Copy(
+            path=prefix + path,
+            kind=CopyKind.PARTIAL,
+            dataset=version.dataset,
+            version=version.number,
+            entry=original.entry,
+            original=os.path.join(home, original.entry),
+            bytes=min(state.size, original.size),
+            reclaimable=max(state.allocated - shared, 0) if frees else 0,
+            state=state,
+            evidence={"part": str(part), "original_bytes": original.size},
+        )
+
+    def _begins_as(self, one: _Original, descriptor: int, size: int) -> bool:
+        try:
+            return self._sources[one.version].begins_as(one.entry, descriptor, min(size, one.size))
+        except OSError as err:
+            self._gap(self._versions[one.version], f"{os.fsdecode(one.entry)}: {err.strerror}")
+            return False
+
+    def _rung(self, one: _Original, rung: int) -> int | None:
+        if (one, rung) not in self._rungs:
+            try:
+                self._rungs[one, rung] = self._sources[one.version].head(one.entry, rung)
+            except OSError as err:
+                self._gap(self._versions[one.version], f"{os.fsdecode(one.entry)}: {err.strerror}")
+                self._rungs[one, rung] = None
+        return self._rungs[one, rung]
+
+    def _gap(self, version: Version, why: str) -> None:
+        detail = f"parts of {version.reference} were not looked for: {why}"
+        self.gaps.append(Unreadable(b"", Obstacle.ABSENT, detail))
+
+
+def _entries(
+    ctx: Context, place: str, left_out: Exclusion | None, listed: Sequence[bytes] | None
+) -> Iterator[pa.RecordBatch]:
+    """Yield what is in a place, or what of it is listed, unread."""
+    store, plan = store_of(ctx, place, left_out=left_out), DigestPlan(Algorithm.XXH3_128)
+    if listed is None:
+        pieces = store.scan(plan, read=False)
+    else:
+        pieces = store.read_paths(listed, plan, read=False)
+    return (piece.entries for piece in pieces)
+
+
+def _large(entries: pa.RecordBatch, least: int) -> tuple[list[bytes], list[int]]:
+    """Return paths and sizes of the regular files that are large enough."""
+    sizes = numbers(entries.column("size"))
+    kept = np.flatnonzero(kind_mask(entries, "f") & (sizes >= least))
+    return raw_paths(entries).take(number_column(kept)).to_pylist(), sizes[kept].tolist()
+
+
+def _heads(
+    files: Beginnings, paths: Sequence[bytes], wanted: Sequence[int], found: PartialMatch
+) -> tuple[list[int], np.ndarray]:
+    """Return which of the files could be read, and the digests of their first 4 KiB."""
+    kept, heads = [], []
+    for i in wanted:
+        try:
+            head = files.head(paths[i])
+        except OSError as err:
+            gap = unreadable(paths[i], err)
+            if gap.obstacle is not Obstacle.VANISHED:
+                found.unreadable.append(gap)
+            continue
+        if head is not None:
+            kept.append(i)
+            heads.append(head)
+    return kept, np.array(heads, np.uint64)

@@ -1,0 +1,26 @@
+"""Where a file of a version can be read on this host."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dataguard.actions.resolution import is_here
+from dataguard.model.dataset import LocationState
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+
+__all__ = ["source_of"]
+
+
+def source_of(ctx: Context, dataset: str, number: int, entry: bytes) -> bytes | None:
+    """Return the path of an entry at the first location of this host that has it, else None.
+
+    Active locations come first. Its content is for the caller to verify.
+    """
+    known = ctx.catalog.locations(dataset, number)
+    here = [one for one in known if is_here(one, ctx.process.host)]
+    here.sort(key=lambda one: one.state is not LocationState.ACTIVE)
+    paths = (os.path.join(os.fsencode(one.place), entry) for one in here)
+    return next((path for path in paths if os.path.isfile(path)), None)

@@ -1,0 +1,73 @@
+"""Lines for space that copies give back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from dataguard.core.paths import display, escape
+from dataguard.model.reclaim import Left, Method, ReclaimResult, ReclaimStep, UndoResult
+from dataguard.report.lines import SHOWN, Paint, gap_lines, lines_of, more, number, size_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__: list[str] = []
+
+_WORDS = {Method.DEDUPE: "share blocks with", Method.LINK: "link to"}
+
+
+@lines_of.register(ReclaimResult)
+def _(result: ReclaimResult, paint: Paint, verbose: int) -> Iterator[str]:
+    limit = None if verbose else SHOWN
+    for step in result.steps[:limit]:
+        yield _step(step, paint, applied=result.applied)
+    yield from more(len(result.steps), limit)
+    yield from _left(result.left, paint, verbose)
+    yield from gap_lines(result.unreadable, paint)
+    yield from _sum(result, paint)
+
+
+@lines_of.register(UndoResult)
+def _(result: UndoResult, paint: Paint, verbose: int) -> Iterator[str]:
+    limit = None if verbose else SHOWN
+    for one in result.restored[:limit]:
+        verb = "brought back" if one.done else "would bring back"
+        yield f"{verb} {display(one.path)} ({size_words(one.bytes)})"
+    yield from more(len(result.restored), limit)
+    yield from _left(result.left, paint, verbose)
+    done = [one for one in result.restored if one.done]
+    yield paint("strong", f"{number(len(done), 'file')} brought back, {size_words(result.bytes)}")
+
+
+def _step(step: ReclaimStep, paint: Paint, *, applied: bool) -> str:
+    target = step.target or step.original
+    head = f"{display(step.path)}: {_WORDS[step.method]} {display(target)}"
+    mark = paint("warn", "not done: ") if applied and not step.done else ""
+    reference = f"{step.dataset}@{step.version}"
+    return f"{mark}{head} ({reference}, {size_words(step.reclaimable)})"
+
+
+def _left(left: Sequence[Left], paint: Paint, verbose: int) -> Iterator[str]:
+    """Yield what is left as it is, then how many for each reason."""
+    limit = None if verbose else SHOWN
+    for one in left[:limit]:
+        detail = f" ({escape(one.detail)})" if one.detail else ""
+        yield paint("warn", f"left {display(one.path)}") + f": {one.reason}{detail}"
+    yield from more(len(left), limit)
+    counts = Counter(str(one.reason) for one in left)
+    if counts:
+        yield "left: " + ", ".join(f"{counts[word]:,} {word}" for word in sorted(counts))
+
+
+def _sum(result: ReclaimResult, paint: Paint) -> Iterator[str]:
+    for one in result.unfinished:
+        yield paint("warn", f"reclaim {one} was interrupted: the next --apply goes on")
+    if result.applied:
+        done = sum(1 for step in result.steps if step.done)
+        yield paint("good", f"gave back {size_words(result.reclaimed)} of {number(done, 'file')}")
+        yield f"bring files back that became links: dataguard reclaim --undo {result.id}"
+        return
+    gain = size_words(result.reclaimable)
+    yield paint("strong", f"would give back {gain} of {number(len(result.steps), 'file')}")
+    yield "nothing was changed; --apply does it"

@@ -1,0 +1,92 @@
+"""Giving back the blocks of copies, one file at a time; what goes wrong with one is a value."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from dataguard.core.extents import own_bytes, shared_bytes
+from dataguard.model.reclaim import Left, Method, Reason
+from dataguard.stores import linking
+from dataguard.stores.extents import extents, share
+from dataguard.stores.reclaimcheck import LeftAloneError, check_digest, check_ours
+from dataguard.stores.reclaimlook import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dataguard.model.reclaim import ReclaimStep, Replaced
+    from dataguard.stores.reclaimcheck import Gold
+    from dataguard.stores.reclaimjournal import ReclaimJournal
+
+__all__ = ["bring_back", "give_back", "recover"]
+
+
+def give_back(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, number: int) -> int | Left:
+    """Do one step; returns the bytes that were given back, or why the file is left as it is.
+
+    Raises:
+        StoreUnreachableError: the journal cannot be written.
+    """
+    act = _share if step.method is Method.DEDUPE else linking.replace_by_link
+    return _tried(step.path, step.bytes, lambda: act(step, gold, journal, number))
+
+
+def recover(journal: ReclaimJournal, number: int) -> Left | None:
+    """Bring a file that a crash left in between back to what it was, or the link to its end.
+
+    Raises:
+        StoreUnreachableError: the journal cannot be written.
+    """
+    one = journal.replaced[number]
+    found = _tried(one.path, one.size, lambda: linking.recover(one, journal))
+    return found if isinstance(found, Left) else None
+
+
+def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int | Left:
+    """Put the bytes back where a link took a file's place, with its owner, mode and times.
+
+    `source` is the original; its bytes have the digest from before, or nothing is changed.
+    Returns the size.
+
+    Raises:
+        StoreUnreachableError: the journal cannot be written.
+    """
+    return _tried(one.path, one.size, lambda: linking.bring_back(one, source, journal))
+
+
+def _tried(path: bytes, size: int, act: Callable[[], int]) -> int | Left:
+    try:
+        return act()
+    except LeftAloneError as err:
+        return Left(path, err.reason, size, err.detail)
+    except OSError as err:
+        words = err.strerror or str(err)
+        if err.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            return Left(path, Reason.CHANGED, size, words)
+        return Left(path, Reason.FAILED, size, words)
+
+
+def _share(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, _number: int) -> int:
+    with opened(step.path) as (_, copy), opened(step.original) as (_, original):
+        check_ours(step, copy)
+        if not gold.trusted:
+            check_digest(original, gold)
+        try:
+            share(original, copy)
+        except OSError as err:
+            if err.errno == errno.EILSEQ:
+                raise LeftAloneError(Reason.DIFFERENT) from err
+            raise
+        gained = step.reclaimable - _not_shared(copy, original)
+        journal.share(step.path, gained)
+        return gained
+
+
+def _not_shared(copy: int, original: int) -> int:
+    """Return what a file still has for itself where it should share everything (FIEMAP)."""
+    mine, theirs = list(extents(copy)), list(extents(original))
+    size, block = os.fstat(copy).st_size, os.fstatvfs(copy).f_bsize
+    placed = sum(one.length for one in mine if one.placed)
+    return min(placed - shared_bytes(mine, theirs), own_bytes(mine, size, block))
