@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ import pyarrow.compute as pc
 from dataguard.actions.places import store_of
 from dataguard.core.align import align
 from dataguard.core.columns import joined, kind_mask, number_column, numbers, raw_paths
-from dataguard.core.copies import Recalled, candidates, recall
+from dataguard.core.copies import Recalled, by_digest, candidates, recall, signatures
 from dataguard.core.merge import by_path
 from dataguard.core.runs import rows_through
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores.scannotes import Notes, NotesFile
+from dataguard.stores.sieve import SMALL, SieveFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -134,6 +136,7 @@ class _Scan:
         self._file = NotesFile(ctx.settings.home.value, ctx.actor.uid, key)
         notes = self._file.read(self._filesystem, self._schema)
         self._notes = notes or Notes(pa.Table.from_batches([], self._schema), search.key)
+        self._sifted: LocalStore | None = None
         self._known: list[pa.RecordBatch] = []
         self._after = b""
         self._at = b""
@@ -145,11 +148,11 @@ class _Scan:
     def run(self) -> None:
         """Look through the place; what is handed out to be read is read to its end."""
         self._go_on()
-        for piece in self._store.read(self._unread(), self._search.plan):
-            self._found.read += piece.files_read
-            self._found.read_bytes += piece.bytes_read
-            self._note(piece.unreadable)
-            self._known.append(candidates(piece.entries, self._search.sizes))
+        with ExitStack() as opened:
+            self._sift(opened)
+            for piece in self._store.read(self._unread(), self._search.plan):
+                self._count(piece)
+                self._known.append(candidates(piece.entries, self._search.sizes))
         if not self._ended:
             self._found.through = self._at
         self._whole = True
@@ -191,6 +194,24 @@ class _Scan:
         for one in notes.entries.to_batches():
             self._known.append(one.slice(0, rows_through(raw_paths(one), notes.through)))
 
+    def _sift(self, opened: ExitStack) -> None:
+        """Have workers leave out, and read at once, what can be told by a sieve.
+
+        Where they cannot have it, here is found out what has to be read.
+        """
+        if self._ctx.engine.name == "dask":  # workers on other hosts
+            return
+        sizes = self._search.sizes
+        tables = sizes.below(SMALL), sizes.above(SMALL), signatures(self._notes.entries.to_batches())
+        with suppress(OSError):
+            file = SieveFile(*(memoryview(np.ascontiguousarray(one)) for one in tables))
+            self._sifted = self._store.sifted(opened.enter_context(file).name)
+
+    def _count(self, piece: Scanned) -> None:
+        self._found.read += piece.files_read
+        self._found.read_bytes += piece.bytes_read
+        self._note(piece.unreadable)
+
     def _unread(self) -> Iterator[pa.RecordBatch]:
         """Yield the candidates that have to be read; keep those that are remembered."""
         for window in align(self._candidates(), self._notes.entries.to_batches(), checked=True):
@@ -201,19 +222,22 @@ class _Scan:
 
     def _candidates(self) -> Iterator[pa.RecordBatch]:
         for piece in self._pieces():
-            files = int(kind_mask(piece.entries, "f").sum())
+            files = piece.passed + int(kind_mask(piece.entries, "f").sum())
             self._found.scanned += files
             self._ctx.progress.advance(files, 0)
-            self._note(piece.unreadable)
+            self._count(piece)
             self._note_links(piece.entries)
-            yield candidates(piece.entries, self._search.sizes)
+            read, unread = by_digest(candidates(piece.entries, self._search.sizes))
+            self._known.append(read)
+            yield unread
 
     def _pieces(self) -> Iterator[Scanned]:
         """Yield the scan until the time is over."""
         for piece in self._scanned():
             if piece.entries.num_rows:
                 paths = raw_paths(piece.entries)
-                self._at = paths[len(paths) - 1].as_py()
+                self._at = max(self._at, paths[len(paths) - 1].as_py())
+            self._at = max(self._at, piece.through)
             yield piece
             if self._search.deadline is not None and self._ctx.clock() >= self._search.deadline:
                 return
@@ -221,10 +245,11 @@ class _Scan:
 
     def _scanned(self) -> Iterator[Scanned]:
         span = Span(self._after) if self._after else WHOLE
+        store, read = self._sifted or self._store, self._sifted is not None
         if self._listed is None:
-            return self._store.scan(self._search.plan, read=False, span=span)
+            return store.scan(self._search.plan, read=read, span=span)
         paths = [path for path in self._listed if span.contains(path)]
-        return self._store.read_paths(paths, self._search.plan, read=False)
+        return store.read_paths(paths, self._search.plan, read=read)
 
     def _note(self, unreadable: Iterable[Unreadable]) -> None:
         harmless = _HARMLESS if self._listed is None else _NO_CONTENT
