@@ -9,6 +9,7 @@ import numpy as np
 
 from dataguard.core.columns import kind_mask, number_column, numbers, truths
 from dataguard.core.goldindex import Hits, digest_words
+from dataguard.core.kernels import present, taken
 from dataguard.core.signature import FACTORS
 
 if TYPE_CHECKING:
@@ -82,14 +83,14 @@ def candidates(entries: pa.RecordBatch, sizes: Sizes) -> pa.RecordBatch:
     kept = kind_mask(entries, "f") & sizes.wanted(numbers(entries.column("size")))
     if kept.all():
         return entries
-    return entries.take(number_column(np.flatnonzero(kept)))
+    return taken(entries, number_column(np.flatnonzero(kept)))
 
 
 def signatures(batches: Iterable[pa.RecordBatch]) -> np.ndarray:
     """Return the signatures of the entries whose digests can be relied on, ascending."""
     parts = [np.empty(0, np.uint64)]
     for batch in batches:
-        usable = truths(batch.column("digest").is_valid(), null=False)
+        usable = truths(present(batch.column("digest")), null=False)
         usable &= ~truths(batch.column("racy"), null=True)
         mixed = np.zeros(batch.num_rows, np.uint64)
         for name, factor in zip(("inode", "mtime_ns", "ctime_ns"), FACTORS, strict=True):
@@ -100,12 +101,12 @@ def signatures(batches: Iterable[pa.RecordBatch]) -> np.ndarray:
 
 def by_digest(entries: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """Part entries by whether they were read."""
-    read = truths(entries.column("digest").is_valid(), null=False)
+    read = truths(present(entries.column("digest")), null=False)
     if read.all():
         return entries, entries.slice(0, 0)
     return (
-        entries.take(number_column(np.flatnonzero(read))),
-        entries.take(number_column(np.flatnonzero(~read))),
+        taken(entries, number_column(np.flatnonzero(read))),
+        taken(entries, number_column(np.flatnonzero(~read))),
     )
 
 
@@ -115,7 +116,7 @@ def recall(window: Window) -> Recalled:
     Law: each entry of the left is in one of the two, at its place in the order.
     """
     left, right = window.left_rows, window.right_rows
-    same = truths(window.right.column("digest").is_valid(), null=False)[right]
+    same = truths(present(window.right.column("digest")), null=False)[right]
     same &= ~truths(window.right.column("racy"), null=True)[right]
     for name in _SAME:
         one, other = numbers(window.left.column(name)), numbers(window.right.column(name))
@@ -123,8 +124,8 @@ def recall(window: Window) -> Recalled:
     read = np.ones(window.left.num_rows, dtype=bool)
     read[left[same]] = False
     return Recalled(
-        window.right.take(number_column(right[same])),
-        window.left.take(number_column(np.flatnonzero(read))),
+        taken(window.right, number_column(right[same])),
+        taken(window.left, number_column(np.flatnonzero(read))),
     )
 
 
