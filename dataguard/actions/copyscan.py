@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.actions.places import store_of
 from dataguard.core.align import align
 from dataguard.core.columns import joined, kind_mask, number_column, numbers, raw_paths
 from dataguard.core.copies import Recalled, by_digest, candidates, recall, signatures
+from dataguard.core.kernels import nulls_of, places_in, taken
 from dataguard.core.merge import by_path
 from dataguard.core.runs import rows_through
 from dataguard.model.entry import Obstacle, Unreadable
@@ -136,6 +136,7 @@ class _Scan:
         self._file = NotesFile(ctx.settings.home.value, ctx.actor.uid, key)
         notes = self._file.read(self._filesystem, self._schema)
         self._notes = notes or Notes(pa.Table.from_batches([], self._schema), search.key)
+        self._journal = self._file.journal(self._filesystem, self._schema)
         self._sifted: LocalStore | None = None
         self._known: list[pa.RecordBatch] = []
         self._after = b""
@@ -147,12 +148,13 @@ class _Scan:
 
     def run(self) -> None:
         """Look through the place; what is handed out to be read is read to its end."""
+        self._take_up()
         self._go_on()
         with ExitStack() as opened:
             self._sift(opened)
             for piece in self._store.read(self._unread(), self._search.plan):
                 self._count(piece)
-                self._known.append(candidates(piece.entries, self._search.sizes))
+                self._keep(candidates(piece.entries, self._search.sizes), piece.bytes_read)
         if not self._ended:
             self._found.through = self._at
         self._whole = True
@@ -171,6 +173,7 @@ class _Scan:
         """
         if not self._search.keep:
             return
+        self._journal.flush()
         found, old = self._found, self._notes
         notes = Notes(old.entries, self._search.key, self._after, *self._before)
         if self._whole:
@@ -180,7 +183,23 @@ class _Scan:
         if old.key != self._search.key:
             beyond = _without(old.entries, self._known)
         entries = self._sorted([*self._known, *beyond])
-        self._file.write(notes, self._filesystem, [entries])
+        if self._file.write(notes, self._filesystem, [entries]):
+            self._journal.drop()
+        self._journal.close()
+
+    def _take_up(self) -> None:
+        """Add to the notes what a scan that was killed has read."""
+        known = self._journal.known()
+        if known:
+            old = _without(self._notes.entries, known)
+            entries = pa.Table.from_batches([self._sorted([*old, *known])], self._schema)
+            self._notes = replace(self._notes, entries=entries)
+        if self._search.keep:
+            self._journal.open()
+
+    def _keep(self, entries: pa.RecordBatch, size: int) -> None:
+        self._known.append(entries)
+        self._journal.add(entries, size)
 
     def _go_on(self) -> None:
         """Begin after what an interrupted scan for the same has looked at, if that is wanted."""
@@ -202,9 +221,13 @@ class _Scan:
         if self._ctx.engine.name == "dask":  # workers on other hosts
             return
         sizes = self._search.sizes
-        tables = sizes.below(SMALL), sizes.above(SMALL), signatures(self._notes.entries.to_batches())
+        tables = (
+            sizes.below(SMALL),
+            sizes.above(SMALL),
+            signatures(self._notes.entries.to_batches()),
+        )
         with suppress(OSError):
-            file = SieveFile(*(memoryview(np.ascontiguousarray(one)) for one in tables))
+            file = SieveFile(*(np.ascontiguousarray(one).data for one in tables))
             self._sifted = self._store.sifted(opened.enter_context(file).name)
 
     def _count(self, piece: Scanned) -> None:
@@ -228,7 +251,7 @@ class _Scan:
             self._count(piece)
             self._note_links(piece.entries)
             read, unread = by_digest(candidates(piece.entries, self._search.sizes))
-            self._known.append(read)
+            self._keep(read, piece.bytes_read)
             yield unread
 
     def _pieces(self) -> Iterator[Scanned]:
@@ -282,8 +305,8 @@ def _without(entries: pa.Table, others: list[pa.RecordBatch]) -> list[pa.RecordB
     known = pa.concat_arrays([pa.nulls(0, pa.binary()), *map(raw_paths, others)])
     found = []
     for batch in entries.to_batches():
-        new = pc.index_in(raw_paths(batch), value_set=known).is_null()
-        found.append(batch.take(number_column(np.flatnonzero(numbers(new)))))
+        new = nulls_of(places_in(raw_paths(batch), known))
+        found.append(taken(batch, number_column(np.flatnonzero(numbers(new)))))
     return found
 
 

@@ -6,6 +6,7 @@ Imports little, since workers load it.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -54,9 +55,16 @@ class SieveFile:
 
     @property
     def name(self) -> SieveName:
-        """Return what workers open it by."""
-        path = f"/proc/{os.getpid()}/fd/{self._descriptor}"
-        return SieveName(path, os.fstat(self._descriptor).st_ino)
+        """Return what workers open it by.
+
+        Raises:
+            OSError: they could not: there is no `/proc`, or it is closed to them (proc(5)).
+        """
+        process = f"/proc/{os.getpid()}"
+        if os.stat(process).st_uid != os.geteuid():
+            raise PermissionError(errno.EACCES, "this process may not be looked into", process)
+        path = f"{process}/fd/{self._descriptor}"
+        return SieveName(path, os.stat(path).st_ino)
 
     def __enter__(self) -> Self:
         return self
