@@ -18,6 +18,7 @@ __all__ = ["AS_JSON", "AS_LINES", "load_forms"]
 AS_LINES = {
     "dataguard.core.chain": "text_administration",
     "dataguard.model.administration": "text_administration",
+    "dataguard.model.alert": "text_watch",
     "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",
     "dataguard.model.gate": "text_gate",
@@ -37,6 +38,7 @@ AS_LINES = {
     "dataguard.model.results.standing": "text_datasets",
     "dataguard.model.results.tag": "text_datasets",
     "dataguard.model.results.unmount": "text_mounts",
+    "dataguard.model.results.watch": "text_watch",
     "dataguard.model.seal": "text_seals",
     "dataguard.model.workspace": "text_workspace",
 }
