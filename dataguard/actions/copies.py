@@ -12,7 +12,13 @@ import numpy as np
 from dataguard.actions.copyfindings import findings_of_copies, record_copies
 from dataguard.actions.copyfolders import folders_in
 from dataguard.actions.copygroups import groups_in
-from dataguard.actions.copymatch import PlaceMatch, absolute, counted_once, match_place
+from dataguard.actions.copymatch import (
+    PlaceMatch,
+    absolute,
+    counted_once,
+    match_place,
+    shared_among,
+)
 from dataguard.actions.copyplaces import scope_of
 from dataguard.actions.copyscan import PlaceScan, Search, no_rows, scan_place, sizes_in
 from dataguard.actions.copysymlinks import links_into
@@ -239,6 +245,7 @@ class _Found:
                 for gap in absolute(scan.place, (*scan.unreadable, *match.unreadable))
             ),
             findings=findings_of_copies(self._ctx, real),
+            shared_among=shared_among(match.blocks for match in self._matches),
             resumable=any(scan.through is not None for scan in self._scans),
         )
 

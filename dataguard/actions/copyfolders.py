@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.actions.places import store_of
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths, shortened
 from dataguard.core.folders import Vote, nominees
 from dataguard.core.goldindex import digest_words
+from dataguard.core.kernels import places_in, present, taken
 from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.copies import FolderCopy, ListedPath
@@ -114,7 +114,7 @@ def _gold(ctx: Context, version: Version, prefix: bytes) -> _Files:
         stop = rows_through(paths, prefix + b"0") if prefix else len(paths)
         part = batch.slice(start, stop - start)
         rows = np.flatnonzero(kind_mask(part, "f"))
-        kept = part.take(number_column(rows))
+        kept = taken(part, number_column(rows))
         parts.append(_files(kept, digest_words(kept.column("digest")), len(prefix) + bool(prefix)))
     return _joined(parts, version.algorithm.digest_bytes // 8)
 
@@ -135,7 +135,7 @@ def _ours(
         store = store_of(ctx, os.fsdecode(pair.directory), left_out=_shifted(scan.left_out, below))
         for piece in store.scan(plan, read=False):
             rows = np.flatnonzero(kind_mask(piece.entries, "f"))
-            kept = piece.entries.take(number_column(rows))
+            kept = taken(piece.entries, number_column(rows))
             zeros = np.zeros((len(rows), words), np.uint64)
             parts.append(_files(kept, zeros, 0))
     except (NotFoundError, StoreUnreachableError):  # gone since; its copies were told
@@ -161,7 +161,7 @@ def _folder(
     if files < _SHARE_LEAST * len(gold.paths) and size < _SHARE_LEAST * gold_bytes:
         return None
     prefix = pair.directory + b"/"
-    same = gold.paths.take(number_column(compared.identical)).to_pylist()
+    same = taken(gold.paths, number_column(compared.identical)).to_pylist()
     return FolderCopy(
         path=pair.directory,
         dataset=version.dataset,
@@ -195,8 +195,8 @@ def _compare(gold: _Files, ours: _Files) -> _Comparison:
 
 def _positions(paths: pa.Array, among: pa.Array) -> np.ndarray:
     """Return for each path its row among others; -1 where it is not there."""
-    found = pc.index_in(paths, value_set=among)
-    rows: np.ndarray = np.where(numbers(found.is_valid()), numbers(found), -1)
+    found = places_in(paths, among)
+    rows: np.ndarray = np.where(numbers(present(found)), numbers(found), -1)
     return rows
 
 
@@ -217,7 +217,7 @@ def _joined(parts: Sequence[_Files], width: int) -> _Files:
 
 
 def _listed(paths: pa.Array, rows: np.ndarray) -> tuple[ListedPath, ...]:
-    return tuple(map(ListedPath, paths.take(number_column(rows[:_LISTED])).to_pylist()))
+    return tuple(map(ListedPath, taken(paths, number_column(rows[:_LISTED])).to_pylist()))
 
 
 def _shifted(left_out: Exclusion | None, below: bytes) -> Exclusion | None:

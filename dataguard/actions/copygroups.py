@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.core.columns import number_column, numbers, raw_paths
+from dataguard.core.kernels import taken
 from dataguard.model.copies import CopyGroup, ListedPath
 from dataguard.stores.copylook import CopyLook
 
@@ -45,7 +46,7 @@ def groups_in(found: Iterable[tuple[PlaceScan, PlaceMatch]]) -> tuple[CopyGroup,
 def _members(scan: PlaceScan, match: PlaceMatch) -> Iterator[tuple[tuple[bytes, int], _Member]]:
     if not len(match.others):
         return
-    entries = scan.entries.take(number_column(match.others))
+    entries = taken(scan.entries, number_column(match.others))
     paths, digests = raw_paths(entries).to_pylist(), entries.column("digest").to_pylist()
     sizes = numbers(entries.column("size")).tolist()
     prefix = os.fsencode(scan.place).rstrip(b"/") + b"/"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from dataguard.actions.resolution import is_here
-from dataguard.core.columns import number_column, numbers, raw_paths
+from dataguard.core.columns import distinct, mask_of, number_column, numbers, raw_paths
 from dataguard.core.copies import common_parts, occurrences
+from dataguard.core.extents import bytes_of_others, common_bytes, have_same_blocks, shared_bytes
+from dataguard.core.kernels import taken
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.dataset import LocationState
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.stores.copylook import CopyLook, blocks_of_others, file_id
+from dataguard.stores.copylook import CopyLook, file_id
 from dataguard.stores.manifestrows import paths_at
 from dataguard.stores.obstacles import unreadable
 
@@ -25,17 +27,30 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.copyscan import PlaceScan
+    from dataguard.core.extents import Extent
     from dataguard.core.goldindex import GoldIndex, Hits
     from dataguard.model.copies import FileState
     from dataguard.model.dataset import Version
     from dataguard.model.digest import DigestPlan
 
-__all__ = ["Occurrence", "PlaceMatch", "absolute", "counted_once", "match_place", "originals"]
+__all__ = [
+    "Occurrence",
+    "PlaceMatch",
+    "absolute",
+    "counted_once",
+    "match_place",
+    "originals",
+    "shared_among",
+]
 
 _HITS_MAX = 64
 """Places of one content in gold that are looked at."""
 
 _COMPARED = ("size", "mtime_ns", "ctime_ns", "inode")
+
+
+BlocksOf: TypeAlias = "dict[tuple[int, int], list[Extent]]"
+"""Extents of files by device and inode."""
 
 
 class Occurrence(NamedTuple):
@@ -47,12 +62,17 @@ class Occurrence(NamedTuple):
 
 @dataclass(slots=True)
 class PlaceMatch:
-    """The copies in one place, and every occurrence of the content of each, by its path."""
+    """The copies in one place, and every occurrence of the content of each, by its path.
+
+    `others` are the rows of candidates that are no copies; `blocks` are those of copies that
+    something else than their original has too.
+    """
 
     copies: list[Copy] = field(default_factory=list)
     occurrences: dict[bytes, tuple[Occurrence, ...]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    blocks: BlocksOf = field(default_factory=dict)
 
 
 def originals(ctx: Context, version: Version) -> str | None:
@@ -73,10 +93,10 @@ def match_place(ctx: Context, scan: PlaceScan, index: GoldIndex, plan: DigestPla
     hits = _bounded(occurrences(scan.entries, index, plan))
     entries = _entries(ctx, index, hits)
     rows, starts = np.unique(hits.queries, return_index=True)
-    found.others = np.setdiff1d(np.arange(scan.entries.num_rows), rows)
+    found.others = np.flatnonzero(~mask_of(scan.entries.num_rows, rows))
     if not len(rows):
         return found
-    matched = scan.entries.take(number_column(rows))
+    matched = taken(scan.entries, number_column(rows))
     paths = raw_paths(matched).to_pylist()
     before = np.column_stack([numbers(matched.column(name)) for name in _COMPARED]).tolist()
     ends = [*starts.tolist()[1:], len(hits.queries)]
@@ -99,6 +119,7 @@ def match_place(ctx: Context, scan: PlaceScan, index: GoldIndex, plan: DigestPla
                 continue
             found.copies.append(copy)
             found.occurrences[copy.path] = places
+        found.blocks = judge.beside_gold
     return found
 
 
@@ -124,6 +145,18 @@ def counted_once(copies: Sequence[Copy]) -> list[Copy]:
     return settled
 
 
+def shared_among(blocks: Iterable[BlocksOf]) -> int:
+    """Return what the blocks take that several of these files have, and their originals have not.
+
+    Only files of one device are compared; something that was not found may have the blocks too.
+    """
+    by_device: defaultdict[int, BlocksOf] = defaultdict(dict)
+    for found in blocks:
+        for file, extents in found.items():
+            by_device[file[0]][file] = extents
+    return sum(common_bytes(files.values()) for files in by_device.values())
+
+
 class _Verdict(NamedTuple):
     """What a file is, what it repeats, and what would be gained without it."""
 
@@ -144,6 +177,7 @@ class _Judge:
         places = [originals(ctx, version) for version in index.versions]
         self._homes = [None if one is None else os.fsencode(one) for one in places]
         self._looks: dict[int, CopyLook] = {}
+        self.beside_gold: BlocksOf = {}
 
     def copy(
         self, path: bytes, state: FileState, places: Sequence[Occurrence], prefix: bytes
@@ -205,7 +239,11 @@ class _Judge:
             theirs = () if gold is None or look is None else look.extents(original.entry, gold)
         except OSError:  # as above
             theirs = ()
-        return blocks_of_others(own, theirs)
+        alone = [
+            one for one in own if one.placed and one.shared and not shared_bytes([one], theirs)
+        ]
+        self.beside_gold[state.device, state.inode] = alone
+        return bytes_of_others(own), have_same_blocks(own, theirs)
 
     def _gold(self, one: Occurrence) -> FileState | None:
         look = self._gold_look(one.version)
@@ -228,7 +266,7 @@ def _bounded(hits: Hits) -> Hits:
 def _entries(ctx: Context, index: GoldIndex, hits: Hits) -> list[bytes]:
     """Return the path in its version of each hit."""
     found: list[bytes] = [b""] * len(hits.queries)
-    for number in np.unique(hits.versions).tolist():
+    for number in distinct(hits.versions).tolist():
         at = np.flatnonzero(hits.versions == number)
         manifest = ctx.manifests.manifest_path(index.versions[number].root)
         for i, path in zip(at.tolist(), paths_at(manifest, hits.rows[at]), strict=True):

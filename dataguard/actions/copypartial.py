@@ -12,12 +12,14 @@ import numpy as np
 from dataguard.actions.copymatch import originals
 from dataguard.actions.places import store_of
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
+from dataguard.core.extents import bytes_of_others
+from dataguard.core.kernels import taken
 from dataguard.core.partial import HEAD_BYTES, Part, part_of
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.beginnings import Beginnings
-from dataguard.stores.copylook import CopyLook, blocks_of_others
+from dataguard.stores.copylook import CopyLook
 from dataguard.stores.headsheets import HeadSheets
 from dataguard.stores.manifestrows import paths_at
 from dataguard.stores.obstacles import unreadable
@@ -177,7 +179,7 @@ class _Gold:
         """
         state, version = look.state(path), self._versions[original.version]
         part = part_of(state.size, original.size)
-        shared, _ = blocks_of_others(look.extents(path, state), ())
+        shared = bytes_of_others(look.extents(path, state))
         frees = part is Part.TRUNCATED and state.links == 1
         home = os.fsencode(self._homes[original.version] or "")
         return Copy(
@@ -230,7 +232,7 @@ def _large(entries: pa.RecordBatch, least: int) -> tuple[list[bytes], list[int]]
     """Return paths and sizes of the regular files that are large enough."""
     sizes = numbers(entries.column("size"))
     kept = np.flatnonzero(kind_mask(entries, "f") & (sizes >= least))
-    return raw_paths(entries).take(number_column(kept)).to_pylist(), sizes[kept].tolist()
+    return taken(raw_paths(entries), number_column(kept)).to_pylist(), sizes[kept].tolist()
 
 
 def _heads(

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataguard.actions.places import store_of
 from dataguard.core.align import align
 from dataguard.core.columns import joined, kind_mask, number_column, numbers, raw_paths
-from dataguard.core.copies import Recalled, candidates, recall
+from dataguard.core.copies import Recalled, by_digest, candidates, recall, signatures
+from dataguard.core.kernels import nulls_of, places_in, taken
 from dataguard.core.merge import by_path
 from dataguard.core.runs import rows_through
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores.scannotes import Notes, NotesFile
+from dataguard.stores.sieve import SMALL, SieveFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -134,6 +136,8 @@ class _Scan:
         self._file = NotesFile(ctx.settings.home.value, ctx.actor.uid, key)
         notes = self._file.read(self._filesystem, self._schema)
         self._notes = notes or Notes(pa.Table.from_batches([], self._schema), search.key)
+        self._journal = self._file.journal(self._filesystem, self._schema)
+        self._sifted: LocalStore | None = None
         self._known: list[pa.RecordBatch] = []
         self._after = b""
         self._at = b""
@@ -144,12 +148,13 @@ class _Scan:
 
     def run(self) -> None:
         """Look through the place; what is handed out to be read is read to its end."""
+        self._take_up()
         self._go_on()
-        for piece in self._store.read(self._unread(), self._search.plan):
-            self._found.read += piece.files_read
-            self._found.read_bytes += piece.bytes_read
-            self._note(piece.unreadable)
-            self._known.append(candidates(piece.entries, self._search.sizes))
+        with ExitStack() as opened:
+            self._sift(opened)
+            for piece in self._store.read(self._unread(), self._search.plan):
+                self._count(piece)
+                self._keep(candidates(piece.entries, self._search.sizes), piece.bytes_read)
         if not self._ended:
             self._found.through = self._at
         self._whole = True
@@ -168,6 +173,7 @@ class _Scan:
         """
         if not self._search.keep:
             return
+        self._journal.flush()
         found, old = self._found, self._notes
         notes = Notes(old.entries, self._search.key, self._after, *self._before)
         if self._whole:
@@ -177,7 +183,23 @@ class _Scan:
         if old.key != self._search.key:
             beyond = _without(old.entries, self._known)
         entries = self._sorted([*self._known, *beyond])
-        self._file.write(notes, self._filesystem, [entries])
+        if self._file.write(notes, self._filesystem, [entries]):
+            self._journal.drop()
+        self._journal.close()
+
+    def _take_up(self) -> None:
+        """Add to the notes what a scan that was killed has read."""
+        known = self._journal.known()
+        if known:
+            old = _without(self._notes.entries, known)
+            entries = pa.Table.from_batches([self._sorted([*old, *known])], self._schema)
+            self._notes = replace(self._notes, entries=entries)
+        if self._search.keep:
+            self._journal.open()
+
+    def _keep(self, entries: pa.RecordBatch, size: int) -> None:
+        self._known.append(entries)
+        self._journal.add(entries, size)
 
     def _go_on(self) -> None:
         """Begin after what an interrupted scan for the same has looked at, if that is wanted."""
@@ -191,6 +213,28 @@ class _Scan:
         for one in notes.entries.to_batches():
             self._known.append(one.slice(0, rows_through(raw_paths(one), notes.through)))
 
+    def _sift(self, opened: ExitStack) -> None:
+        """Have workers leave out, and read at once, what can be told by a sieve.
+
+        Where they cannot have it, here is found out what has to be read.
+        """
+        if self._ctx.engine.name == "dask":  # workers on other hosts
+            return
+        sizes = self._search.sizes
+        tables = (
+            sizes.below(SMALL),
+            sizes.above(SMALL),
+            signatures(self._notes.entries.to_batches()),
+        )
+        with suppress(OSError):
+            file = SieveFile(*(np.ascontiguousarray(one).data for one in tables))
+            self._sifted = self._store.sifted(opened.enter_context(file).name)
+
+    def _count(self, piece: Scanned) -> None:
+        self._found.read += piece.files_read
+        self._found.read_bytes += piece.bytes_read
+        self._note(piece.unreadable)
+
     def _unread(self) -> Iterator[pa.RecordBatch]:
         """Yield the candidates that have to be read; keep those that are remembered."""
         for window in align(self._candidates(), self._notes.entries.to_batches(), checked=True):
@@ -201,19 +245,22 @@ class _Scan:
 
     def _candidates(self) -> Iterator[pa.RecordBatch]:
         for piece in self._pieces():
-            files = int(kind_mask(piece.entries, "f").sum())
+            files = piece.passed + int(kind_mask(piece.entries, "f").sum())
             self._found.scanned += files
             self._ctx.progress.advance(files, 0)
-            self._note(piece.unreadable)
+            self._count(piece)
             self._note_links(piece.entries)
-            yield candidates(piece.entries, self._search.sizes)
+            read, unread = by_digest(candidates(piece.entries, self._search.sizes))
+            self._keep(read, piece.bytes_read)
+            yield unread
 
     def _pieces(self) -> Iterator[Scanned]:
         """Yield the scan until the time is over."""
         for piece in self._scanned():
             if piece.entries.num_rows:
                 paths = raw_paths(piece.entries)
-                self._at = paths[len(paths) - 1].as_py()
+                self._at = max(self._at, paths[len(paths) - 1].as_py())
+            self._at = max(self._at, piece.through)
             yield piece
             if self._search.deadline is not None and self._ctx.clock() >= self._search.deadline:
                 return
@@ -221,10 +268,11 @@ class _Scan:
 
     def _scanned(self) -> Iterator[Scanned]:
         span = Span(self._after) if self._after else WHOLE
+        store, read = self._sifted or self._store, self._sifted is not None
         if self._listed is None:
-            return self._store.scan(self._search.plan, read=False, span=span)
+            return store.scan(self._search.plan, read=read, span=span)
         paths = [path for path in self._listed if span.contains(path)]
-        return self._store.read_paths(paths, self._search.plan, read=False)
+        return store.read_paths(paths, self._search.plan, read=read)
 
     def _note(self, unreadable: Iterable[Unreadable]) -> None:
         harmless = _HARMLESS if self._listed is None else _NO_CONTENT
@@ -257,8 +305,8 @@ def _without(entries: pa.Table, others: list[pa.RecordBatch]) -> list[pa.RecordB
     known = pa.concat_arrays([pa.nulls(0, pa.binary()), *map(raw_paths, others)])
     found = []
     for batch in entries.to_batches():
-        new = pc.index_in(raw_paths(batch), value_set=known).is_null()
-        found.append(batch.take(number_column(np.flatnonzero(numbers(new)))))
+        new = nulls_of(places_in(raw_paths(batch), known))
+        found.append(taken(batch, number_column(np.flatnonzero(numbers(new)))))
     return found
 
 

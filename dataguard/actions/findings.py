@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.copyprivacy import as_told
 from dataguard.core.exemptions import exemption_for
 from dataguard.errors import NotFoundError, UsageError
 from dataguard.model.audit import AuditLevel
@@ -123,7 +124,7 @@ def list_findings(
 ) -> FindingList:
     """Return recorded findings, by dataset, version and path."""
     found = ctx.catalog.findings(dataset=dataset, version=version, states=states, code=code)
-    return FindingList(tuple(found))
+    return FindingList(tuple(as_told(ctx, one) for one in found))
 
 
 def show(ctx: Context, finding_id: str) -> FindingList:
@@ -132,7 +133,7 @@ def show(ctx: Context, finding_id: str) -> FindingList:
     Raises:
         NotFoundError: there is none with this id.
     """
-    return FindingList((ctx.catalog.finding(_checked(finding_id)),))
+    return FindingList((as_told(ctx, ctx.catalog.finding(_checked(finding_id))),))
 
 
 def acknowledge(
@@ -162,9 +163,11 @@ def _set_state(
         raise UsageError("a reason is needed", hint="--reason 'known since May'")
     finding_id = _checked(finding_id)
     if dry_run:
-        return FindingList((replace(ctx.catalog.finding(finding_id), state=state),))
+        found = replace(ctx.catalog.finding(finding_id), state=state)
+        return FindingList((as_told(ctx, found),))
     with ctx.catalog.transaction() as tx:
-        return FindingList((tx.set_finding_state(finding_id, state, reason),))
+        found = tx.set_finding_state(finding_id, state, reason)
+    return FindingList((as_told(ctx, found),))
 
 
 def _checked(finding_id: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from dataguard.core.columns import mask_of, number_column, numbers, truths, words
 from dataguard.core.cursor import Cursor
-from dataguard.core.kernels import present, taken, unequal
+from dataguard.core.kernels import places_in, present, taken, unequal
 from dataguard.core.runs import equal_runs, gaps, lefts, rights, rows_of
 
 if TYPE_CHECKING:
@@ -164,9 +164,7 @@ def _unequal(left: pa.Array, right: pa.Array) -> np.ndarray:
 
 
 def _rows_by_hash(left: pa.Array, right: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    import pyarrow.compute as pc  # noqa: PLC0415  only where paths differ: see `kernels`
-
-    found = pc.index_in(right, value_set=left)
+    found = places_in(right, left)
     partner = np.where(numbers(present(found)), numbers(found), -1)
     right_rows = np.flatnonzero(partner >= 0)
     return partner[right_rows].astype(np.int64), right_rows

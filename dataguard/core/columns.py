@@ -18,6 +18,7 @@ __all__ = [
     "array_column",
     "ascending",
     "binary_column",
+    "distinct",
     "fixed_bytes",
     "fixed_column",
     "flag_column",
@@ -205,6 +206,14 @@ def kind_mask(entries: pa.RecordBatch, kind: str) -> np.ndarray:
     letters, _ = values_of(entries.column("kind"))
     mask: np.ndarray = np.frombuffer(letters, np.uint8) == ord(kind)
     return mask
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Return the values that occur, ascending; `numpy.unique` loads masked arrays for that."""
+    ordered = np.sort(values)
+    new = np.ones(len(ordered), dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]
 
 
 def mask_of(length: int, rows: np.ndarray) -> np.ndarray:

@@ -9,15 +9,29 @@ import numpy as np
 
 from dataguard.core.columns import kind_mask, number_column, numbers, truths
 from dataguard.core.goldindex import Hits, digest_words
+from dataguard.core.kernels import present, taken
+from dataguard.core.signature import FACTORS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
 
     from dataguard.core.align import Window
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.digest import DigestPlan
 
-__all__ = ["Recalled", "Sizes", "candidates", "common_parts", "occurrences", "recall", "repeated"]
+__all__ = [
+    "Recalled",
+    "Sizes",
+    "by_digest",
+    "candidates",
+    "common_parts",
+    "occurrences",
+    "recall",
+    "repeated",
+    "signatures",
+]
 
 _SAME = ("size", "mtime_ns", "ctime_ns", "inode")
 """What a file has in common with itself at an earlier time, unless somebody changed it."""
@@ -38,6 +52,24 @@ class Sizes:
             found |= np.isin(sizes, self.repeated)
         return found & (sizes >= max(self.least, 1))
 
+    def below(self, limit: int) -> np.ndarray:
+        """Return a byte for each size below a limit: 1 where it is wanted."""
+        table = np.zeros(limit, np.uint8)
+        sizes = self._distinct()
+        table[sizes[sizes < limit]] = 1
+        return table
+
+    def above(self, limit: int) -> np.ndarray:
+        """Return the wanted sizes from a limit on, ascending."""
+        sizes = self._distinct()
+        return sizes[sizes >= limit]
+
+    def _distinct(self) -> np.ndarray:
+        found: np.ndarray = self.index.sizes
+        if len(self.repeated):
+            found = np.unique(np.concatenate([found, self.repeated]))
+        return found[found >= max(self.least, 1)]
+
 
 class Recalled(NamedTuple):
     """Entries whose digests are known from before, and those that have to be read."""
@@ -51,7 +83,31 @@ def candidates(entries: pa.RecordBatch, sizes: Sizes) -> pa.RecordBatch:
     kept = kind_mask(entries, "f") & sizes.wanted(numbers(entries.column("size")))
     if kept.all():
         return entries
-    return entries.take(number_column(np.flatnonzero(kept)))
+    return taken(entries, number_column(np.flatnonzero(kept)))
+
+
+def signatures(batches: Iterable[pa.RecordBatch]) -> np.ndarray:
+    """Return the signatures of the entries whose digests can be relied on, ascending."""
+    parts = [np.empty(0, np.uint64)]
+    for batch in batches:
+        usable = truths(present(batch.column("digest")), null=False)
+        usable &= ~truths(batch.column("racy"), null=True)
+        mixed = np.zeros(batch.num_rows, np.uint64)
+        for name, factor in zip(("inode", "mtime_ns", "ctime_ns"), FACTORS, strict=True):
+            mixed ^= numbers(batch.column(name)).view(np.uint64) * np.uint64(factor)
+        parts.append(mixed[usable])
+    return np.sort(np.concatenate(parts))
+
+
+def by_digest(entries: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """Part entries by whether they were read."""
+    read = truths(present(entries.column("digest")), null=False)
+    if read.all():
+        return entries, entries.slice(0, 0)
+    return (
+        taken(entries, number_column(np.flatnonzero(read))),
+        taken(entries, number_column(np.flatnonzero(~read))),
+    )
 
 
 def recall(window: Window) -> Recalled:
@@ -60,7 +116,7 @@ def recall(window: Window) -> Recalled:
     Law: each entry of the left is in one of the two, at its place in the order.
     """
     left, right = window.left_rows, window.right_rows
-    same = truths(window.right.column("digest").is_valid(), null=False)[right]
+    same = truths(present(window.right.column("digest")), null=False)[right]
     same &= ~truths(window.right.column("racy"), null=True)[right]
     for name in _SAME:
         one, other = numbers(window.left.column(name)), numbers(window.right.column(name))
@@ -68,8 +124,8 @@ def recall(window: Window) -> Recalled:
     read = np.ones(window.left.num_rows, dtype=bool)
     read[left[same]] = False
     return Recalled(
-        window.right.take(number_column(right[same])),
-        window.left.take(number_column(np.flatnonzero(read))),
+        taken(window.right, number_column(right[same])),
+        taken(window.left, number_column(np.flatnonzero(read))),
     )
 
 

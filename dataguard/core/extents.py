@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Extent", "own_bytes", "shared_bytes"]
+__all__ = [
+    "Extent",
+    "bytes_of_others",
+    "common_bytes",
+    "have_same_blocks",
+    "own_bytes",
+    "shared_bytes",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +60,34 @@ def shared_bytes(left: Sequence[Extent], right: Sequence[Extent]) -> int:
         else:
             j += 1
     return total
+
+
+def bytes_of_others(extents: Iterable[Extent]) -> int:
+    """Return what the blocks of a file take that something else uses too."""
+    return sum(one.length for one in extents if one.shared)
+
+
+def have_same_blocks(extents: Sequence[Extent], others: Sequence[Extent]) -> bool:
+    """Whether all blocks of a file, of which it has some, are those of another."""
+    whole = sum(one.length for one in extents)
+    return bool(extents) and shared_bytes(extents, others) == whole
+
+
+def common_bytes(files: Iterable[Sequence[Extent]]) -> int:
+    """Return what the blocks take that at least two of these files of one file system use."""
+    ends = sorted(end for extents in files for end in _ends(extents))
+    total = depth = before = 0
+    for place, change in ends:
+        total += place - before if depth > 1 else 0
+        depth, before = depth + change, place
+    return total
+
+
+def _ends(extents: Sequence[Extent]) -> Iterator[tuple[int, int]]:
+    """Yield where ranges of blocks begin and end, each block of the file once."""
+    reached = -1
+    for start, stop in sorted((one.physical, one.physical + one.length) for one in extents):
+        if stop > reached:
+            yield max(start, reached), 1
+            yield stop, -1
+            reached = stop

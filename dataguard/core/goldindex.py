@@ -92,6 +92,11 @@ class GoldIndex:
         return sum(len(shard.heads) for shard in self._shards)
 
     @property
+    def sizes(self) -> np.ndarray:
+        """The sizes that occur, ascending."""
+        return self._sizes
+
+    @property
     def algorithms(self) -> tuple[Algorithm, ...]:
         """The algorithms that a file's digest must be known by, to be looked for everywhere."""
         return tuple(dict.fromkeys(version.algorithm for version in self.versions))

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 try:
-    from pyarrow._compute import call_function
+    from pyarrow._compute import SetLookupOptions, call_function
 except ImportError:  # a release of Arrow that keeps it in its public place only
-    from pyarrow.compute import call_function
+    from pyarrow.compute import SetLookupOptions, call_function
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +24,7 @@ __all__ = [
     "kept",
     "nulls_of",
     "order_of",
+    "places_in",
     "present",
     "taken",
     "unequal",
@@ -61,6 +62,11 @@ def nulls_of(values: pa.Array) -> pa.Array:
 def present(values: pa.Array) -> pa.Array:
     """Return for each value whether it is there, and not null."""
     return call_function("is_valid", [values])
+
+
+def places_in(values: pa.Array, among: pa.Array) -> pa.Array:
+    """Return for each value its first row among others; null where it is not there."""
+    return call_function("index_in", [values], SetLookupOptions(value_set=among))
 
 
 def order_of(values: pa.Array) -> pa.Array:

@@ -201,6 +201,8 @@ class CopiesResult:
     `scanned` counts regular files, `candidates` those whose size occurs in gold, `read` those that
     were opened. `skipped` are the areas that were left out, each with the reason. `complete` is
     false where something could not be checked, or where the time was over before the end.
+    `shared_among` are the bytes of blocks that several of the copies have, and their originals
+    have not: gained beside `reclaimable` where all of these go and nothing else has them.
     """
 
     complete: bool
@@ -220,3 +222,4 @@ class CopiesResult:
     unreadable: tuple[Unreadable, ...]
     findings: tuple[Finding, ...]
     resumable: bool = False
+    shared_among: int = 0

@@ -95,7 +95,7 @@ class Finding:
 
     `path` is relative to the version's root; absolute outside every version; empty for the
     version as a whole. `evidence` holds JSON values only. The times are those of this sighting
-    until the catalog merges it with earlier ones.
+    until the catalog merges it with earlier ones. `known_id` is the id where the path is not told.
     """
 
     code: Code
@@ -109,11 +109,12 @@ class Finding:
     count: int = 1
     state: FindingState = FindingState.OPEN
     evidence: Mapping[str, object] = field(default_factory=dict)
+    known_id: str = ""
 
     @property
     def id(self) -> str:
         """Fingerprint by which repeats are merged."""
-        return fingerprint(self.code, self.dataset, self.version, self.path)
+        return self.known_id or fingerprint(self.code, self.dataset, self.version, self.path)
 
     @property
     def remedy(self) -> str:

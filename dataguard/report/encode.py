@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any, cast
 
 from dataguard.core.chain import Event, event_line
@@ -21,6 +21,9 @@ from dataguard.report.forms import AS_JSON, load_forms
 __all__ = ["Json", "by_field", "encode", "encode_result", "member"]
 
 Json = dict[str, Any]
+
+_PLAIN = frozenset({bool, int, float, type(None)})
+"""What is JSON as it is."""
 
 _LISTS = {
     "catalog events": "events",
@@ -115,18 +118,29 @@ def _(value: Unreadable) -> Json:
 def by_field(value: Any) -> Json:
     """Return the fields of a dataclass by name."""
     found: Json = {}
-    for field in fields(value):
-        found |= member(field.name, getattr(value, field.name))
+    for name in _names(value.__class__):
+        item = getattr(value, name)
+        if type(item) in _PLAIN:  # most are, and a result may have a million of them
+            found[name] = item
+        else:
+            found |= member(name, item)
     return found
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def member(name: str, value: Any) -> Json:
     """Return a value under its name, with `<name>_b64` where it is text that is not UTF-8."""
+    if type(value) in _PLAIN:
+        return {name: value}
     if isinstance(value, bytes):
         return json_fields(value, name)
     if isinstance(value, str) and not value.isascii():
         return json_fields(_raw(value), name)
-    return {name: encode(value)}
+    return {name: value if type(value) is str else encode(value)}
 
 
 def _raw(text: str) -> bytes:

@@ -92,6 +92,8 @@ def _summary(result: CopiesResult, paint: Paint) -> str:
     links = len(result.copies) - real
     words = number(real, "copy", "copies") + " of gold"
     cost = f", {size_words(result.bytes)}, {size_words(result.reclaimable)} reclaimable"
+    if result.shared_among:
+        cost += f" and {size_words(result.shared_among)} that copies share with one another"
     beside = f"; {number(links, 'link')} to gold" if links else ""
     looked = (
         f" ({number(result.scanned, 'file')} looked at, {result.candidates:,} of a wanted size, "

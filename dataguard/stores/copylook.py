@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Self
 
 from dataguard.model.copies import FileState
 from dataguard.stores.descent import Descent
+from dataguard.stores.extents import extents
 from dataguard.stores.filesystem import file_system_type
 from dataguard.stores.openfile import open_file
-from dataguard.stores.sharing import SHARING, extents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dataguard.stores.sharing import Extent
+    from dataguard.core.extents import Extent
 
-__all__ = ["CopyLook", "blocks_of_others", "file_id", "user_names"]
+__all__ = ["CopyLook", "file_id", "user_names"]
+
+_SHARING = frozenset({"bcachefs", "btrfs", "ocfs2", "xfs"})
+"""File systems on which two files can have the same blocks."""
 
 _BLOCK = 512  # stat(2): st_blocks counts these, whatever the file system's own are
 
@@ -68,12 +71,12 @@ class CopyLook:
         Raises:
             OSError: it cannot be opened, or the file system does not tell.
         """
-        if self._kind(state.device) not in SHARING:
+        if self._kind(state.device) not in _SHARING:
             return ()
         directory, _, name = path.rpartition(b"/")
         descriptor = open_file(name, self._descent.open(directory))
         try:
-            return extents(descriptor)
+            return tuple(extents(descriptor))
         finally:
             os.close(descriptor)
 
@@ -83,16 +86,6 @@ class CopyLook:
             # Subvolumes of btrfs have devices that no mount table names.
             self._kinds[device] = "btrfs" if found == "unknown" else found
         return self._kinds[device]
-
-
-def blocks_of_others(found: tuple[Extent, ...], original: tuple[Extent, ...]) -> tuple[int, bool]:
-    """Return how many bytes others share, and whether all of them are the original's blocks."""
-    shared = sum(one.length for one in found if one.shared)
-    if not found:
-        return shared, False
-    places = {(one.logical, one.physical, one.length) for one in original if one.physical >= 0}
-    same = all((one.logical, one.physical, one.length) in places for one in found)
-    return shared, same
 
 
 def file_id(path: bytes) -> tuple[int, int]:

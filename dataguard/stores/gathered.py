@@ -68,6 +68,8 @@ class Gathered:
         self.large: list[Segment] = []
         self.branches: list[bytes] = []
         self.bytes_read = 0
+        self.passed = 0
+        self.through = b""
         self._zeros = zeros
 
     def add(self, path: bytes, status: os.stat_result, digests: tuple[bytes, ...]) -> None:
@@ -113,6 +115,8 @@ class Gathered:
             branches=self.branches,
             files_read=len(self.paths) - others,
             bytes_read=self.bytes_read,
+            passed=self.passed,
+            through=self.through,
         )
 
     def _amend(self, stats: dict[str, array[int]]) -> None:

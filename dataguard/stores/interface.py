@@ -41,13 +41,17 @@ class Scanned:
     """A piece of a scan.
 
     `entries` has the observed schema, in path order after all earlier pieces; `digest` is null
-    for files that were not read. `unreadable` lies among or before these entries.
+    for files that were not read. `unreadable` lies among or before these entries. Where not
+    every entry is told, `passed` counts the files left out, and `through` sorts after all that was
+    looked at and before what was not.
     """
 
     entries: pa.RecordBatch
     unreadable: tuple[Unreadable, ...]
     files_read: int
     bytes_read: int
+    passed: int = 0
+    through: bytes = b""
 
 
 class Store(Protocol):

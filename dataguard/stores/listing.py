@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-__all__ = ["Listed", "listed"]
+__all__ = ["Listed", "listed", "special_of"]
 
 _ENCODING = sys.getfilesystemencoding()
 
@@ -41,11 +41,11 @@ def listed(items: Iterable[os.DirEntry[str]]) -> Listed:
         elif item.is_dir(follow_symlinks=False):
             found.directories.append(name)
         else:
-            found.special.append((name, _special(item)))
+            found.special.append((name, special_of(item)))
     return found
 
 
-def _special(item: os.DirEntry[str]) -> Obstacle:
+def special_of(item: os.DirEntry[str]) -> Obstacle:
     """Return what a listed thing is that is neither file, directory nor symlink."""
     try:
         mode = item.stat(follow_symlinks=False).st_mode

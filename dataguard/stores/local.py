@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dataguard.model.span import Span
     from dataguard.stores.interface import Scanned, Spread
     from dataguard.stores.localunit import Columns
+    from dataguard.stores.sieve import SieveName
     from dataguard.stores.walk import Exclusion
 
 __all__ = ["LocalStore", "exclusion"]
@@ -51,16 +52,32 @@ class LocalStore:
         exclude: tuple[str, ...] = (),
         left_out: Exclusion | None = None,
         polite: bool = False,
+        sieve: SieveName | None = None,
     ) -> None:
         """Open nothing yet; `polite` leaves nothing in the page cache that was not there.
 
-        `left_out` is a test in place of the patterns `exclude`.
+        `left_out` is a test in place of the patterns `exclude`; `sieve`: see `sifted`.
         """
         self.place = place
         self._host = host
         self._spread = spread
         self._excluded = left_out or exclusion(exclude)
         self._polite = polite
+        self._sieve = sieve
+
+    def sifted(self, sieve: SieveName) -> LocalStore:
+        """Return the same place, of which scans tell only what a sieve lets through.
+
+        What the sieve knows comes unread, everything else that comes is read.
+        """
+        return LocalStore(
+            self.place,
+            host=self._host,
+            spread=self._spread,
+            left_out=self._excluded,
+            polite=self._polite,
+            sieve=sieve,
+        )
 
     def filesystem(self) -> FileSystem:
         """Return the file system that holds the place."""
@@ -96,7 +113,14 @@ class LocalStore:
     ) -> Iterator[tuple[Unit, Columns]]:
         tick_ns = self.filesystem().tick_ns
         empty = Unit(
-            self.place, (), plan.algorithms, read, tick_ns, hand_back=True, polite=self._polite
+            self.place,
+            (),
+            plan.algorithms,
+            read,
+            tick_ns,
+            hand_back=True,
+            polite=self._polite,
+            sieve=self._sieve,
         )
         return self._spread(read_unit, _units(items, empty), _set_aside)
 

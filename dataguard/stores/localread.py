@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dataguard.model.entry import Unreadable
@@ -19,10 +21,14 @@ from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import FLAGS, fetch, forget, is_cold, open_file, open_otherwise
+from dataguard.stores.sieve import sieve_of
+from dataguard.stores.sifting import Sifter
 from dataguard.stores.slowread import SlowReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from dataguard.stores.sifting import Worth
 
 __all__ = ["read_unit"]
 
@@ -71,6 +77,8 @@ class _Reader:
         self._found = found
         self._unit = unit
         self._slow = SlowReader(found, unit)
+        self._links = SlowReader(found, replace(unit, read=False))
+        self._sifter = None if unit.sieve is None else Sifter(sieve_of(unit.sieve), found)
         digesters = [digester(algorithm) for algorithm in unit.algorithms]
         self._digests = [
             (column.append, digest) for column, digest in zip(found.digests, digesters, strict=True)
@@ -78,15 +86,36 @@ class _Reader:
 
     def read(self, part: Segment | Leaf, directory: int) -> None:
         """Read what a part names in its open directory."""
+        if self._sifter is not None:
+            self._sift(self._sifter, part, directory)
+        elif isinstance(part, Leaf):
+            self._read(part.directory, directory, self._listed(part, directory))
+        else:
+            self._read(part.directory, directory, part.names)
+
+    def _sift(self, sifter: Sifter, part: Segment | Leaf, directory: int) -> None:
+        """Read what a sieve lets through; tell what it knows, in order with the rest."""
+        kept = sifter.sift(part, directory)
         prefix = part.directory + b"/" if part.directory else b""
-        names = self._listed(part, directory) if isinstance(part, Leaf) else part.names
+        for is_known, run in groupby(kept, _is_known):
+            if not is_known:
+                self._read(part.directory, directory, [one.name for one in run])
+                continue
+            for name, status in run:
+                if status is not None and stat.S_ISREG(status.st_mode):
+                    self._found.add_unread(prefix + name, status)
+                else:
+                    self._links.take(directory, prefix + name)
+
+    def _read(self, place: bytes, directory: int, names: Sequence[bytes]) -> None:
+        prefix = place + b"/" if place else b""
         start = 0
         while start < len(names):
             full = self._is_full()
             window = names[start : start + (self._stride() if full else self._window())]
             start += len(window)
             if full:
-                self._found.large.append(Segment(part.directory, tuple(window)))
+                self._found.large.append(Segment(place, tuple(window)))
             elif self._unit.read:
                 self._hash(directory, prefix, window)
             else:
@@ -227,6 +256,10 @@ class _Reader:
                 add(digest(data))
             total += size
         found.bytes_read += total
+
+
+def _is_known(one: Worth) -> bool:
+    return one.status is not None
 
 
 def _open_into(opened: dict[bytes, int], names: Sequence[bytes], directory: int) -> None:

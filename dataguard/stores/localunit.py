@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from dataguard.model.digest import Algorithm
     from dataguard.model.entry import Unreadable
+    from dataguard.stores.sieve import SieveName
 
 __all__ = ["STAT_COLUMNS", "Columns", "Leaf", "Segment", "Unit"]
 
@@ -45,7 +46,8 @@ class Unit:
 
     `tick_ns` is the granularity of the file system's timestamps. With `hand_back` large files, and
     what lies beyond some tens of megabytes, are not read but named in the result. With `polite`
-    what had to be fetched from the disk is not left in the page cache. `unreadable` is what the
+    what had to be fetched from the disk is not left in the page cache. With a `sieve` only what it
+    lets through is told, and of that only what it does not know is read. `unreadable` is what the
     walk could not read at this place; it rides along.
     """
 
@@ -56,6 +58,7 @@ class Unit:
     tick_ns: int
     hand_back: bool = False
     polite: bool = False
+    sieve: SieveName | None = None
     unreadable: tuple[Unreadable, ...] = ()
 
 
@@ -66,7 +69,8 @@ class Columns:
     `paths` are joined, `lengths` tell them apart. `kinds` has one letter an entry, `racy` and
     `digested` one byte that is 0 or 1. `digests` has the joined values of each algorithm, zeros
     where nothing was digested. `large` is what was handed back, `branches` directories that were
-    taken for leaves and hold directories: nothing of them is in the columns.
+    taken for leaves and hold directories: nothing of them is in the columns. `passed` counts the
+    files that a sieve held back; `through` sorts after all that was looked at then.
     """
 
     paths: bytes = b""
@@ -82,3 +86,5 @@ class Columns:
     branches: list[bytes] = field(default_factory=list)
     files_read: int = 0
     bytes_read: int = 0
+    passed: int = 0
+    through: bytes = b""

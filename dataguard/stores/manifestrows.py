@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from dataguard.core.columns import number_column, raw_paths
+from dataguard.core.columns import distinct, number_column, raw_paths
+from dataguard.core.kernels import taken
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.schema import ROWS_PER_GROUP
 from dataguard.stores.rowgroups import opened
@@ -23,12 +24,12 @@ def paths_at(manifest: str, rows: np.ndarray) -> list[bytes]:
     found: list[bytes] = []
     with opened(manifest) as file:
         groups = wanted // ROWS_PER_GROUP
-        for group in np.unique(groups).tolist():
+        for group in distinct(groups).tolist():
             within = wanted[groups == group] - group * ROWS_PER_GROUP
             try:
                 table = file.read_row_group(group, columns=["path", "path_raw"], use_threads=False)
                 batch = table.combine_chunks().to_batches()[0]
-                found += raw_paths(batch).take(number_column(within)).to_pylist()
+                found += taken(raw_paths(batch), number_column(within)).to_pylist()
             except (pa.ArrowException, OSError, IndexError) as err:
                 raise CatalogDamagedError(f"{manifest} is damaged: {err}") from err
     return [found[i] for i in back.tolist()]

@@ -39,7 +39,14 @@ def scanned(unit: Unit, columns: Columns, plan: DigestPlan) -> Scanned:
     """Return what a worker found in a unit as a piece."""
     unreadable = sorted((*unit.unreadable, *columns.unreadable), key=lambda item: item.path)
     entries = _batch(columns, plan)
-    return Scanned(entries, tuple(unreadable), columns.files_read, columns.bytes_read)
+    return Scanned(
+        entries,
+        tuple(unreadable),
+        columns.files_read,
+        columns.bytes_read,
+        columns.passed,
+        columns.through,
+    )
 
 
 def _batch(columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
@@ -78,8 +85,8 @@ def _targets(links: dict[int, bytes], count: int) -> pa.Array:
 def cut(piece: Scanned, path: bytes) -> tuple[Scanned, Scanned]:
     """Part a piece before a path; what else it says goes with the first part."""
     position = rows_through(raw_paths(piece.entries), path)
-    first = replace(piece, entries=piece.entries.slice(0, position))
-    return first, Scanned(piece.entries.slice(position), (), 0, 0)
+    first = replace(piece, entries=piece.entries.slice(0, position), through=b"")
+    return first, Scanned(piece.entries.slice(position), (), 0, 0, through=piece.through)
 
 
 def in_steps(piece: Scanned, rest: Iterator[Scanned]) -> Iterator[Scanned]:
@@ -102,4 +109,6 @@ def merged(pieces: list[Scanned]) -> Scanned:
         tuple(item for piece in pieces for item in piece.unreadable),
         sum(piece.files_read for piece in pieces),
         sum(piece.bytes_read for piece in pieces),
+        sum(piece.passed for piece in pieces),
+        max(piece.through for piece in pieces),
     )

@@ -20,6 +20,7 @@ import pyarrow as pa
 import xxhash
 
 from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.stores.scanjournal import ScanJournal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,8 +81,12 @@ class NotesFile:
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None  # they are made again
 
-    def write(self, notes: Notes, filesystem: int, batches: Sequence[pa.RecordBatch]) -> None:
-        """Put notes in place of the old ones, as far as the home may be written.
+    def journal(self, filesystem: int, schema: pa.Schema) -> ScanJournal:
+        """Return the journal of scans that write these notes at their end."""
+        return ScanJournal(self._path(".frames"), filesystem, schema)
+
+    def write(self, notes: Notes, filesystem: int, batches: Sequence[pa.RecordBatch]) -> bool:
+        """Put notes in place of the old ones; whether the home could be written.
 
         `batches` are the entries to write, in place of those of the notes.
         """
@@ -103,6 +108,8 @@ class NotesFile:
             }
             self._write_head(json.dumps(head).encode())
             self._remove_others(data)
+            return True
+        return False
 
     def _write_entries(self, schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> str:
         descriptor, path = tempfile.mkstemp(

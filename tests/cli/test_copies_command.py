@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -377,6 +379,7 @@ def test_reflinks_cost_nothing_and_shared_blocks_are_not_gained(world, loop_xfs)
     assert ("link", 0) == (told["shared"]["kind"], told["shared"]["reclaimable"])
     # Each of the two keeps the other's blocks: removing one of them gains nothing.
     assert [0, 0] == [told[name]["reclaimable"] for name in ("own", "of own")]
+    assert (0, 1 << 20) == (answer["reclaimable"], answer["shared_among"])
     (place / "of own").unlink()
     subprocess.run(["sync", "-f", place], check=True)
     answer = world.ask_json("copies", str(place), code=3)
@@ -436,6 +439,67 @@ def test_interrupted_scan_remembers_what_it_read(registered, place, monkeypatch)
         rest = registered.ask_json("copies", str(place), "--resume", code=3)
     assert 0 < len(opened) < 3_000
     assert (True, 30) == (rest["complete"], len(rest["copies"]))
+
+
+KILLED = """
+import os, signal, sys
+from dataguard.cli import main
+from dataguard.stores import scanjournal
+
+scanjournal._FILES_MOST = 1000
+original = scanjournal.ScanJournal.flush
+written = []
+
+def flush(journal):
+    original(journal)
+    written.append(journal)
+    if len(written) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+scanjournal.ScanJournal.flush = flush
+main(sys.argv[1:])
+"""
+
+
+def test_killed_scan_leaves_what_it_read(registered, place):
+    for i in range(5_000):
+        (place / f"{i:05}").write_bytes(b"hello\n" if i % 100 == 0 else b"other\n")
+    words = ("copies", str(place), "--workers", "1")
+    environment = {**os.environ, "DATAGUARD_HOME": str(registered.home)}
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words], env=environment, check=False)
+    assert -signal.SIGKILL == killed.returncode
+    with opened_below(place) as opened:
+        rest = registered.ask_json(*words, code=3)
+    assert 0 < len(opened) <= 3_000
+    assert (True, 50) == (rest["complete"], len(rest["copies"]))
+    with opened_below(place) as opened:
+        registered.ask_json(*words, code=3)
+    assert [] == opened
+    assert [] == [*(registered.home / "state" / "copies").glob("*.frames")]
+
+
+def test_path_of_a_copy_is_told_to_those_who_may_look_at_it(world, gold, place):
+    for name, mode in (("closed", 0o700), ("open", 0o755)):
+        (place / name).mkdir()
+        shutil.copy(gold / "a", place / name / "copy")
+        (place / name).chmod(mode)
+    place.chmod(0o755)
+    world.ask_json("copies", str(place), code=3)
+    everything = world.ask_json("findings", "list")["findings"]
+    code, answer = world.ask_as_user("findings", "list")
+    assert 0 == code
+    told = {one["id"]: one["path"] for one in answer["findings"]}
+    assert {one["id"] for one in everything} == {*told}
+    assert {"", str(place / "open" / "copy")} == {*told.values()}
+    hidden = next(key for key, path in told.items() if not path)
+    code, answer = world.ask_as_user("findings", "show", hidden)
+    (shown,) = answer["findings"]
+    assert (hidden, "") == (shown["id"], shown["path"])
+    assert "closed" not in json.dumps(answer)
+    os.chown(place / "closed" / "copy", 12345, 12345)
+    world.ask_json("copies", str(place), code=3)
+    code, answer = world.ask_as_user("findings", "list")
+    assert {one["path"] for one in everything} == {one["path"] for one in answer["findings"]}
 
 
 def test_another_question_forgets_nothing_that_was_read(world, gold, place):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dataguard.core.columns import (
     binary_column,
+    distinct,
     fixed_bytes,
     fixed_column,
     flag_column,
@@ -200,3 +201,8 @@ def test_gathering_draws_no_further_than_it_needs():
 def test_joining_nothing_but_empty_batches_is_an_empty_batch():
     empty = pa.RecordBatch.from_arrays([pa.array([], pa.int64())], ["n"])
     assert 0 == joined([empty, empty]).num_rows
+
+
+@given(st.lists(st.integers(-5, 5)))
+def test_distinct_values_are_told_once_in_order(values):
+    assert sorted(set(values)) == distinct(np.array(values, np.int64)).tolist()

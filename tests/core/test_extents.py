@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguard.core.extents import Extent, own_bytes, shared_bytes
+from dataguard.core.extents import Extent, common_bytes, own_bytes, shared_bytes
 
 BLOCK = 4096
 
@@ -48,3 +50,13 @@ def test_own_bytes_are_unshared_blocks_up_to_the_end(extents, size):
         for at in range(0, one.length, BLOCK)
     }
     assert sum(BLOCK for at in own if at < size) == own_bytes(extents, size, BLOCK)
+
+
+@given(st.lists(files(), max_size=4))
+def test_common_bytes_are_those_of_blocks_that_two_files_have(several):
+    users = Counter(
+        place
+        for one in several
+        for place in {e.physical + at for e in one for at in range(0, e.length, BLOCK)}
+    )
+    assert sum(BLOCK for count in users.values() if count > 1) == common_bytes(several)

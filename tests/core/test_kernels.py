@@ -51,3 +51,8 @@ def test_rows_are_chosen_as_the_methods_of_columns_choose_them(column, data):
 def test_ascending_means_that_sorting_changes_nothing_and_nothing_is_twice(column):
     found = column.to_pylist()
     assert (found == sorted(set(found))) == kernels.is_ascending(column)
+
+
+@given(whole, whole)
+def test_places_are_those_the_public_function_gives(column, among):
+    assert pc.index_in(column, value_set=among).equals(kernels.places_in(column, among))
