@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.model.entry import Unreadable
+    from dataguard.stores.twins import Marks
 
 __all__ = ["Change", "Survey", "survey"]
 
@@ -60,14 +61,14 @@ class Survey:
     unreadable: tuple[Unreadable, ...]
 
 
-def survey(upper: str, gold: str) -> Survey:
-    """Compare a layer with the gold below it; nothing in either is changed.
+def survey(upper: str, gold: str, marks: Marks) -> Survey:
+    """Compare a layer, at a path without links, with the gold below it; neither is changed.
 
     Raises:
-        OSError: one of them is not there.
+        OSError: one of them is not there, or a link is on the way to the layer.
     """
-    with Descent(upper) as above, Descent(gold) as below:
-        walk = _Walk(above, below)
+    with Descent(upper, exact=True) as above, Descent(gold) as below:
+        walk = _Walk(above, below, marks)
         changes = sorted(walk.changes(), key=lambda one: one.path)
         named = tuple(_origins(changes, walk.unchanged, above, below))
     return Survey(named, tuple(walk.unreadable))
@@ -76,10 +77,10 @@ def survey(upper: str, gold: str) -> Survey:
 class _Walk:
     """A walk over a layer; `unchanged` are the paths of copies that equal gold, by their inode."""
 
-    def __init__(self, above: Descent, below: Descent) -> None:
+    def __init__(self, above: Descent, below: Descent, marks: Marks) -> None:
         self.unreadable: list[Unreadable] = []
         self.unchanged: dict[int, bytes] = {}
-        self._above, self._below = above, below
+        self._above, self._below, self._marks = above, below, marks
         self._pending: list[tuple[bytes, bool]] = [(b"", False)]
 
     def changes(self) -> Iterator[Change]:
@@ -118,7 +119,7 @@ class _Walk:
         self, path: bytes, status: os.stat_result, twin: os.stat_result | None
     ) -> Iterator[Change]:
         made = self._entered(path)
-        is_opaque = has_mark(made, "opaque")
+        is_opaque = has_mark(made, "opaque", self._marks)
         self._pending.append((path, is_opaque and twin is not None))
         if twin is None:
             yield Change(path, DivertedKind.NEW, "d")
@@ -187,7 +188,7 @@ class _Walk:
     def _is_copy(self, path: bytes) -> bool:
         parent, _, name = path.rpartition(b"/")
         with opened(name, self._entered(parent), is_own=True) as file:
-            return has_mark(file, "origin")
+            return has_mark(file, "origin", self._marks)
 
     def _twin(self, path: bytes) -> os.stat_result | None:
         parent, _, name = path.rpartition(b"/")

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Layer",
+    "Layers",
     "added_mode",
+    "dress",
     "layers_place",
-    "make_layer",
-    "make_layers",
-    "remove_layers",
 ]
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _UPPER, _WORK = "upper", "work"
 _COPIED = ("user.", "system.posix_acl_")
 _MARKS = ("user.overlay.", "trusted.overlay.")
@@ -47,39 +47,66 @@ def layers_place(run_directory: str, run_id: str) -> str:
     return os.path.join(os.path.dirname(run_directory), f".diverted-{run_id}")
 
 
-def make_layers(place: str) -> None:
-    """Make the directory for the layers of a run, for its user alone.
+class Layers:
+    """The layers of one run, held open.
 
-    Raises:
-        StoreUnreachableError: it cannot be made.
+    A job may rename the directories above them, and put others in their place: what is done there
+    after it started is done by the descriptor, and through no link.
     """
-    try:
-        os.mkdir(place, 0o700)
-    except OSError as err:
-        raise StoreUnreachableError(f"cannot make {place}: {err.strerror}") from err
 
+    def __init__(self, place: str) -> None:
+        """Make the directory for them, for its user alone.
 
-def make_layer(place: str, label: str, gold: str) -> Layer:
-    """Make the layer of one input; its root looks like gold's.
+        Raises:
+            StoreUnreachableError: it cannot be made.
+        """
+        try:
+            os.mkdir(place, 0o700)
+            self._descriptor = os.open(place, _DIRECTORY)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot make {place}: {err.strerror}") from err
 
-    Directories of gold in which this user could not write through an overlay, since they belong to
-    others, are sealed or have no write permission, are made in it beforehand: one mkdir for each,
-    after a look at all directories. Root needs that for sealed ones alone.
+    @property
+    def place(self) -> str:
+        """Where they are now, whatever their former path leads to."""
+        return os.readlink(f"/proc/self/fd/{self._descriptor}")
 
-    Raises:
-        StoreUnreachableError: gold cannot be looked at, or the layer cannot be made.
-    """
-    layer = Layer(os.path.join(place, label, _UPPER), os.path.join(place, label, _WORK))
-    try:
-        os.makedirs(layer.upper)
-        os.mkdir(layer.work)
-        with Descent(gold) as below, Descent(layer.upper) as above:
-            _dress(os.fstat(below.root), below.root, above.root)
-            if os.geteuid() != 0 or has_flag(b"", below.root):
-                _prepare(below, above)
-    except OSError as err:
-        raise StoreUnreachableError(f"cannot make a layer over {gold}: {err.strerror}") from err
-    return layer
+    def make(self, label: str, gold: str) -> Layer:
+        """Make the layer of one input; its root looks like gold's.
+
+        Directories of gold in which this user could not write through an overlay, since they belong
+        to others, are sealed or have no write permission, are made in it beforehand: one mkdir for
+        each, after a look at all directories. Root needs that for sealed ones alone.
+
+        Raises:
+            StoreUnreachableError: gold cannot be looked at, or the layer cannot be made.
+        """
+        layer = self.of(label)
+        try:
+            os.makedirs(layer.upper)
+            os.mkdir(layer.work)
+            with Descent(gold) as below, Descent(layer.upper) as above:
+                dress(above.root, below.root)
+                if os.geteuid() != 0 or has_flag(b"", below.root):
+                    _prepare(below, above)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot make a layer over {gold}: {err.strerror}") from err
+        return layer
+
+    def of(self, label: str) -> Layer:
+        """Return the layer of an input, where it is now."""
+        here = os.path.join(self.place, label)
+        return Layer(os.path.join(here, _UPPER), os.path.join(here, _WORK))
+
+    def remove(self) -> None:
+        """Remove them, and hold them no more."""
+        for label in os.listdir(self._descriptor):
+            with suppress(OSError):
+                _open_up(self.of(label).work)
+            shutil.rmtree(label, ignore_errors=True, dir_fd=self._descriptor)
+        with suppress(OSError):
+            os.rmdir(self.place)
+        os.close(self._descriptor)
 
 
 def added_mode(mode: int) -> int:
@@ -87,13 +114,29 @@ def added_mode(mode: int) -> int:
     return stat.S_IMODE(mode) | stat.S_IRWXU
 
 
-def remove_layers(place: str) -> None:
-    """Remove the layers of a run; what the kernel made for itself has no permissions at all."""
-    with suppress(OSError):
-        for label in os.listdir(place):
-            with suppress(OSError):
-                os.chmod(os.path.join(place, label, _WORK, _WORK), 0o700)
-    shutil.rmtree(place, ignore_errors=True)
+def dress(made: int, shown: int) -> None:
+    """Give a directory of this user the looks of another: owner, mode, attributes and times."""
+    status = os.fstat(shown)
+    if os.geteuid() == 0:
+        os.fchown(made, status.st_uid, status.st_gid)
+    for name in os.listxattr(shown):
+        if name.startswith(_COPIED) and not name.startswith(_MARKS):
+            with suppress(OSError):  # for the looks only
+                os.setxattr(made, name, os.getxattr(shown, name))
+    os.fchmod(
+        made, stat.S_IMODE(status.st_mode) if os.geteuid() == 0 else added_mode(status.st_mode)
+    )
+    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _open_up(work: str) -> None:
+    """Let a directory be removed that the kernel made for itself, with no permissions at all."""
+    with Descent(work, exact=True) as here:
+        descriptor = os.open(_WORK, os.O_PATH | _DIRECTORY, dir_fd=here.root)
+        try:
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
+        finally:
+            os.close(descriptor)
 
 
 def _prepare(below: Descent, above: Descent) -> None:
@@ -144,19 +187,4 @@ def _mirror(below: Descent, above: Descent, path: bytes) -> None:
         except FileExistsError:
             continue
         here = b"/".join(names[: depth + 1])
-        shown = below.open(here)
-        _dress(os.fstat(shown), shown, above.open(here))
-
-
-def _dress(status: os.stat_result, shown: int, made: int) -> None:
-    """Give a directory of a layer the looks of gold's: owner, mode, attributes and times."""
-    if os.geteuid() == 0:
-        os.fchown(made, status.st_uid, status.st_gid)
-    for name in os.listxattr(shown):
-        if name.startswith(_COPIED) and not name.startswith(_MARKS):
-            with suppress(OSError):  # for the looks only
-                os.setxattr(made, name, os.getxattr(shown, name))
-    os.fchmod(
-        made, stat.S_IMODE(status.st_mode) if os.geteuid() == 0 else added_mode(status.st_mode)
-    )
-    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
+        dress(above.open(here), below.open(here))

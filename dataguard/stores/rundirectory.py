@@ -167,14 +167,6 @@ class RunDirectory:
                 return self._made(free)
         raise AssertionError
 
-    def make_below(self, place: str, name: str) -> str:
-        """Make a directory in one that was made here; return a path that leads to it alone.
-
-        Raises:
-            StoreUnreachableError: it cannot be made.
-        """
-        return f"/proc/self/fd/{self._descriptor}/{self._made(os.path.join(place, name))}"
-
     def _made(self, name: str) -> str:
         try:
             os.mkdir(name, dir_fd=self._descriptor)
