@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from dataguard.model.diversion import DivertedKind
 from dataguard.stores.descent import Descent
+from dataguard.stores.layers import open_up
 from dataguard.stores.obstacles import unreadable
+from dataguard.stores.origins import with_origins
 from dataguard.stores.twins import differences, has_mark, opened, same_content
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ __all__ = ["Change", "Survey", "survey"]
 
 _WHITEOUT = os.makedev(0, 0)
 _NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_WITH_TWIN = (DivertedKind.MODIFIED, DivertedKind.METADATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +63,26 @@ class Survey:
 
 
 def survey(upper: str, gold: str, marks: Marks) -> Survey:
-    """Compare a layer, at a path without links, with the gold below it; neither is changed.
+    """Compare a layer, at a path without links, with the gold below it.
+
+    Nothing is changed but permissions in the layer, where the job closed what it has.
 
     Raises:
         OSError: one of them is not there, or a link is on the way to the layer.
     """
+    status = open_up(upper)
     with Descent(upper, exact=True) as above, Descent(gold) as below:
         walk = _Walk(above, below, marks)
-        changes = sorted(walk.changes(), key=lambda one: one.path)
-        named = tuple(_origins(changes, walk.unchanged, above, below))
+        found = (*_of_root(status, above, below), *walk.changes())
+        changes = sorted(found, key=lambda one: one.path)
+        named = tuple(with_origins(changes, walk.unchanged, above, below))
     return Survey(named, tuple(walk.unreadable))
+
+
+def _of_root(status: os.stat_result, above: Descent, below: Descent) -> Iterator[Change]:
+    found = differences(above.root, below.root, status, os.fstat(below.root))
+    if found:
+        yield Change(b"", DivertedKind.METADATA, "d", detail=found)
 
 
 class _Walk:
@@ -214,39 +225,3 @@ class _Walk:
 def _letter(mode: int) -> str:
     kinds = {stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFDIR: "d"}
     return kinds.get(stat.S_IFMT(mode), "other")
-
-
-def _origins(
-    changes: list[Change], unchanged: dict[int, bytes], above: Descent, below: Descent
-) -> Iterator[Change]:
-    """Yield the changes with the names that renamed and linked files had, where these are known.
-
-    A link shares its file with a copy that still has its name; what was renamed has the content of
-    a file that is gone.
-    """
-    twins = {one.inode: one.path for one in changes if one.kind in _WITH_TWIN} | unchanged
-    gone: dict[int | None, list[bytes]] = {}
-    for one in changes:
-        if one.kind is DivertedKind.DELETED and one.entry == "f":
-            gone.setdefault(one.size, []).append(one.path)
-    for one in changes:
-        if one.kind is not DivertedKind.RENAMED:
-            yield one
-        elif one.inode in twins:
-            yield replace(one, kind=DivertedKind.LINKED, origin=twins[one.inode])
-        else:
-            names = (n for n in gone.get(one.size, ()) if _is_equal(above, one.path, below, n))
-            yield replace(one, origin=next(names, None))
-
-
-def _is_equal(above: Descent, path: bytes, below: Descent, other: bytes) -> bool:
-    parent, _, name = path.rpartition(b"/")
-    elsewhere, _, original = other.rpartition(b"/")
-    try:
-        with (
-            opened(name, above.open(parent), is_own=True) as copy,
-            opened(original, below.open(elsewhere)) as before,
-        ):
-            return same_content(copy, before)
-    except OSError:
-        return False  # where it came from is not known then, and that is no loss

@@ -57,22 +57,23 @@ class _Moving:
 
     def _made(self, path: bytes) -> int:
         """Return a descriptor of the directory for one of the layer, which is made if need be."""
-        try:
-            return self._target.open(self._below(path))
-        except FileNotFoundError:
-            names = path.split(b"/") if path else []
-            for depth in range(len(names) + 1):
-                self._make(b"/".join(names[:depth]))
-            return self._target.open(self._below(path))
+        missing: list[bytes] = []
+        while not self._is_made(parent := missing[-1].rpartition(b"/")[0] if missing else path):
+            missing.append(parent)
+            if not parent:
+                break
+        for one in reversed(missing):
+            above, _, name = self._below(one).rpartition(b"/")
+            os.mkdir(name, 0o700, dir_fd=self._target.open(above))
+            dress(self._target.open(self._below(one)), self._source.open(one))
+        return self._target.open(self._below(path))
 
-    def _make(self, path: bytes) -> None:
-        wanted = self._below(path)
-        parent, _, name = wanted.rpartition(b"/")
+    def _is_made(self, path: bytes) -> bool:
         try:
-            os.mkdir(name, 0o700, dir_fd=self._target.open(parent))
-        except FileExistsError:
-            return
-        dress(self._target.open(wanted), self._source.open(path))
+            self._target.open(self._below(path))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _below(self, path: bytes) -> bytes:
         return os.path.join(self._place, path) if path else self._place

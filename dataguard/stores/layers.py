@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dataguard.errors import StoreUnreachableError
 from dataguard.stores.descent import Descent
 from dataguard.stores.flags import has_flag
+from dataguard.stores.removal import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ __all__ = [
     "added_mode",
     "dress",
     "layers_place",
+    "open_up",
 ]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -102,10 +104,8 @@ class Layers:
         """Remove them, and hold them no more."""
         for label in os.listdir(self._descriptor):
             with suppress(OSError):
-                _open_up(self.of(label).work)
-            shutil.rmtree(label, ignore_errors=True, dir_fd=self._descriptor)
-        with suppress(OSError):
-            os.rmdir(self.place)
+                open_up(os.path.join(self.of(label).work, _WORK))  # the kernel's own, closed
+        remove_tree(self.place)
         os.close(self._descriptor)
 
 
@@ -129,14 +129,23 @@ def dress(made: int, shown: int) -> None:
     os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _open_up(work: str) -> None:
-    """Let a directory be removed that the kernel made for itself, with no permissions at all."""
-    with Descent(work, exact=True) as here:
-        descriptor = os.open(_WORK, os.O_PATH | _DIRECTORY, dir_fd=here.root)
-        try:
-            os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
-        finally:
-            os.close(descriptor)
+def open_up(directory: str) -> os.stat_result:
+    """Let its owner into a directory of a layer that was closed; return what it was before.
+
+    Raises:
+        OSError: it is not there, or a link is on the way to it.
+    """
+    descriptor = os.open(directory, os.O_PATH | _DIRECTORY)
+    here = f"/proc/self/fd/{descriptor}"
+    try:
+        if os.readlink(here) != directory:
+            raise OSError(errno.ELOOP, "a symlink is on the way to it, or it was moved away")
+        status = os.fstat(descriptor)
+        if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(here, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
+    finally:
+        os.close(descriptor)
+    return status
 
 
 def _prepare(below: Descent, above: Descent) -> None:

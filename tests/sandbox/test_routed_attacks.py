@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,34 @@ def test_run_whose_layers_cannot_be_made_has_ended(place):
     assert "store_unreachable" == json.loads(done.err)["code"]
     record = json.loads((place.mine / "out" / "runs" / "taken" / "run.json").read_text())
     assert "failed" == record["state"]
+
+
+@USERS
+def test_dataset_that_a_job_closes_is_harvested_and_the_change_is_listed(place):
+    report = routed(place, "echo > new; echo > dir/new; chmod 0 dir .")
+    assert {"": "metadata", "dir": "metadata", "dir/new": "new", "new": "new"} == kinds(report)
+    assert ([], "complete") == (report["unreadable"], report["state"])
+
+
+@ROOT
+def test_mode_of_the_dataset_itself_is_listed(place):
+    report = routed(place, "chmod 700 .")
+    assert ["mode 0755 to 0700"] == [one["detail"] for one in report["diverted"]]
+
+
+@USERS
+def test_run_ends_well_whatever_depth_its_job_made(place):
+    dive = place.mine / "dive.py"
+    dive.write_text(
+        "import os\n"
+        "os.chdir(os.environ['TMPDIR'])\n"
+        "for _ in range(1100):\n"
+        "    os.mkdir('d')\n"
+        "    os.chdir('d')\n"
+    )
+    try:
+        report = place.run(f"python3 {dive}")
+        left = [name for name in os.listdir(place.mine) if name.startswith("dataguard-")]
+    finally:  # pytest could not remove it
+        subprocess.run(["rm", "-rf", *place.mine.glob("dataguard-*")], check=True)
+    assert ("complete", []) == (report["state"], left)
