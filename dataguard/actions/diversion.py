@@ -14,10 +14,12 @@ from dataguard.model.diversion import Diverted, Harvest, Reported
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code
 from dataguard.mounts.layering import ways_to, why_no_layers_in, why_no_overlay_over
+from dataguard.mounts.privilege import may_mount
 from dataguard.sandbox.plan import Kind, Route
 from dataguard.stores.harvest import survey
 from dataguard.stores.keeping import keep
-from dataguard.stores.layers import layers_place, make_layer, make_layers, remove_layers
+from dataguard.stores.layers import Layers, layers_place
+from dataguard.stores.twins import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from dataguard.actions.inputs import JobInput
     from dataguard.model.finding import Finding
     from dataguard.sandbox.plan import Mark
-    from dataguard.stores.harvest import Change, Survey
+    from dataguard.stores.harvest import Change
     from dataguard.stores.rundirectory import RunDirectory
 
 __all__ = [
@@ -53,9 +55,9 @@ class LedAway:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Where the writes of one job go: layers in `place`, which has the paths `hidden`."""
+    """Where the writes of one job go: `layers`, to which the paths `hidden` lead."""
 
-    place: str
+    layers: Layers
     inputs: tuple[LedAway, ...]
     hidden: tuple[str, ...]
 
@@ -83,7 +85,7 @@ class Routing:
 
     def remove(self) -> None:
         """Remove the layers with all that is in them."""
-        remove_layers(self.place)
+        self.layers.remove()
 
 
 def divert(inputs: tuple[JobInput, ...], run_directory: str, run_id: str) -> Routing:
@@ -97,48 +99,41 @@ def divert(inputs: tuple[JobInput, ...], run_directory: str, run_id: str) -> Rou
     paths = _paths(inputs)
     for gold in paths:
         _check(gold, place)
-    make_layers(place)
+    layers = Layers(place)
     try:
-        led = tuple(_led_away(inputs, place, paths))
-        return Routing(place, led, ways_to(place))
+        led = tuple(_led_away(inputs, layers, paths))
+        return Routing(layers, led, ways_to(place))
     except BaseException:
-        remove_layers(place)
+        layers.remove()
         raise
 
 
 def harvest(routing: Routing, directory: RunDirectory) -> Harvest:
-    """Move what was led away into the run's directory and list it; then remove the layers.
+    """Move what was led away into the run's directory and list it.
 
-    They stay where something in them could not be looked at or moved.
+    The layers are left: what they say of deletions is nowhere else until the run's record is
+    written. They are to stay where something in them could not be looked at or moved.
     """
+    marks = Marks.TRUSTED if may_mount() else Marks.USER
     diverted: list[Diverted] = []
     gaps: list[Unreadable] = []
     kept = ""
     for one in routing.inputs:
         try:
-            found = survey(one.route.upper, one.route.gold)
+            upper = routing.layers.of(one.label).upper
+            found = survey(upper, one.route.gold, marks)
             if found.changes and not kept:
                 kept = directory.make_place(_PLACE)
-            left = _kept(found, one, directory, kept)
-            diverted += (_diverted(one, change, kept) for change in found.changes)
+            unmoved = keep(found.changes, upper, directory.place, _below(kept, one))
+            lost = {gap.path for gap in unmoved}
+            diverted += (_diverted(one, change, kept, lost) for change in found.changes)
+            left = (*found.unreadable, *unmoved)
         except OSError as err:
             left = (Unreadable(b"", Obstacle.VANISHED, err.strerror or str(err)),)
         except StoreUnreachableError as err:
             left = (Unreadable(b"", Obstacle.DENIED, err.message),)
         gaps += (replace(gap, path=_below(_PLACE, one, gap.path)) for gap in left)
-    if not gaps:
-        routing.remove()
-    return Harvest(tuple(diverted), tuple(gaps), routing.place if gaps else None)
-
-
-def _kept(
-    found: Survey, one: LedAway, directory: RunDirectory, place: str
-) -> tuple[Unreadable, ...]:
-    """Move what is to be kept; returns what could not be looked at or moved."""
-    if not any(change.is_kept for change in found.changes):
-        return found.unreadable
-    below = directory.make_below(place, one.label)
-    return (*found.unreadable, *keep(found.changes, one.route.upper, below))
+    return Harvest(tuple(diverted), tuple(gaps), routing.layers.place if gaps else None)
 
 
 def findings_of_diverted(
@@ -190,7 +185,7 @@ def _check(gold: str, place: str) -> None:
 
 
 def _led_away(
-    inputs: Iterable[JobInput], place: str, paths: Mapping[str, tuple[str, ...]]
+    inputs: Iterable[JobInput], layers: Layers, paths: Mapping[str, tuple[str, ...]]
 ) -> Iterator[LedAway]:
     """Yield the inputs with layers made for them, each place of gold once."""
     taken: set[str] = set()
@@ -200,7 +195,7 @@ def _led_away(
         if seen is not None and one.version is not None:
             label = _free(one.name.replace("/", "_"), taken)
             taken.add(label)
-            layer = make_layer(place, label, seen[0])
+            layer = layers.make(label, seen[0])
             name = f"dataguard:{one.version.dataset}@{one.version.number}"
             route = Route(seen, layer.upper, layer.work, name)
             yield LedAway(label, one.version.dataset, one.version.number, route)
@@ -211,20 +206,22 @@ def _free(label: str, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _below(place: str, one: LedAway, path: bytes) -> bytes:
-    return os.path.join(os.fsencode(place), os.fsencode(one.label), path)
+def _below(place: str, one: LedAway, path: bytes = b"") -> bytes:
+    below = os.path.join(os.fsencode(place), os.fsencode(one.label))
+    return os.path.join(below, path) if path else below
 
 
-def _diverted(one: LedAway, change: Change, kept: str) -> Diverted:
+def _diverted(one: LedAway, change: Change, kept: str, lost: Collection[bytes]) -> Diverted:
+    is_kept = change.is_kept and change.path not in lost
     return Diverted(
         path=_below(kept, one, change.path),
         kind=change.kind,
-        size=change.size if change.is_kept else None,
+        size=change.size if is_kept else None,
         dataset=one.dataset,
         version=one.version,
         gold_path=change.path,
         entry=change.entry,
         origin=change.origin,
         detail=change.detail,
-        kept=change.is_kept,
+        kept=is_kept,
     )

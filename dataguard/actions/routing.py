@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_left",
+    "clear",
     "digested",
     "layers_of",
     "reap",
@@ -52,9 +53,7 @@ def routed(
 
 @contextmanager
 def rehearsed(writes: Writes, inputs: tuple[JobInput, ...], place: str) -> Iterator[Routing | None]:
-    """Make layers to try an overlay with, as near to the outputs as there is a directory."""
-    while not os.path.isdir(place):
-        place = os.path.dirname(place)
+    """Make layers to try an overlay with in `place`, which is there, and remove them again."""
     run_id = f"explain-{secrets.token_hex(4)}"
     routing = routed(writes, inputs, os.path.join(place, run_id), run_id)
     try:
@@ -95,6 +94,12 @@ def reap(directory: RunDirectory, routing: Routing | None, aside: str | None) ->
 
     found = harvest(routing, directory)
     return replace(found, diverted=(*own, *found.diverted))
+
+
+def clear(routing: Routing | None, found: Harvest) -> None:
+    """Remove the layers of a run that is recorded, unless they have something that was left."""
+    if routing is not None and found.left is None:
+        routing.remove()
 
 
 def digested(diverted: Iterable[Diverted], outputs: Iterable[RunOutput]) -> tuple[Diverted, ...]:

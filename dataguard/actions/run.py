@@ -23,6 +23,7 @@ from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
 from dataguard.actions.refusals import Served, refused_writes
 from dataguard.actions.routing import (
+    clear,
     digested,
     layers_of,
     reap,
@@ -41,8 +42,10 @@ from dataguard.actions.runrecord import (
     watched,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
-from dataguard.errors import ConflictError, NotStartedError, UsageError
+from dataguard.core.areas import gold_area
+from dataguard.errors import ConflictError, NotStartedError, StoreUnreachableError, UsageError
 from dataguard.model.confinement import Mode, Step
+from dataguard.model.diversion import Writes
 from dataguard.model.gate import MountCondition
 from dataguard.model.results.run import RunResult
 from dataguard.model.run import Run, RunState
@@ -111,7 +114,9 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         request = replace(request, command=("true",))
     request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
     real = os.path.realpath(place)
-    with rehearsed(request.rules.writes, inputs, real) as routing:
+    writes = request.rules.writes if decision.allowed else Writes.REFUSE
+    near = real if writes is Writes.REFUSE else _nearest(ctx, real, decision)
+    with rehearsed(writes, inputs, near) as routing:
         asked = _asked(request, "explain", (place, real), "/dev/null", inputs)
         asked = replace(asked, routing=routing, rehearsal=True)
         ending = start(asked, request.rules, ctx.policy, decision.facts.places)
@@ -123,6 +128,22 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         confinement=ending.confinement,
     )
     return replace(result, checks=decision.checks), decision
+
+
+def _nearest(ctx: Context, place: str, decision: GateResult) -> str:
+    """Return the directory that is nearest to a place for outputs, on its file system as a rule.
+
+    Raises:
+        NotStartedError: nothing may be made in it, since it is gold.
+    """
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    if gold_area((place,), ctx.policy, decision.facts.places) is not None:
+        raise NotStartedError(
+            f"routing cannot be tried out: the outputs are not there yet, and {place} is gold",
+            hint="make the outputs place first: mkdir -p PLACE",
+        )
+    return place
 
 
 def _ruled(ctx: Context, request: Request) -> Request:
@@ -206,7 +227,7 @@ def _started(
         asked = _asked(request, job.id, outputs, job.private, job.inputs)
         asked = replace(asked, routing=routing)
         return start(asked, request.rules, ctx.policy, decision.facts.places), routing
-    except NotStartedError:
+    except (NotStartedError, StoreUnreachableError):
         if routing is not None:
             routing.remove()
         ended = replace(record, state=RunState.FAILED, finished=ctx.clock(), exit_code=_NOT_STARTED)
@@ -289,6 +310,7 @@ def _finish(ctx: Context, job: _Job, started: Run, ended: _Ended) -> RunResult:
             changes.add_late(finding)
         record_findings(ctx, changes)
         unwritten = finish(ctx, finished, job.directory, diverted, attempts)
+    clear(ended.routing, reaped)
     result = _result(finished, changes, after, outputs)
     return replace(
         result,

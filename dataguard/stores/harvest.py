@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING
 
 from dataguard.model.diversion import DivertedKind
 from dataguard.stores.descent import Descent
+from dataguard.stores.layers import open_up
 from dataguard.stores.obstacles import unreadable
+from dataguard.stores.origins import with_origins
 from dataguard.stores.twins import differences, has_mark, opened, same_content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.model.entry import Unreadable
+    from dataguard.stores.twins import Marks
 
 __all__ = ["Change", "Survey", "survey"]
 
 _WHITEOUT = os.makedev(0, 0)
 _NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_WITH_TWIN = (DivertedKind.MODIFIED, DivertedKind.METADATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +62,36 @@ class Survey:
     unreadable: tuple[Unreadable, ...]
 
 
-def survey(upper: str, gold: str) -> Survey:
-    """Compare a layer with the gold below it; nothing in either is changed.
+def survey(upper: str, gold: str, marks: Marks) -> Survey:
+    """Compare a layer, at a path without links, with the gold below it.
+
+    Nothing is changed but permissions in the layer, where the job closed what it has.
 
     Raises:
-        OSError: one of them is not there.
+        OSError: one of them is not there, or a link is on the way to the layer.
     """
-    with Descent(upper) as above, Descent(gold) as below:
-        walk = _Walk(above, below)
-        changes = sorted(walk.changes(), key=lambda one: one.path)
-        named = tuple(_origins(changes, walk.unchanged, above, below))
+    status = open_up(upper)
+    with Descent(upper, exact=True) as above, Descent(gold) as below:
+        walk = _Walk(above, below, marks)
+        found = (*_of_root(status, above, below), *walk.changes())
+        changes = sorted(found, key=lambda one: one.path)
+        named = tuple(with_origins(changes, walk.unchanged, above, below))
     return Survey(named, tuple(walk.unreadable))
+
+
+def _of_root(status: os.stat_result, above: Descent, below: Descent) -> Iterator[Change]:
+    found = differences(above.root, below.root, status, os.fstat(below.root))
+    if found:
+        yield Change(b"", DivertedKind.METADATA, "d", detail=found)
 
 
 class _Walk:
     """A walk over a layer; `unchanged` are the paths of copies that equal gold, by their inode."""
 
-    def __init__(self, above: Descent, below: Descent) -> None:
+    def __init__(self, above: Descent, below: Descent, marks: Marks) -> None:
         self.unreadable: list[Unreadable] = []
         self.unchanged: dict[int, bytes] = {}
-        self._above, self._below = above, below
+        self._above, self._below, self._marks = above, below, marks
         self._pending: list[tuple[bytes, bool]] = [(b"", False)]
 
     def changes(self) -> Iterator[Change]:
@@ -118,7 +130,7 @@ class _Walk:
         self, path: bytes, status: os.stat_result, twin: os.stat_result | None
     ) -> Iterator[Change]:
         made = self._entered(path)
-        is_opaque = has_mark(made, "opaque")
+        is_opaque = has_mark(made, "opaque", self._marks)
         self._pending.append((path, is_opaque and twin is not None))
         if twin is None:
             yield Change(path, DivertedKind.NEW, "d")
@@ -187,7 +199,7 @@ class _Walk:
     def _is_copy(self, path: bytes) -> bool:
         parent, _, name = path.rpartition(b"/")
         with opened(name, self._entered(parent), is_own=True) as file:
-            return has_mark(file, "origin")
+            return has_mark(file, "origin", self._marks)
 
     def _twin(self, path: bytes) -> os.stat_result | None:
         parent, _, name = path.rpartition(b"/")
@@ -213,39 +225,3 @@ class _Walk:
 def _letter(mode: int) -> str:
     kinds = {stat.S_IFREG: "f", stat.S_IFLNK: "l", stat.S_IFDIR: "d"}
     return kinds.get(stat.S_IFMT(mode), "other")
-
-
-def _origins(
-    changes: list[Change], unchanged: dict[int, bytes], above: Descent, below: Descent
-) -> Iterator[Change]:
-    """Yield the changes with the names that renamed and linked files had, where these are known.
-
-    A link shares its file with a copy that still has its name; what was renamed has the content of
-    a file that is gone.
-    """
-    twins = {one.inode: one.path for one in changes if one.kind in _WITH_TWIN} | unchanged
-    gone: dict[int | None, list[bytes]] = {}
-    for one in changes:
-        if one.kind is DivertedKind.DELETED and one.entry == "f":
-            gone.setdefault(one.size, []).append(one.path)
-    for one in changes:
-        if one.kind is not DivertedKind.RENAMED:
-            yield one
-        elif one.inode in twins:
-            yield replace(one, kind=DivertedKind.LINKED, origin=twins[one.inode])
-        else:
-            names = (n for n in gone.get(one.size, ()) if _is_equal(above, one.path, below, n))
-            yield replace(one, origin=next(names, None))
-
-
-def _is_equal(above: Descent, path: bytes, below: Descent, other: bytes) -> bool:
-    parent, _, name = path.rpartition(b"/")
-    elsewhere, _, original = other.rpartition(b"/")
-    try:
-        with (
-            opened(name, above.open(parent), is_own=True) as copy,
-            opened(original, below.open(elsewhere)) as before,
-        ):
-            return same_content(copy, before)
-    except OSError:
-        return False  # where it came from is not known then, and that is no loss

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING
 from dataguard.errors import StoreUnreachableError
 from dataguard.stores.descent import Descent
 from dataguard.stores.flags import has_flag
+from dataguard.stores.removal import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
     "Layer",
+    "Layers",
     "added_mode",
+    "dress",
     "layers_place",
-    "make_layer",
-    "make_layers",
-    "remove_layers",
+    "open_up",
 ]
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _UPPER, _WORK = "upper", "work"
 _COPIED = ("user.", "system.posix_acl_")
 _MARKS = ("user.overlay.", "trusted.overlay.")
@@ -47,39 +49,64 @@ def layers_place(run_directory: str, run_id: str) -> str:
     return os.path.join(os.path.dirname(run_directory), f".diverted-{run_id}")
 
 
-def make_layers(place: str) -> None:
-    """Make the directory for the layers of a run, for its user alone.
+class Layers:
+    """The layers of one run, held open.
 
-    Raises:
-        StoreUnreachableError: it cannot be made.
+    A job may rename the directories above them, and put others in their place: what is done there
+    after it started is done by the descriptor, and through no link.
     """
-    try:
-        os.mkdir(place, 0o700)
-    except OSError as err:
-        raise StoreUnreachableError(f"cannot make {place}: {err.strerror}") from err
 
+    def __init__(self, place: str) -> None:
+        """Make the directory for them, for its user alone.
 
-def make_layer(place: str, label: str, gold: str) -> Layer:
-    """Make the layer of one input; its root looks like gold's.
+        Raises:
+            StoreUnreachableError: it cannot be made.
+        """
+        try:
+            os.mkdir(place, 0o700)
+            self._descriptor = os.open(place, _DIRECTORY)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot make {place}: {err.strerror}") from err
 
-    Directories of gold in which this user could not write through an overlay, since they belong to
-    others, are sealed or have no write permission, are made in it beforehand: one mkdir for each,
-    after a look at all directories. Root needs that for sealed ones alone.
+    @property
+    def place(self) -> str:
+        """Where they are now, whatever their former path leads to."""
+        return os.readlink(f"/proc/self/fd/{self._descriptor}")
 
-    Raises:
-        StoreUnreachableError: gold cannot be looked at, or the layer cannot be made.
-    """
-    layer = Layer(os.path.join(place, label, _UPPER), os.path.join(place, label, _WORK))
-    try:
-        os.makedirs(layer.upper)
-        os.mkdir(layer.work)
-        with Descent(gold) as below, Descent(layer.upper) as above:
-            _dress(os.fstat(below.root), below.root, above.root)
-            if os.geteuid() != 0 or has_flag(b"", below.root):
-                _prepare(below, above)
-    except OSError as err:
-        raise StoreUnreachableError(f"cannot make a layer over {gold}: {err.strerror}") from err
-    return layer
+    def make(self, label: str, gold: str) -> Layer:
+        """Make the layer of one input; its root looks like gold's.
+
+        Directories of gold in which this user could not write through an overlay, since they belong
+        to others, are sealed or have no write permission, are made in it beforehand: one mkdir for
+        each, after a look at all directories. Root needs that for sealed ones alone.
+
+        Raises:
+            StoreUnreachableError: gold cannot be looked at, or the layer cannot be made.
+        """
+        layer = self.of(label)
+        try:
+            os.makedirs(layer.upper)
+            os.mkdir(layer.work)
+            with Descent(gold) as below, Descent(layer.upper) as above:
+                dress(above.root, below.root)
+                if os.geteuid() != 0 or has_flag(b"", below.root):
+                    _prepare(below, above)
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot make a layer over {gold}: {err.strerror}") from err
+        return layer
+
+    def of(self, label: str) -> Layer:
+        """Return the layer of an input, where it is now."""
+        here = os.path.join(self.place, label)
+        return Layer(os.path.join(here, _UPPER), os.path.join(here, _WORK))
+
+    def remove(self) -> None:
+        """Remove them, and hold them no more."""
+        for label in os.listdir(self._descriptor):
+            with suppress(OSError):
+                open_up(os.path.join(self.of(label).work, _WORK))  # the kernel's own, closed
+        remove_tree(self.place)
+        os.close(self._descriptor)
 
 
 def added_mode(mode: int) -> int:
@@ -87,13 +114,38 @@ def added_mode(mode: int) -> int:
     return stat.S_IMODE(mode) | stat.S_IRWXU
 
 
-def remove_layers(place: str) -> None:
-    """Remove the layers of a run; what the kernel made for itself has no permissions at all."""
-    with suppress(OSError):
-        for label in os.listdir(place):
-            with suppress(OSError):
-                os.chmod(os.path.join(place, label, _WORK, _WORK), 0o700)
-    shutil.rmtree(place, ignore_errors=True)
+def dress(made: int, shown: int) -> None:
+    """Give a directory of this user the looks of another: owner, mode, attributes and times."""
+    status = os.fstat(shown)
+    if os.geteuid() == 0:
+        os.fchown(made, status.st_uid, status.st_gid)
+    for name in os.listxattr(shown):
+        if name.startswith(_COPIED) and not name.startswith(_MARKS):
+            with suppress(OSError):  # for the looks only
+                os.setxattr(made, name, os.getxattr(shown, name))
+    os.fchmod(
+        made, stat.S_IMODE(status.st_mode) if os.geteuid() == 0 else added_mode(status.st_mode)
+    )
+    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def open_up(directory: str) -> os.stat_result:
+    """Let its owner into a directory of a layer that was closed; return what it was before.
+
+    Raises:
+        OSError: it is not there, or a link is on the way to it.
+    """
+    descriptor = os.open(directory, os.O_PATH | _DIRECTORY)
+    here = f"/proc/self/fd/{descriptor}"
+    try:
+        if os.readlink(here) != directory:
+            raise OSError(errno.ELOOP, "a symlink is on the way to it, or it was moved away")
+        status = os.fstat(descriptor)
+        if status.st_mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(here, stat.S_IMODE(status.st_mode) | stat.S_IRWXU)
+    finally:
+        os.close(descriptor)
+    return status
 
 
 def _prepare(below: Descent, above: Descent) -> None:
@@ -144,19 +196,4 @@ def _mirror(below: Descent, above: Descent, path: bytes) -> None:
         except FileExistsError:
             continue
         here = b"/".join(names[: depth + 1])
-        shown = below.open(here)
-        _dress(os.fstat(shown), shown, above.open(here))
-
-
-def _dress(status: os.stat_result, shown: int, made: int) -> None:
-    """Give a directory of a layer the looks of gold's: owner, mode, attributes and times."""
-    if os.geteuid() == 0:
-        os.fchown(made, status.st_uid, status.st_gid)
-    for name in os.listxattr(shown):
-        if name.startswith(_COPIED) and not name.startswith(_MARKS):
-            with suppress(OSError):  # for the looks only
-                os.setxattr(made, name, os.getxattr(shown, name))
-    os.fchmod(
-        made, stat.S_IMODE(status.st_mode) if os.geteuid() == 0 else added_mode(status.st_mode)
-    )
-    os.utime(made, ns=(status.st_atime_ns, status.st_mtime_ns))
+        dress(above.open(here), below.open(here))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import stat
 import tempfile
 from contextlib import suppress
@@ -17,6 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
+from dataguard.stores.removal import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,14 +167,6 @@ class RunDirectory:
                 return self._made(free)
         raise AssertionError
 
-    def make_below(self, place: str, name: str) -> str:
-        """Make a directory in one that was made here; return a path that leads to it alone.
-
-        Raises:
-            StoreUnreachableError: it cannot be made.
-        """
-        return f"/proc/self/fd/{self._descriptor}/{self._made(os.path.join(place, name))}"
-
     def _made(self, name: str) -> str:
         try:
             os.mkdir(name, dir_fd=self._descriptor)
@@ -261,4 +253,5 @@ def remove_private_directory(path: str, run_id: str) -> None:
     """Remove what `make_private_directory` made; any other path is left alone."""
     expected = os.path.join(tempfile.gettempdir(), f"{_PRIVATE}{run_id}-")
     if path.startswith(expected) and "/" not in path.removeprefix(expected):
-        shutil.rmtree(path, ignore_errors=True)
+        parent, name = os.path.split(path)
+        remove_tree(os.path.join(os.path.realpath(parent), name))

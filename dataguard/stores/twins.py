@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.stores.flags import WITHOUT_FLAGS, settable_flags
@@ -14,17 +15,26 @@ from dataguard.stores.layers import added_mode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["differences", "has_mark", "opened", "same_content"]
+__all__ = ["Marks", "differences", "has_mark", "opened", "same_content"]
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CHUNK = 1 << 20
 _COMPARED = ("user.", "trusted.", "system.posix_acl_", "security.capability")
-_SPACES = ("user.overlay.", "trusted.overlay.")
 
 
-def has_mark(descriptor: int, name: str) -> bool:
+class Marks(StrEnum):
+    """Attributes in which overlays keep what they know: of a mount of root, and of a user's.
+
+    Each passes the other's on to whoever sets one, so these tell nothing.
+    """
+
+    TRUSTED = "trusted.overlay."
+    USER = "user.overlay."
+
+
+def has_mark(descriptor: int, name: str, marks: Marks) -> bool:
     """Whether the overlay has put a mark on an open file or directory of its upper layer."""
-    return any(f"{space}{name}" in os.listxattr(descriptor) for space in _SPACES)
+    return f"{marks}{name}" in os.listxattr(descriptor)
 
 
 @contextmanager
@@ -96,7 +106,9 @@ def _marks(copy: int, original: int, *, also_missing: bool) -> Iterator[str]:
 
 def _attributes(descriptor: int) -> dict[str, bytes]:
     names = [name for name in os.listxattr(descriptor) if name.startswith(_COMPARED)]
-    return {name: os.getxattr(descriptor, name) for name in names if not name.startswith(_SPACES)}
+    return {
+        name: os.getxattr(descriptor, name) for name in names if not name.startswith(tuple(Marks))
+    }
 
 
 def _flags(descriptor: int) -> int:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from dataguard.model.diversion import DivertedKind
 from dataguard.stores.harvest import survey
 from dataguard.stores.keeping import keep
-from dataguard.stores.layers import make_layer, make_layers, remove_layers
+from dataguard.stores.layers import Layers
+from dataguard.stores.twins import Marks
 from support.mountcleanup import fingerprint, mount_command, needs_mounts, swept
 
 GOLD = {"a": b"alpha", "b": b"alpha", "d/a": b"deep", "d/e/b": b"deeper", "f": b""}
@@ -96,8 +97,7 @@ def overlaid():
         gold, layers, merged = (os.path.join(top, name) for name in ("gold", "layers", "merged"))
         make_gold(gold)
         os.mkdir(merged)
-        make_layers(layers)
-        layer = make_layer(layers, "gold", gold)
+        layer = Layers(layers).make("gold", gold)
         options = f"lowerdir={gold},upperdir={layer.upper},workdir={layer.work}"
         options += ",redirect_dir=nofollow,metacopy=off,index=off"
         mount_command("-t", "overlay", "none", "-o", options, merged)
@@ -117,20 +117,25 @@ def test_changes_applied_to_gold_give_what_the_job_saw(operations):
                 continue  # as for any program
         wanted = seen(merged)
         subprocess.run(["umount", merged], check=True)
-        found = survey(layer.upper, gold)
+        found = survey(layer.upper, gold, Marks.TRUSTED)
         place = os.path.join(os.path.dirname(gold), "kept")
         os.mkdir(place)
-        assert () == (*found.unreadable, *keep(found.changes, layer.upper, place))
-        assert wanted == applied(before, found.changes, seen(place))
+        left = keep(found.changes, layer.upper, place, b"gold")
+        assert () == (*found.unreadable, *left)
+        assert wanted == applied(before, found.changes, seen(os.path.join(place, "gold")))
         assert marks == fingerprint(gold)
 
 
 @pytest.fixture
 def layered(tmp_path):
-    gold, layers = tmp_path / "gold", tmp_path / "layers"
+    gold = tmp_path / "gold"
     make_gold(gold)
-    make_layers(str(layers))
-    return gold, make_layer(str(layers), "gold", str(gold)), layers
+    layers = Layers(str(tmp_path / "layers"))
+    return gold, layers.make("gold", str(gold)), layers
+
+
+def looked_at(layer, gold):
+    return survey(layer.upper, str(gold), Marks.TRUSTED)
 
 
 def test_harvest_that_was_ended_halfway_goes_on_with_the_rest(layered, tmp_path):
@@ -140,11 +145,11 @@ def test_harvest_that_was_ended_halfway_goes_on_with_the_rest(layered, tmp_path)
             file.write(name)
     place = tmp_path / "kept"
     place.mkdir()
-    first, second = survey(layer.upper, str(gold)).changes
-    assert () == keep((first,), layer.upper, str(place))
-    assert (second,) == survey(layer.upper, str(gold)).changes
-    assert () == keep((second,), layer.upper, str(place))
-    assert ["new", "newer"] == sorted(os.listdir(place))
+    first, second = looked_at(layer, gold).changes
+    assert () == keep((first,), layer.upper, str(place), b"gold")
+    assert (second,) == looked_at(layer, gold).changes
+    assert () == keep((second,), layer.upper, str(place), b"gold")
+    assert ["new", "newer"] == sorted(os.listdir(place / "gold"))
 
 
 def test_file_without_permissions_is_compared_and_keeps_its_mode(layered):
@@ -153,7 +158,7 @@ def test_file_without_permissions_is_compared_and_keeps_its_mode(layered):
     with open(path, "wb") as file:
         file.write(GOLD["a"])
     os.chmod(path, 0)
-    (change,) = survey(layer.upper, str(gold)).changes
+    (change,) = looked_at(layer, gold).changes
     assert (DivertedKind.METADATA, True) == (change.kind, "to 0000" in change.detail)
     assert 0 == os.stat(path).st_mode & 0o777
 
@@ -171,16 +176,90 @@ def test_tree_deeper_than_a_path_may_be_long_is_looked_at_and_kept(layered, tmp_
     os.close(at)
     place = tmp_path / "kept"
     place.mkdir()
-    found = survey(layer.upper, str(gold))
-    assert () == keep(found.changes, layer.upper, str(place))
+    found = looked_at(layer, gold)
+    assert () == keep(found.changes, layer.upper, str(place), b"gold")
     assert b"/".join([name] * 20 + [b"file"]) == found.changes[-1].path
-    remove_layers(str(layers))
-    assert not layers.exists()
+    layers.remove()
+    assert not (tmp_path / "layers").exists()
     subprocess.run(["rm", "-rf", place], check=True)
 
 
-def test_layers_that_the_kernel_closed_are_removed(layered):
+def test_layers_that_the_kernel_closed_are_removed(layered, tmp_path):
     _, layer, layers = layered
     os.mkdir(os.path.join(layer.work, "work"), 0)
-    remove_layers(str(layers))
-    assert not layers.exists()
+    layers.remove()
+    assert not (tmp_path / "layers").exists()
+
+
+def test_link_in_place_of_a_layer_is_not_followed(layered, tmp_path):
+    gold, layer, layers = layered
+    os.rename(layer.upper, tmp_path / "real")
+    os.symlink(gold, layer.upper)
+    os.rmdir(layer.work)
+    (gold / "work").mkdir(mode=0o711)
+    os.symlink(gold, layer.work)
+    before = fingerprint(gold)
+    with pytest.raises(OSError, match="Not a directory"):
+        looked_at(layer, gold)
+    layers.remove()
+    assert before == fingerprint(gold)
+
+
+def test_link_in_place_of_the_directory_for_what_is_kept_is_not_followed(layered, tmp_path):
+    gold, layer, _ = layered
+    with open(os.path.join(layer.upper, "new"), "w"):
+        pass
+    place = tmp_path / "kept"
+    place.mkdir()
+    (place / "gold").symlink_to(gold)
+    before = fingerprint(gold)
+    (left,) = keep(looked_at(layer, gold).changes, layer.upper, str(place), b"gold")
+    assert b"new" == left.path
+    assert before == fingerprint(gold)
+    assert ["new"] == os.listdir(layer.upper)
+
+
+def test_layers_are_found_and_removed_where_they_were_moved_to(layered, tmp_path):
+    gold, layer, layers = layered
+    os.rename(tmp_path / "layers", tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", tmp_path / "layers")
+    with open(os.path.join(layers.of("gold").upper, "new"), "w"):
+        pass
+    assert [b"new"] == [one.path for one in looked_at(layers.of("gold"), gold).changes]
+    layers.remove()
+    assert (False, True) == ((tmp_path / "moved").exists(), (tmp_path / "layers").exists())
+    assert [] == os.listdir(layer.upper)
+
+
+@needs_mounts
+def test_many_files_of_one_size_are_each_known_by_their_former_name():
+    """Each is compared with few others, however many are gone."""
+    with overlaid() as (gold, layer, merged):
+        subprocess.run(["umount", merged], check=True)
+        names = [f"n{number:04}" for number in range(400)]
+        for name in names:
+            with open(os.path.join(gold, name), "w") as file:
+                file.write(name)
+        options = f"lowerdir={gold},upperdir={layer.upper},workdir={layer.work}"
+        mount_command("-t", "overlay", "none", "-o", options, merged)
+        for name, new in zip(names, reversed(names), strict=True):
+            os.rename(os.path.join(merged, name), os.path.join(merged, f"new-{new}"))
+        subprocess.run(["umount", merged], check=True)
+        found = looked_at(layer, gold).changes
+        expected = {f"new-{new}": name for name, new in zip(names, reversed(names), strict=True)}
+        assert expected == {
+            os.fsdecode(one.path): os.fsdecode(one.origin or b"")
+            for one in found
+            if one.kind is DivertedKind.RENAMED
+        }
+
+
+@needs_mounts
+def test_links_of_a_removed_file_have_its_name_all():
+    with overlaid() as (gold, layer, merged):
+        os.link(os.path.join(merged, "a"), os.path.join(merged, "one"))
+        os.link(os.path.join(merged, "a"), os.path.join(merged, "two"))
+        os.unlink(os.path.join(merged, "a"))
+        subprocess.run(["umount", merged], check=True)
+        found = {one.path: one.origin for one in looked_at(layer, gold).changes}
+        assert {b"a": None, b"one": b"a", b"two": b"a"} == found
