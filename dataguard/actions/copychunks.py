@@ -18,13 +18,14 @@ from dataguard.actions.places import store_of
 from dataguard.core.chunkmatch import LEAST_SHARED, Cover, covered, part_told, promising
 from dataguard.core.chunks import LEAST_FILE
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
+from dataguard.core.extents import bytes_of_others
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.beginnings import Beginnings
 from dataguard.stores.chunkindexes import ChunkIndexes
-from dataguard.stores.copylook import CopyLook, blocks_of_others
+from dataguard.stores.copylook import CopyLook
 from dataguard.stores.cutting import CutUnit, cut_file, signature
 from dataguard.stores.manifestrows import paths_at
 from dataguard.stores.obstacles import unreadable
@@ -266,7 +267,7 @@ def _told(gold: _Gold, look: CopyLook, prefix: bytes, path: bytes, common: _Comm
     source = max(of, key=lambda one: (sum(span.length for span in of[one]), one))
     version, original = gold.versions[source[0]], common.originals[source]
     state, total = look.state(path), sum(one.length for one in spans)
-    shared, _ = blocks_of_others(look.extents(path, state), ())
+    shared = bytes_of_others(look.extents(path, state))
     frees = total == state.size and state.links == 1
     return Copy(
         path=prefix + path,
