@@ -95,7 +95,7 @@ def copies(
     left out. Hard links, symlinks and reflinks of the original cost nothing and are no findings.
     Empty files are no copies.
     """
-    import dataguard.report.text_copies  # noqa: F401  how the result is shown
+    import dataguard.report.text_copies  # noqa: F401  its rows, for CSV and JSON lines
 
     if show_history:
         from dataguard.actions.copies import history

@@ -18,6 +18,7 @@ __all__ = ["AS_JSON", "AS_LINES", "load_forms"]
 AS_LINES = {
     "dataguard.core.chain": "text_administration",
     "dataguard.model.administration": "text_administration",
+    "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",
     "dataguard.model.gate": "text_gate",
     "dataguard.model.placement": "text_rules",
