@@ -63,6 +63,8 @@ class Wish:
     resume: bool = False
     among: bool = False
     partial: bool = False
+    archives: bool = False
+    tables: bool = False
     dry_run: bool = False
 
 
@@ -87,14 +89,23 @@ def copies(
     finally:
         ctx.progress.finish()
     if not wish.dry_run:
-        codes = (Code.DG201, Code.DG202) if wish.partial else (Code.DG201,)
-        _record(ctx, result, index, found.seen_whole, codes)
+        _record(ctx, result, index, found.seen_whole, _codes(wish))
     return result
 
 
 def history(ctx: Context) -> CopiesHistory:
     """Return what earlier scans found."""
     return CopiesHistory(ScanHistory(ctx.settings.home.value).scans())
+
+
+def _codes(wish: Wish) -> tuple[Code, ...]:
+    """Return the codes of what is looked for."""
+    asked = (
+        (Code.DG202, wish.partial),
+        (Code.DG203, wish.archives),
+        (Code.DG204, wish.tables),
+    )
+    return (Code.DG201, *(code for code, wanted in asked if wanted))
 
 
 def _record(
@@ -138,11 +149,43 @@ class _Found:
         for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
             match.copies += links_into(self._ctx, scan, self._index)
-            if self._wish.partial and scan.through is None:
+            if scan.through is None:
                 whole = number < len(self._scope.directories)  # what is listed comes last
-                self._look_for_parts(scan, match, None if whole else self._listed())
+                self._look_deeper(scan, match, search, None if whole else self._listed())
             self._scans.append(scan)
             self._matches.append(match)
+
+    def _look_deeper(
+        self, scan: PlaceScan, match: PlaceMatch, search: Search, listed: tuple[bytes, ...] | None
+    ) -> None:
+        """Add what is asked for of a place that was looked through, each beside what is known."""
+        if self._wish.partial:
+            self._look_for_parts(scan, match, listed)
+        if self._wish.archives:
+            self._look_into_archives(scan, match, search, listed)
+
+    def _look_into_archives(
+        self, scan: PlaceScan, match: PlaceMatch, search: Search, listed: tuple[bytes, ...] | None
+    ) -> None:
+        from dataguard.actions.copyarchives import archive_copies  # noqa: PLC0415  as below
+
+        inside = archive_copies(
+            self._ctx,
+            scan.place,
+            self._index,
+            {one.path for one in match.copies},
+            left_out=scan.left_out,
+            listed=listed,
+            min_size=self._wish.min_size,
+            expired=self._expiry(search),
+        )
+        match.copies += inside.copies
+        match.unreadable += inside.unreadable
+
+    def _expiry(self, search: Search) -> Callable[[], bool]:
+        """Return what says that the time is over."""
+        deadline, clock = search.deadline, self._ctx.clock
+        return lambda: deadline is not None and clock() >= deadline
 
     def _look_for_parts(
         self, scan: PlaceScan, match: PlaceMatch, listed: tuple[bytes, ...] | None

@@ -69,6 +69,9 @@ def copies(
         bool,
         typer.Option("--partial", help="Also truncated files of 4 KiB or more, and appended ones."),
     ] = False,
+    archives: Annotated[
+        bool, typer.Option("--archives", help="Also files inside zip and tar archives.")
+    ] = False,
     from_list: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +129,7 @@ def copies(
         resume=resume,
         among=among,
         partial=partial,
+        archives=archives,
         dry_run=dry_run,
     )
     result = action(context, asked, listed, wish)
