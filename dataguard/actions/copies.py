@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dataguard.actions.copydeeper import Deeper
 from dataguard.actions.copyfindings import findings_of_copies, record_copies
 from dataguard.actions.copyfolders import folders_in
 from dataguard.actions.copygroups import groups_in
@@ -30,18 +31,18 @@ from dataguard.model.copies import (
 )
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.finding import Code
 from dataguard.stores.copylook import user_names
 from dataguard.stores.scanhistory import ScanHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from dataguard.actions.context import Context
     from dataguard.actions.copyplaces import Scope
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.copies import AccountLine, Copy
+    from dataguard.model.finding import Code
     from dataguard.model.reference import Reference
     from dataguard.stores.walk import Exclusion
 
@@ -89,23 +90,13 @@ def copies(
     finally:
         ctx.progress.finish()
     if not wish.dry_run:
-        _record(ctx, result, index, found.seen_whole, _codes(wish))
+        _record(ctx, result, index, found.seen_whole, found.codes)
     return result
 
 
 def history(ctx: Context) -> CopiesHistory:
     """Return what earlier scans found."""
     return CopiesHistory(ScanHistory(ctx.settings.home.value).scans())
-
-
-def _codes(wish: Wish) -> tuple[Code, ...]:
-    """Return the codes of what is looked for."""
-    asked = (
-        (Code.DG202, wish.partial),
-        (Code.DG203, wish.archives),
-        (Code.DG204, wish.tables),
-    )
-    return (Code.DG201, *(code for code, wanted in asked if wanted))
 
 
 def _record(
@@ -142,68 +133,33 @@ class _Found:
         self._plan = DigestPlan(algorithms[0], algorithms[1:])
         self._scans: list[PlaceScan] = []
         self._matches: list[PlaceMatch] = []
+        self.codes: tuple[Code, ...] = ()
 
     def scan(self) -> None:
         """Look through every place until the time is over."""
         search = self._search()
+        deeper = self._deeper(search.deadline)
+        self.codes = deeper.codes
         for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
             match.copies += links_into(self._ctx, scan, self._index)
             if scan.through is None:
                 whole = number < len(self._scope.directories)  # what is listed comes last
-                self._look_deeper(scan, match, search, None if whole else self._listed())
+                listed = None if whole else self._listed()
+                deeper.look(self._ctx, scan, match, self._index, listed)
             self._scans.append(scan)
             self._matches.append(match)
 
-    def _look_deeper(
-        self, scan: PlaceScan, match: PlaceMatch, search: Search, listed: tuple[bytes, ...] | None
-    ) -> None:
-        """Add what is asked for of a place that was looked through, each beside what is known."""
-        if self._wish.partial:
-            self._look_for_parts(scan, match, listed)
-        if self._wish.archives:
-            self._look_into_archives(scan, match, search, listed)
-
-    def _look_into_archives(
-        self, scan: PlaceScan, match: PlaceMatch, search: Search, listed: tuple[bytes, ...] | None
-    ) -> None:
-        from dataguard.actions.copyarchives import archive_copies  # noqa: PLC0415  as below
-
-        inside = archive_copies(
-            self._ctx,
-            scan.place,
-            self._index,
-            {one.path for one in match.copies},
-            left_out=scan.left_out,
-            listed=listed,
-            min_size=self._wish.min_size,
-            expired=self._expiry(search),
+    def _deeper(self, deadline: datetime | None) -> Deeper:
+        wish, clock = self._wish, self._ctx.clock
+        return Deeper(
+            partial=wish.partial,
+            archives=wish.archives,
+            tables=wish.tables,
+            min_size=wish.min_size,
+            any_row=wish.only is not None,
+            expired=lambda: deadline is not None and clock() >= deadline,
         )
-        match.copies += inside.copies
-        match.unreadable += inside.unreadable
-
-    def _expiry(self, search: Search) -> Callable[[], bool]:
-        """Return what says that the time is over."""
-        deadline, clock = search.deadline, self._ctx.clock
-        return lambda: deadline is not None and clock() >= deadline
-
-    def _look_for_parts(
-        self, scan: PlaceScan, match: PlaceMatch, listed: tuple[bytes, ...] | None
-    ) -> None:
-        """Add the truncated and appended copies of a place that was looked through."""
-        from dataguard.actions.copypartial import partial_copies  # noqa: PLC0415  where asked for
-
-        parts = partial_copies(
-            self._ctx,
-            scan.place,
-            self._index.versions,
-            {one.path for one in match.copies},
-            left_out=scan.left_out,
-            listed=listed,
-            min_size=self._wish.min_size,
-        )
-        match.copies += parts.copies
-        match.unreadable += parts.unreadable
 
     def _listed(self) -> tuple[bytes, ...]:
         return tuple(path.removeprefix(b"/") for path in self._scope.listed)
