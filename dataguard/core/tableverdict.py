@@ -23,6 +23,9 @@ of few values and the same names, many rows are equal without being copies."""
 _COLUMNS_LEAST = 2
 """Rows of one column alone say little: numbers from 1 to 1,000 are in many tables."""
 
+_SURE = 1_000
+"""Rows that were asked for in a sample before all rows are taken for gold's."""
+
 _NEARLY = 0.999
 _PRECISION = 6
 
@@ -31,8 +34,8 @@ _PRECISION = 6
 class TableVerdict:
     """What a table is to one version: `table` is the known one it has most of.
 
-    `share` is that of its rows that are gold's, `only_gold` says that all of them are. `evidence`
-    holds JSON values only.
+    `share` is that of its rows that are gold's: the sum over gold's tables, which may overlap.
+    `only_gold` says that all of them are of one table. `evidence` holds JSON values only.
     """
 
     table: int
@@ -66,8 +69,10 @@ def verdict(
     best = max(rows or matches, key=lambda one: (one.same, one.known_share, one.share, -one.table))
     share = min(sum(one.share for one in rows), 1.0) if rows else best.share
     known = prints[best.table]
-    # Of long text alone nothing follows for the rest of a row.
-    only_gold = bool(rows) and share >= 1.0
+    # Of long text alone nothing follows for the rest of a row, nor of shares that may overlap.
+    only_gold = any(
+        one.same or (one.share >= 1.0 and (one.whole or one.asked >= _SURE)) for one in rows
+    )
     evidence: dict[str, object] = {
         "confidence": "probable",
         "relation": _relation(best, share),

@@ -194,3 +194,11 @@ def test_rows_of_nothing_and_columns_of_numbers_alone_tell_nothing():
     numbers = pa.table({"id": list(range(1_000))})
     assert asked([numbers], numbers.slice(10)) is None
     assert "same" == asked([numbers], numbers).evidence["relation"]
+
+
+def test_tables_of_gold_that_overlap_do_not_make_a_foreign_row_gold():
+    half = pa.concat_tables([large(100), large(100, 7)])
+    said = asked([large(100), large(300).slice(0, 100), large(110)], half)
+    assert not said.only_gold
+    parts = [large(400).slice(0, 200), large(400).slice(200)]
+    assert 1.0 == asked(parts, large(400)).share

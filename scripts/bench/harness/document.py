@@ -28,6 +28,7 @@ QUESTIONS = (
     "full_audit",
     "diff",
     "copies",
+    "tables",
     "manifest",
     "dask",
     "startup",
