@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
+from support import seccomp
 from support.namespaces import become, enter_host, why_no_namespaces
 from support.warmcommands import Shell
 
@@ -162,13 +164,24 @@ def test_bind_is_refused_with_the_reason(place):
     assert "CAP_SYS_ADMIN" in done.err
 
 
-@pytest.mark.parametrize("more", [(), ("--best-effort",), ("--backend", "symlink")])
-def test_mount_is_refused_where_the_host_requires_an_enforced_one(place, more):
-    work = place.workspace()
+def strict_host(place):
+    """Return a shell on a host whose policy requires enforced mounts."""
     etc = place.root / "etc"
     (etc / "dataguard").mkdir(parents=True)
     (etc / "dataguard" / "policy.toml").write_text(POLICY)
-    strict = place.as_user(entry=partial(enter_host, str(etc)))
+    return place.as_user(entry=partial(enter_host, str(etc)))
+
+
+def enter_poor(entry):
+    """Enter a host that has no namespaces for its users."""
+    entry()
+    seccomp.refuse(seccomp.NAMESPACES, 1)
+
+
+@pytest.mark.parametrize("more", [("--best-effort",), ("--backend", "symlink")])
+def test_mount_is_refused_where_the_host_requires_an_enforced_one(place, more):
+    work = place.workspace()
+    strict = strict_host(place)
 
     done = strict.call("mount", "demo", "-w", work, *more, "--format", "json")
     assert (done.code, json.loads(done.err)["code"]) == (2, "policy")
@@ -178,6 +191,39 @@ def test_mount_is_refused_where_the_host_requires_an_enforced_one(place, more):
     refused = strict.ask("gate", "-w", work, codes=(3,))
     assert not checks(refused)["mount guarantee"]["ok"]
     assert strict.call("run", "-w", work, "--", "true").code == 125
+
+
+def test_declared_mount_is_made_real_where_the_host_requires_an_enforced_one(place):
+    work = place.workspace()
+    strict = strict_host(place)
+    (mounted,) = strict.ask("mount", "demo", "-w", work)["mounts"]
+    assert mounted["guarantee"] == "declared"
+
+    alone = strict.ask("gate", "-w", work, codes=(3,))
+    assert not checks(alone)["mount guarantee"]["ok"]
+    assert "inside `dataguard run`" in checks(alone)["mount guarantee"]["reason"]
+
+    job = ("sh", "-c", "cat {in:demo}/a > {out}/copy && ! touch {in:demo}/new")
+    report = strict.ask("run", "-w", work, "--", *job)
+    assert (report["state"], report["enforced"]) == ("complete", True)
+    assert "made real for this job" in checks(report)["mount"]["reason"]
+    assert checks(report)["mount guarantee"]["ok"]
+
+    unconfined = strict.call("run", "-w", work, "--unconfined", "--", "touch", work / "ran")
+    assert unconfined.code == 125
+    assert not (work / "ran").exists()
+
+
+def test_job_is_not_started_where_its_declared_mount_cannot_be_made_real(place):
+    work = place.workspace()
+    strict = strict_host(place)
+    strict.ask("mount", "demo", "-w", work)
+
+    poor = replace(strict, entry=partial(enter_poor, strict.entry))
+    done = poor.call("run", "-w", work, "--", "touch", work / "ran")
+    assert done.code == 125, done
+    assert "mounts" in done.err
+    assert not (work / "ran").exists()
 
 
 def test_run_reads_at_the_declared_mount_and_records_outputs(place):

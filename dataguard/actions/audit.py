@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dataguard.actions.audittargets import targets
+from dataguard.actions.audittargets import meant, targets
 from dataguard.actions.comparison import compare
+from dataguard.actions.mountaudit import MountAudit, audit_mounts
 from dataguard.actions.recording import record_batch, record_comparison, record_slice
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.results.audit import AuditedVersion, AuditResult
@@ -41,7 +42,8 @@ def audit(
 
     Without references: every active and quarantined version. Versions with a complete audit of
     this level younger than `max_age` are left out. `dry_run` records nothing. A damaged manifest
-    keeps no other version from being audited. What was `begun` is gone on with.
+    keeps no other version from being audited. What was `begun` is gone on with. The mounts on
+    this host are looked at too, unless a slice is audited, which any host may do.
 
     Raises:
         NotFoundError: a reference means nothing.
@@ -58,6 +60,8 @@ def audit(
                 )
     finally:
         ctx.progress.finish()
+    if part is None:
+        audited.add_mounts(audit_mounts(ctx, meant(ctx, references), dry_run=dry_run))
     return audited.result()
 
 
@@ -71,6 +75,7 @@ class Audited:
     unreadable: list[Unreadable] = field(default_factory=list)
     versions: list[AuditedVersion] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    mounts: MountAudit = field(default_factory=MountAudit)
 
     def add_unplaced(self, version: Version) -> None:
         """Take note of a version that is nowhere: what cannot be checked is never fine."""
@@ -129,11 +134,18 @@ class Audited:
         for finding in findings:
             self.findings.add(finding)
 
+    def add_mounts(self, mounts: MountAudit) -> None:
+        """Take what became of mounts."""
+        self.mounts = mounts
+        self.unreadable.extend(mounts.unreadable)
+        for finding in mounts.findings:
+            self.findings.add_late(finding)
+
     def result(self) -> AuditResult:
         """Return all of it."""
         return AuditResult(
             level=self.level,
-            complete=all(one.complete for one in self.versions),
+            complete=all(one.complete for one in self.versions) and not self.mounts.unreadable,
             checked_files=sum(one.checked_files for one in self.versions),
             checked_bytes=sum(one.checked_bytes for one in self.versions),
             findings=self.findings,
@@ -141,6 +153,7 @@ class Audited:
             versions=tuple(self.versions),
             slice=None if self.part is None else str(self.part),
             damaged=tuple(self.damaged),
+            level_number=self.level.number,
         )
 
 

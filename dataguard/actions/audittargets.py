@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.stores.interface import Store
 
-__all__ = ["Begun", "begin", "targets"]
+__all__ = ["Begun", "begin", "meant", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def targets(
     Raises:
         NotFoundError: a reference means nothing, or its version has no active location.
     """
-    for version in _versions(ctx, references):
+    for version in meant(ctx, references):
         locations = [
             location
             for location in ctx.catalog.locations(version.dataset, version.number)
@@ -92,7 +92,12 @@ def targets(
                 yield version, location
 
 
-def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
+def meant(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
+    """Yield the versions that are meant; without references, all that are active or quarantined.
+
+    Raises:
+        NotFoundError: a reference means nothing.
+    """
     if references:
         for text in references:
             yield ctx.catalog.resolve(Reference.parse(text))
@@ -105,7 +110,10 @@ def _versions(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
 def _is_fresh(
     ctx: Context, version: Version, location: Location, level: AuditLevel, max_age: timedelta
 ) -> bool:
-    """Whether a clean audit of the level is young enough, and none since says otherwise."""
+    """Whether a clean audit of the level is young enough, and none since says otherwise.
+
+    Its age counts from its start: what it read first may have changed while it read the rest.
+    """
     audits = [
         audited
         for audited in ctx.catalog.audits(version.dataset, version.number)
@@ -115,6 +123,6 @@ def _is_fresh(
         return False
     levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
     return any(
-        audited.clean and audited.level in levels and ctx.clock() - audited.finished < max_age
+        audited.clean and audited.level in levels and ctx.clock() - audited.started < max_age
         for audited in audits
     )

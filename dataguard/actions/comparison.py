@@ -16,6 +16,7 @@ from dataguard.core.columns import kind_mask, raw_paths
 from dataguard.core.coverage import Gaps
 from dataguard.core.membership import Membership
 from dataguard.core.slicing import cut, rows_in
+from dataguard.core.touches import touched
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
 from dataguard.errors import (
     CatalogDamagedError,
@@ -88,10 +89,12 @@ def compare(
     part: Slice | None = None,
     each: Callable[[Sequence[Finding]], None] | None = None,
     begun: Begun | None = None,
+    touches: bool = False,
 ) -> Comparison:
     """Compare one location, or one slice of it, with the manifest of a version.
 
-    Memory does not grow with the findings. `each` is given them in full batches as they are
+    Memory does not grow with the findings. With `touches` files that the kernel says were touched
+    are differences too, whatever they hold. `each` is given them in full batches as they are
     found, the manifest being verified before the first; what is left at the end is not given.
     Where this look was `begun` already, it is gone on with.
     """
@@ -100,7 +103,15 @@ def compare(
     started = ctx.clock() if begun is None else begun.started
     store = None if begun is None else begun.store
     look = _Look(
-        ctx, version, location, level, part, started, streamed=each is not None, begun=store
+        ctx,
+        version,
+        location,
+        level,
+        part,
+        started,
+        streamed=each is not None,
+        begun=store,
+        touches=touches,
     )
     found = Sightings()
     batch: list[Finding] = []
@@ -133,6 +144,7 @@ class _Look:
     started: datetime
     streamed: bool
     begun: Store | None = None
+    touches: bool = False
     span: Span = WHOLE
     baseline: bool = False
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -225,8 +237,10 @@ class _Look:
             self.files += _files(seen.window.right, seen.window.right_rows)
             self.bytes_read += seen.bytes_read
             found = judge(seen.window, baseline=self.baseline, sheet=sheet is not None)
-            found += hazards(seen.window.right)
             found += watch.lost(seen.window, baseline=self.baseline)
+            if self.touches and sheet is not None:
+                found += touched(seen.window, beside={one.path for one in found})
+            found += hazards(seen.window.right)
             yield from sorted(found, key=lambda difference: difference.path)
 
     def _expected(self, sheet: str | None) -> Iterator[pa.RecordBatch]:

@@ -19,6 +19,7 @@ __all__ = [
     "from_flags",
     "from_workspace",
     "is_there",
+    "parsed",
 ]
 
 _HOME_KEYS = (
@@ -33,6 +34,7 @@ _HOME_KEYS = (
     "outputs",
 )
 _HOST_KEYS = ("home", *_HOME_KEYS)
+_SINKS = "sinks"
 _VARIABLES = {name: f"DATAGUARD_{name.upper()}" for name in _HOST_KEYS} | {
     # `run` gives jobs DATAGUARD_OUTPUTS: a job that starts a job must not inherit its place
     "outputs": "DATAGUARD_OUTPUTS_PLACE"
@@ -85,7 +87,7 @@ def from_workspace(directory: str | None) -> SettingSource:
     if directory is None:
         return SettingSource(Origin.WORKSPACE, {}, {})
     file = os.path.join(directory, "dataguard.toml")
-    data = _parsed(file)
+    data = parsed(file)
     named = {"outputs": ("workspace", "outputs"), "policy": ("policy", "file")}
     given = {
         name: table[key]
@@ -102,7 +104,8 @@ def from_file(origin: Origin, file: str) -> SettingSource:
     Raises:
         ConfigurationError: the file cannot be read or holds something else.
     """
-    data = _parsed(file)
+    data = parsed(file)
+    data.pop(_SINKS, None)  # read by who needs them: `actions/sinksettings.py`
     _refuse_unknown(file, data, _HOST_KEYS if origin is Origin.HOST else _HOME_KEYS)
     return _file_source(origin, file, data)
 
@@ -131,8 +134,12 @@ def _refuse_unknown(file: str, data: object, known: tuple[str, ...]) -> None:
         raise ConfigurationError(f"{file}: unknown key `{unknown}`", hint=hint)
 
 
-def _parsed(file: str) -> dict[str, object]:
-    """Return what a TOML file holds; nothing where there is no such file."""
+def parsed(file: str) -> dict[str, object]:
+    """Return what a TOML file holds; nothing where there is no such file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no TOML.
+    """
     if not is_there(file):
         return {}
     import tomllib  # noqa: PLC0415  many have no such file

@@ -13,8 +13,11 @@ from dataguard.core.launchers import launcher_of
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotStartedError, UsageError
 from dataguard.model.area import Role
+from dataguard.model.attempt import Observable, Observation, Source
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.diversion import Writes
+from dataguard.model.gate import MountCondition
+from dataguard.model.mount import Guarantee
 from dataguard.mounts.exposure import WritableMounts
 from dataguard.sandbox.inherited import Inherited, inherit
 from dataguard.sandbox.job import run_job
@@ -31,12 +34,16 @@ if TYPE_CHECKING:
     from dataguard.model.policy import Policy
     from dataguard.sandbox.plan import Rung
 
-__all__ = ["Asked", "Rules", "in_force", "look_at_host", "refuse_launcher", "start"]
+__all__ = ["Asked", "Rules", "in_force", "look_at_host", "refuse_launcher", "start", "with_mounts"]
 
 _STRICT_DEVICES = (
     *("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "mqueue"),
     *("dri", "kfd", "infiniband", "nvidia-caps", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"),
     *("nvidia-modeset", *(f"nvidia{number}" for number in range(32))),
+)
+
+_NOTHING_REFUSED = Observation(
+    Source("landlock", Observable.NO, "an unconfined job is refused only what its user may not do")
 )
 
 
@@ -51,6 +58,11 @@ class Rules:
     required: Step = Step.CHECKED
     writable: tuple[str, ...] = ()
     writes: Writes = Writes.REFUSE
+
+    @property
+    def makes_mounts(self) -> bool:
+        """Whether the job is not started unless gold is read-only for it by mounts of its own."""
+        return self.mode is not Mode.UNCONFINED and self.required.rank >= Step.MOUNTS.rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,17 @@ def in_force(asked: Rules, policy: Policy, person: Person) -> Rules:
         writable=(*asked.writable, *(expand(place, person) for place in least.writable)),
         writes=asked.writes,
     )
+
+
+def with_mounts(rules: Rules, policy: Policy, inputs: Iterable[JobInput]) -> Rules:
+    """Return rules that make declared mounts real where the policy wants them enforced.
+
+    A job that runs unconfined gets none; its gate refuses it.
+    """
+    wanted = policy.mount.required_guarantee is Guarantee.ENFORCED
+    if not wanted or all(one.mount is not MountCondition.DECLARED for one in inputs):
+        return rules
+    return replace(rules, required=max(rules.required, Step.MOUNTS, key=lambda step: step.rank))
 
 
 def _check_routed(asked: Rules, policy: Policy) -> None:
@@ -148,6 +171,8 @@ def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:
     Raises:
         NotStartedError: it cannot be confined as the rules ask, or a descriptor leads into gold.
     """
+    from dataguard.sandbox.auditlog import observing  # noqa: PLC0415  sockets: for jobs alone
+
     if rules.mode is Mode.UNCONFINED:
         return _unconfined(asked)
     marks = tuple(_marks(asked, policy, places))
@@ -168,7 +193,15 @@ def start(asked: Asked, rules: Rules, policy: Policy, places: Places) -> Ending:
         hidden=() if asked.routing is None else asked.routing.hidden,
         rehearsal=asked.rehearsal,
     )
-    return run_confined(lambda rung: _filled(plan, asked, rung), rungs())
+    if asked.rehearsal:
+        return run_confined(lambda rung: _filled(plan, asked, rung), rungs())
+    with observing(policy.run.attempts) as lookout:
+        heard = replace(plan, listen=lookout.listener is not None)
+        ending = run_confined(
+            lambda rung: _filled(heard, asked, rung), rungs(), begins=lookout.expect
+        )
+        seen = lookout.observation(ending.confinement, ending.process)
+    return replace(ending, observations=(seen,))
 
 
 def _unconfined(asked: Asked) -> Ending:
@@ -176,7 +209,7 @@ def _unconfined(asked: Asked) -> Ending:
         return Ending(UNCONFINED, None)
     command, environment = _told(asked, {one.name: one.path for one in asked.inputs})
     code = run_job(command, directory=asked.directory, environment=environment)
-    return Ending(UNCONFINED, code)
+    return Ending(UNCONFINED, code, observations=(_NOTHING_REFUSED,))
 
 
 def _filled(plan: Plan, asked: Asked, rung: Rung) -> Plan:

@@ -12,7 +12,7 @@ from dataguard.core.paths import is_inside
 from dataguard.errors import NotFoundError
 from dataguard.model.copies import SkippedPlace
 from dataguard.mounts import mountinfo
-from dataguard.mounts.aliases import aliases_of
+from dataguard.mounts.aliases import aliases_of, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,7 +100,8 @@ def _areas(ctx: Context) -> Iterator[tuple[str, str]]:
         yield mount.target, f"a mount of {mount.dataset}@{mount.version}"
     for location in ctx.catalog.active_locations():
         if is_here(location, ctx.actor.host):
-            for path in aliases_of(location.place, table=table):
+            place = location.place
+            for path in (*aliases_of(place, table=table), *parts_of(place, table=table)):
                 if os.path.lexists(path):
                     yield path, f"the location of {location.dataset}@{location.version}"
     catalog = database_path(ctx.settings.catalog.value)

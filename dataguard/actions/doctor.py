@@ -15,7 +15,7 @@ from dataguard.engines.capacity import cores, workers_for
 from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
 from dataguard.model.confinement import Step
-from dataguard.mounts import bind
+from dataguard.mounts import bind, container, fuse
 from dataguard.report.lines import number
 from dataguard.stores.filesystem import describe
 from dataguard.stores.flags import may_set_flags
@@ -40,6 +40,8 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _timestamps(settings, actor),
         _workers(settings, clock, actor),
         _bind(),
+        _fuse(settings),
+        _contained(),
         _confined_jobs(),
         _flags(),
         *_seals(settings, clock, actor),
@@ -138,6 +140,22 @@ def _bind() -> Ability:
     if reason is None:
         return Ability("read-only mounts", "ok", "backend bind: enforced")
     return Ability("read-only mounts", "missing", f"{reason}; mounts are declared only")
+
+
+def _fuse(settings: Settings) -> Ability:
+    reason = fuse.FuseBackend(os.path.join(settings.home.value, "state")).unavailable()
+    if reason is None:
+        said = "backend fuse: enforced, and refused writes are recorded; mount --backend fuse"
+        return Ability("fuse mounts", "ok", said)
+    return Ability("fuse mounts", "missing", reason)
+
+
+def _contained() -> Ability:
+    reason = container.ContainerBackend().unavailable()
+    if reason is None:
+        said = "backend container: what the runtime mounted read-only is checked; mount --emit"
+        return Ability("container mounts", "ok", said)
+    return Ability("container mounts", "missing", reason)
 
 
 def _confined_jobs() -> Ability:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.inputs import JobInput, resolve_inputs
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.actions.context import Context
+    from dataguard.catalog.reading import Reader
     from dataguard.model.gate import GateResult
     from dataguard.model.placement import Person
     from dataguard.model.workspace import Workspace
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_gate",
+    "decide_again",
     "gate",
     "known_areas",
     "output_facts",
@@ -57,16 +60,41 @@ def gate(
     return check_gate(ctx, inputs, outputs or (outputs_place(ctx, inputs, workspace),))
 
 
-def check_gate(ctx: Context, inputs: tuple[JobInput, ...], outputs: tuple[str, ...]) -> GateResult:
-    """Decide on inputs that are resolved and output places."""
+def check_gate(
+    ctx: Context,
+    inputs: tuple[JobInput, ...],
+    outputs: tuple[str, ...],
+    *,
+    made_real: bool = False,
+) -> GateResult:
+    """Decide on inputs that are resolved and output places.
+
+    `made_real`: for a job that starts only if declared mounts are made for it.
+    """
+    known = (_input_facts(ctx, one) for one in inputs)
     facts = GateFacts(
-        inputs=tuple(_input_facts(ctx, one) for one in inputs),
+        inputs=tuple(replace(one, made_real=made_real) for one in known),
         outputs=tuple(output_facts(place) for place in outputs),
         places=places(ctx),
         catalog=CatalogFacts(ctx.settings.catalog.value, ctx.settings.home.value),
         now=ctx.clock(),
     )
     return decide(facts, ctx.policy)
+
+
+def decide_again(ctx: Context, records: Reader, before: GateResult) -> GateResult:
+    """Decide on the same facts, but on the versions as these records have them now.
+
+    Inside the transaction that records a run, so that nobody withdraws a version in between.
+    """
+    facts = before.facts
+    inputs = tuple(
+        one
+        if one.version is None
+        else replace(one, version=records.version(one.version.dataset, one.version.number))
+        for one in facts.inputs
+    )
+    return decide(replace(facts, inputs=inputs), ctx.policy)
 
 
 def outputs_place(ctx: Context, inputs: tuple[JobInput, ...], workspace: Workspace | None) -> str:

@@ -9,13 +9,15 @@ from dataguard.actions.resolution import is_here
 from dataguard.model.dataset import LocationState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dataguard.actions.context import Context
 
-__all__ = ["source_of"]
+__all__ = ["sources_of"]
 
 
-def source_of(ctx: Context, dataset: str, number: int, entry: bytes) -> bytes | None:
-    """Return the path of an entry at the first location of this host that has it, else None.
+def sources_of(ctx: Context, dataset: str, number: int, entry: bytes) -> Iterator[bytes]:
+    """Yield the path of an entry at each location of this host that has it.
 
     Active locations come first. Its content is for the caller to verify.
     """
@@ -23,4 +25,4 @@ def source_of(ctx: Context, dataset: str, number: int, entry: bytes) -> bytes | 
     here = [one for one in known if is_here(one, ctx.process.host)]
     here.sort(key=lambda one: one.state is not LocationState.ACTIVE)
     paths = (os.path.join(os.fsencode(one.place), entry) for one in here)
-    return next((path for path in paths if os.path.isfile(path)), None)
+    return (path for path in paths if os.path.isfile(path))

@@ -156,7 +156,7 @@ def _check_policy(ctx: Context, step: MountStep, wanted: Wanted) -> None:
     stays = step.record if step.kind in AS_IT_IS else None
     promised = wanted.guarantee if stays is None else stays.guarantee
     required = ctx.policy.mount.required_guarantee
-    if promised.rank < required.rank:
+    if not promised.may_be_recorded(required):
         raise PolicyError(
             f"the policy requires mounts that are {required}, this one would be {promised}",
             hint="`dataguard doctor` says what this host can enforce",

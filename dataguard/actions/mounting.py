@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.mountproof import prove, state_of
+from dataguard.actions.resolution import check_usable
 from dataguard.actions.unmount import save, take_down
 from dataguard.core.mountplan import StepKind
 from dataguard.errors import ConflictError, DataguardError
@@ -95,7 +96,10 @@ def _adopted(record: MountRecord) -> MountRecord:
 def _made(ctx: Context, wanted: Wanted) -> MountRecord:
     """Mount, recording the intention first: its identity lets a crash be recognised."""
     record = _intention(ctx, wanted)
-    save(ctx, record)
+    with ctx.catalog.transaction() as tx:
+        # Whoever withdraws it at the same time sees this record, or is seen here.
+        check_usable(tx.version(record.dataset, record.version))
+        tx.put_mount(record)
     try:
         if record.backend is not Backend.CONTAINER:  # whose runtime made the mount point too
             points.make_parents(os.path.join(record.workspace, workspaces.DATA), record.target)

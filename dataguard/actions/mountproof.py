@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.core.attempts import blocked
 from dataguard.model.finding import Code, Finding
 from dataguard.model.mount import Backend, Guarantee, MountRecord, ProbeOutcome
 from dataguard.mounts.attempts import probing
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from dataguard.model.mount import Probe
 
 __all__ = ["prove", "report_attempts", "state_of"]
-
-_TOLD = 20
-"""Attempts that the evidence of one finding names."""
 
 
 def prove(ctx: Context, record: MountRecord) -> tuple[MountRecord, tuple[Finding, ...]]:
@@ -46,22 +44,20 @@ def state_of(ctx: Context) -> str:
 
 
 def report_attempts(ctx: Context, record: MountRecord) -> None:
-    """Record the writes that a served mount refused as findings, one a path; then forget them.
+    """Record the writes that a served mount refused as findings, one a path, and none twice.
 
     Raises:
         DataguardError: they cannot be read.
     """
     if record.backend is not Backend.FUSE:
         return
-    server = FuseBackend(state_of(ctx))
     by_path: dict[bytes, list[Attempt]] = {}
-    for attempt in server.attempts(record.target):
+    for attempt in FuseBackend(state_of(ctx)).take_attempts(record.target):
         by_path.setdefault(attempt.path, []).append(attempt)
     if by_path:
         findings = [_blocked(ctx, record, path, made) for path, made in sorted(by_path.items())]
         with ctx.catalog.transaction() as transaction:
             transaction.record_findings(findings)
-    server.forget(record.target)
 
 
 def _as_probe(ctx: Context, record: MountRecord) -> AbstractContextManager[None]:
@@ -72,29 +68,10 @@ def _as_probe(ctx: Context, record: MountRecord) -> AbstractContextManager[None]
 
 
 def _blocked(ctx: Context, record: MountRecord, path: bytes, made: list[Attempt]) -> Finding:
-    operations = dict.fromkeys(attempt.operation for attempt in made)
-    return Finding(
-        code=Code.DG302,
-        severity=ctx.policy.severity_of(Code.DG302),
-        path=path,
-        message=f"{Code.DG302.title} at {record.target}: {', '.join(operations)}",
-        first_seen=made[0].time,
-        last_seen=made[-1].time,
-        dataset=record.dataset,
-        version=record.version,
-        count=len(made),
-        evidence={
-            "attempts": [
-                {
-                    "operation": attempt.operation,
-                    "pid": attempt.pid,
-                    "uid": attempt.uid,
-                    "command": attempt.command,
-                    "time": attempt.time.isoformat(),
-                }
-                for attempt in made[:_TOLD]
-            ]
-        },
+    severity = ctx.policy.severity_of(Code.DG302)
+    where = f" at {record.target}"
+    return blocked(
+        path, made, severity, dataset=record.dataset, version=record.version, where=where
     )
 
 

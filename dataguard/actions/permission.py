@@ -48,7 +48,7 @@ def _check_digest(policy: Policy, version: Mapping[str, object]) -> None:
 def _check_mount(policy: Policy, mount: Mapping[str, object]) -> None:
     required = policy.mount.required_guarantee
     made = mount["state"] == MountState.ACTIVE
-    if made and Guarantee(str(mount["guarantee"])).rank < required.rank:
+    if made and not Guarantee(str(mount["guarantee"])).may_be_recorded(required):
         raise PolicyError(f"the policy `{policy.name}` asks for mounts that are {required}")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.copies import Wish, copies
-from dataguard.actions.goldsource import source_of
+from dataguard.actions.goldsource import sources_of
 from dataguard.actions.reclaimable import plan_for
 from dataguard.core.reclaim import ReclaimWish
 from dataguard.errors import NotFoundError
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from dataguard.actions.reclaimable import Plan
     from dataguard.model.copies import Copy
     from dataguard.model.entry import Unreadable
-    from dataguard.model.reclaim import ReclaimStep
+    from dataguard.model.reclaim import ReclaimStep, Replaced
 
 __all__ = ["reclaim", "reclaim_places", "undo"]
 
-_UNFINISHED = (ReclaimState.APPLYING, ReclaimState.UNDOING)
+_SETTLED = (Reason.SHARED, Reason.REPLACED)
+"""Why a file need not come back: it is whole, or somebody has put something else there."""
 
 
 def reclaim(
@@ -125,7 +126,7 @@ def undo(ctx: Context, reclaim_id: str, *, dry_run: bool = False) -> UndoResult:
         before = journal.numbers(Mark.DONE)
         _record(ctx, replace(record, state=ReclaimState.UNDOING, since=ctx.clock()))
         left += _bring_back_all(ctx, journal)
-        stuck = journal.numbers(Mark.DONE) or journal.unfinished
+        stuck = journal.unfinished or any(one.reason not in _SETTLED for one in left)
         state = ReclaimState.UNDOING if stuck else ReclaimState.UNDONE
         _record(ctx, replace(record, state=state, since=ctx.clock()))
         return _undone(journal, before, left)
@@ -180,18 +181,24 @@ def _bring_back_all(ctx: Context, journal: ReclaimJournal) -> list[Left]:
     try:
         for number in reversed(journal.numbers(Mark.DONE)):
             one = journal.replaced[number]
-            source = source_of(ctx, one.dataset, one.version, one.entry)
-            if source is None:
-                detail = f"no location of {one.dataset}@{one.version} here has it"
-                left.append(Left(one.path, Reason.UNVERIFIED, one.size, detail))
-                continue
-            found = bring_back(one, source, journal)
+            found = _brought_back(ctx, one, journal)
             if isinstance(found, Left):
                 left.append(found)
             ctx.progress.advance(1, one.size)
     finally:
         ctx.progress.finish()
     return left
+
+
+def _brought_back(ctx: Context, one: Replaced, journal: ReclaimJournal) -> int | Left:
+    """Bring a file back from the first location whose bytes are those of the version."""
+    detail = f"no location of {one.dataset}@{one.version} here has it"
+    found: int | Left = Left(one.path, Reason.UNVERIFIED, one.size, detail)
+    for source in sources_of(ctx, one.dataset, one.version, one.entry):
+        found = bring_back(one, source, journal)
+        if not isinstance(found, Left) or found.reason is Reason.REPLACED:
+            break
+    return found
 
 
 def _undone(journal: ReclaimJournal, numbers: Iterable[int], left: list[Left]) -> UndoResult:
@@ -213,14 +220,16 @@ def _undone(journal: ReclaimJournal, numbers: Iterable[int], left: list[Left]) -
 
 
 def _unfinished(ctx: Context) -> tuple[str, ...]:
-    return tuple(one.id for one in ctx.catalog.reclaims() if one.state in _UNFINISHED)
+    """Return the reclaims that the next one brings to an end; an undo is for who asked for it."""
+    applying = (one for one in ctx.catalog.reclaims() if one.state is ReclaimState.APPLYING)
+    return tuple(one.id for one in applying if _is_ours(ctx, one))
 
 
 def _recover_all(ctx: Context) -> list[Left]:
     """Bring what interrupted reclaims left in between to one of its two ends."""
     left = []
     for record in ctx.catalog.reclaims():
-        if record.state is not ReclaimState.APPLYING or record.actor.host != ctx.actor.host:
+        if record.state is not ReclaimState.APPLYING or not _is_ours(ctx, record):
             continue
         try:
             journal = ReclaimJournal.open(ctx.settings.home.value, record.id)
@@ -232,6 +241,11 @@ def _recover_all(ctx: Context) -> list[Left]:
         if now != record:
             _record(ctx, now)
     return left
+
+
+def _is_ours(ctx: Context, record: ReclaimRecord) -> bool:
+    """Whether a reclaim is this user's, on this host; others go on with theirs themselves."""
+    return (record.actor.host, record.actor.uid) == (ctx.actor.host, ctx.actor.uid)
 
 
 def _recovered(record: ReclaimRecord, journal: ReclaimJournal) -> ReclaimRecord:

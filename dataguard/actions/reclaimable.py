@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dataguard.actions.goldfacts import GoldFacts
 from dataguard.core.mountplan import status
 from dataguard.core.paths import is_inside
-from dataguard.core.reclaim import considered, may_read, planned
+from dataguard.core.reclaim import NOBODY, considered, follows, may_read, planned
 from dataguard.model.mount import Guarantee
 from dataguard.model.mountpoint import MountStatus
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
+from dataguard.mounts import mountinfo
+from dataguard.mounts.aliases import aliases_of
 from dataguard.mounts.view import look as look_at_mount
+from dataguard.stores.reclaiming import left_for
 from dataguard.stores.reclaimlook import link_target, look, steps_to
 
 if TYPE_CHECKING:
@@ -73,12 +77,15 @@ class _Planner:
         self._link_gold = link_gold
         self._seen: set[tuple[int, int]] = set()
         self._gold = [os.fsencode(one.place) for one in ctx.catalog.active_locations()]
+        self._table = mountinfo.read()
+        self._outputs = cache(lambda: _recorded_outputs(ctx))
+        self._paths: dict[bytes, tuple[bytes, ...]] = {}
         self._mounts = _live_mounts(ctx)
 
     def judge(self, copy: Copy) -> ReclaimStep | Left:
         """Return what becomes of a copy."""
         reason, detail = considered(copy), ""
-        if reason is None and any(_is_below(copy.path, place) for place in self._gold):
+        if reason is None and self._is_in_gold(copy):
             reason = Reason.GOLD
         if reason is None:
             reason, detail = self._facts.doubt(copy)
@@ -87,17 +94,37 @@ class _Planner:
         try:
             seen = look(copy.path, copy.original)
         except OSError as err:
-            return Left(copy.path, Reason.CHANGED, copy.bytes, err.strerror or str(err))
+            return left_for(copy.path, copy.bytes, err)
         return self._judge(copy, seen)
+
+    def _is_in_gold(self, copy: Copy) -> bool:
+        """Whether a file lies in any location, by whatever path it was found."""
+        directory = os.path.dirname(copy.path)
+        if directory not in self._paths:
+            found = aliases_of(os.fsdecode(directory), table=self._table)
+            self._paths[directory] = (directory, *map(os.fsencode, found))
+        return any(_is_below(one, place) for one in self._paths[directory] for place in self._gold)
 
     def _judge(self, copy: Copy, seen: SeenCopy) -> ReclaimStep | Left:
         identity = (seen.state.device, seen.state.inode)
         if identity in self._seen:
             return Left(copy.path, Reason.REPEATED, copy.bytes)
         found = planned(copy, seen, self._wish, self._target(copy, seen))
-        if isinstance(found, ReclaimStep):
-            self._seen.add(identity)
+        if isinstance(found, Left):
+            return found
+        if found.method is Method.LINK and self._is_recorded(copy):
+            return Left(copy.path, Reason.RECORDED, copy.bytes)
+        self._seen.add(identity)
         return found
+
+    def _is_recorded(self, copy: Copy) -> bool:
+        """Whether a finished run has the file in its record: a link would be another output."""
+        above = os.path.dirname(copy.path)
+        while above not in (b"", b"/"):
+            if above in self._outputs():
+                return True
+            above = os.path.dirname(above)
+        return False
 
     def _target(self, copy: Copy, seen: SeenCopy) -> LinkTarget | None:
         """Return what a link in the copy's place would lead to, None where it may lead nowhere."""
@@ -110,16 +137,28 @@ class _Planner:
         if path is None:
             return None
         try:
-            readable = self._is_readable(path, seen)
+            readable = self._is_readable(path, copy, seen)
         except OSError:  # it is not there: nothing to lead to
             return None
         return link_target(path, readable=readable)
 
-    def _is_readable(self, path: bytes, seen: SeenCopy) -> bool:
-        """Whether the owner of a copy can read what a link would lead to."""
-        if seen.state.uid in (0, self._wish.uid):
-            return os.access(path, os.R_OK)
-        return may_read(seen.state.uid, seen.gid, steps_to(path))
+    def _is_readable(self, path: bytes, copy: Copy, seen: SeenCopy) -> bool:
+        """Whether all who can read a copy could read what a link would lead to."""
+        old, new = steps_to(copy.path), steps_to(path)
+        if not follows(old):
+            return False
+        if seen.state.uid not in (0, self._wish.uid):
+            mine = may_read(seen.state.uid, seen.gid, new)
+        else:
+            mine = os.access(path, os.R_OK)
+        others = ((NOBODY, seen.gid), (NOBODY, NOBODY))
+        return mine and all(may_read(*one, new) for one in others if may_read(*one, old))
+
+
+def _recorded_outputs(ctx: Context) -> frozenset[bytes]:
+    """Return the directories of runs whose record says what they wrote."""
+    runs = (run for run in ctx.catalog.runs() if run.output_root is not None)
+    return frozenset(os.fsencode(run.outputs) for run in runs)
 
 
 def _live_mounts(ctx: Context) -> Mapping[tuple[str, int], list[MountRecord]]:

@@ -6,14 +6,13 @@ import grp
 import pwd
 from typing import TYPE_CHECKING
 
-from dataguard.actions.findings import content_codes, findings_of, unstable_findings
+from dataguard.actions.findings import content_codes, findings_of
 from dataguard.actions.recording import resolve_stale
+from dataguard.actions.refusal import refusal_of, way_on
 from dataguard.actions.registration import prepare
 from dataguard.actions.resumption import journal_of, take_in_rest
-from dataguard.core.outcome import is_violation
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import LocationState, Registration
-from dataguard.model.finding import Code
 from dataguard.model.journal import PACE
 from dataguard.model.results.register import RegisterResult, Writers
 
@@ -66,7 +65,7 @@ def carry_out(ctx: Context, task: Task, *, pace: Pace = PACE) -> RegisterResult:
             _journal(ctx, task, pace) as journal,
         ):
             intake = take_in_rest(ctx, task.source, draft, journal)
-            refusal = _refusal(ctx, task, intake)
+            refusal = refusal_of(ctx, task, intake)
             if refusal or intake.unreadable or request.dry_run:
                 return _result(ctx, task, intake, draft, refusal=refusal)
             result = _record(ctx, task, intake, draft.publish())
@@ -81,24 +80,6 @@ def _journal(ctx: Context, task: Task, pace: Pace) -> Journal:
     return journal_of(
         ctx, task.source, task.exclude, task.started, fresh=fresh, keep=keep, pace=pace
     )
-
-
-def _refusal(ctx: Context, task: Task, intake: Intake) -> list[Finding]:
-    """Return why no version is made; what cannot be read is said by the result itself."""
-    name, reference = task.request.name, task.source.reference
-    if intake.unreadable:
-        return unstable_findings(ctx, intake.unreadable, dataset=name, version=None)
-    if intake.broken:
-        return findings_of(ctx, intake.broken, dataset=name, version=None)
-    dangerous = findings_of(ctx, intake.hazards, dataset=name, version=None)
-    if any(is_violation(finding) for finding in dangerous):
-        return dangerous
-    only_added = all(difference.code is Code.DG103 for difference in intake.differences)
-    meant = task.request.supersede or (task.request.append and only_added)
-    if not intake.differences or meant:
-        return []
-    number = reference.number if reference else None
-    return findings_of(ctx, intake.differences, dataset=name, version=number)
 
 
 def _record(ctx: Context, task: Task, intake: Intake, published: Published) -> RegisterResult:
@@ -202,20 +183,24 @@ def _result(
     _, files, size = draft.counts
     standing = task.source.reference if refused else None
     root = None if intake.unreadable else draft.root()
+    algorithm = task.plan.main if standing is None else standing.algorithm
     hazard_findings = findings_of(ctx, intake.hazards, dataset=task.request.name, version=None)
     return RegisterResult(
         dataset=task.request.name,
-        version=standing.number if standing and task.in_place else None,
+        version=standing.number if standing else None,
         root=str(standing.root) if standing else (str(root) if root else None),
         created=False,
-        files=files,
-        bytes=size,
-        algorithm=str(task.plan.main),
-        strength=str(task.plan.main.strength),
+        files=standing.files if standing else files,
+        bytes=standing.bytes if standing else size,
+        found_files=None if intake.unreadable else files,
+        found_bytes=None if intake.unreadable else size,
+        algorithm=str(algorithm),
+        strength=str(algorithm.strength),
         hashed=intake.hashed,
         resumed=intake.resumed,
         location=task.place,
         manifest=ctx.manifests.manifest_path(standing.root) if standing else None,
+        hint=way_on(task, intake) if refusal else None,
         findings=tuple(refusal or hazard_findings),
         unreadable=tuple(intake.unreadable),
         writers=_writers(intake.writers),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.workspace import Workspace
 
-__all__ = ["fits", "is_here", "wanted_entries"]
+__all__ = ["check_usable", "fits", "is_here", "wanted_entries"]
 
 
 def wanted_entries(
@@ -92,7 +92,7 @@ def _pin(
         StoreUnreachableError: no location of it can be reached from this host.
     """
     version = ctx.catalog.resolve(reference)
-    _check_usable(version)
+    check_usable(version)
     place = _place(ctx, version, tuple(preferred), contained=contained)
     return LockEntry(name, version.dataset, version.number, version.root, place)
 
@@ -118,7 +118,12 @@ def _follow_lock(
     return _pin(ctx, reference, name=entry.name, preferred=places, contained=contained)
 
 
-def _check_usable(version: Version) -> None:
+def check_usable(version: Version) -> None:
+    """Refuse what must not be mounted.
+
+    Raises:
+        ConflictError: the version is quarantined or withdrawn.
+    """
     if version.state is VersionState.QUARANTINED:
         raise ConflictError(
             f"{version.reference} is quarantined: {version.state_reason}",

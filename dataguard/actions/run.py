@@ -8,12 +8,20 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.confinement import Asked, Rules, in_force, refuse_launcher, start
+from dataguard.actions.confinement import (
+    Asked,
+    Rules,
+    in_force,
+    refuse_launcher,
+    start,
+    with_mounts,
+)
 from dataguard.actions.gate import check_gate, outputs_place, person
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
 from dataguard.actions.outputs import Outputs, collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
+from dataguard.actions.refusals import Served, refused_writes
 from dataguard.actions.routing import (
     digested,
     layers_of,
@@ -24,12 +32,13 @@ from dataguard.actions.routing import (
     with_layers,
 )
 from dataguard.actions.runrecord import (
+    admit,
     clear_private,
     confined,
     finish,
     free_record,
     inputs_of,
-    save,
+    watched,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.errors import ConflictError, NotStartedError, UsageError
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.diversion import Routing
+    from dataguard.model.attempt import Attempts
     from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
     from dataguard.model.workspace import Workspace
@@ -83,9 +93,11 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
-    request = _ruled(ctx, request)
-    inputs, place, decision = _decided(ctx, request)
-    result = _run(ctx, request, inputs, place, decision) if decision.allowed else _refused(inputs)
+    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
+    if decision.allowed:
+        result, decision = _run(ctx, request, inputs, place, decision)
+    else:
+        result = _refused(inputs)
     return replace(result, checks=decision.checks), decision
 
 
@@ -97,8 +109,7 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
-    request = _ruled(ctx, request)
-    inputs, place, decision = _decided(ctx, request)
+    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
     real = os.path.realpath(place)
     with rehearsed(request.rules.writes, inputs, real) as routing:
         asked = _asked(request, "explain", (place, real), "/dev/null", inputs)
@@ -119,19 +130,23 @@ def _ruled(ctx: Context, request: Request) -> Request:
     return replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
 
 
-def _decided(ctx: Context, request: Request) -> tuple[tuple[JobInput, ...], str, GateResult]:
+def _decided(
+    ctx: Context, request: Request
+) -> tuple[Request, tuple[JobInput, ...], str, GateResult]:
     if not request.command:
         raise UsageError("no command to run", hint="dataguard run -- python train.py")
     if request.rules.mode is not Mode.UNCONFINED:
         refuse_launcher(request.command)
     inputs = resolve_inputs(ctx, request.references, request.workspace)
+    rules = with_mounts(request.rules, ctx.policy, inputs)
+    request = replace(request, rules=rules)
     place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
     if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
         raise UsageError(
             f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
         )
     check_words(request.command, inputs)
-    return inputs, place, check_gate(ctx, inputs, (place,))
+    return request, inputs, place, check_gate(ctx, inputs, (place,), made_real=rules.makes_mounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +167,13 @@ def _run(
     inputs: tuple[JobInput, ...],
     place: str,
     decision: GateResult,
-) -> RunResult:
+) -> tuple[RunResult, GateResult]:
     before = _verified(ctx, inputs, "verifying inputs")
     if not before.is_clean:
         # The next gate must know without looking.
         for comparison in before.comparisons:
             record_comparison(ctx, comparison)
-        return _refused(inputs, before.findings, before)
+        return _refused(inputs, before.findings, before), decision
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
         _check_made(ctx, directory)
@@ -166,12 +181,18 @@ def _run(
         try:
             job = _Job(run_id, request, inputs, before, directory, private)
             record = _record(ctx, job)
-            save(ctx, record, directory)
+            decision = admit(ctx, record, directory, decision)
+            if not decision.allowed:
+                directory.remove()
+                return _refused(inputs, before=before), decision
+            served = Served(ctx, inputs)
             ending, routing = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
-        return _finish(ctx, job, record, ending, routing)
+        observed = (*ending.observations, *served.observations())
+        refused = refused_writes(ctx, inputs, observed, decision.facts.places)
+        return _finish(ctx, job, record, _Ended(ending, routing, *refused)), decision
 
 
 def _started(
@@ -226,18 +247,27 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-def _finish(
-    ctx: Context, job: _Job, started: Run, ending: Ending, routing: Routing | None
-) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A job that ended: how it was confined and routed, and what was refused to it."""
+
+    ending: Ending
+    routing: Routing | None
+    attempts: Attempts
+    blocked: tuple[Finding, ...]
+
+
+def _finish(ctx: Context, job: _Job, started: Run, ended: _Ended) -> RunResult:
+    ending, attempts = ended.ending, ended.attempts
     code = ending.exit_code or 0
-    record = confined(started, ending.confinement)
+    record = watched(confined(started, ending.confinement), attempts)
     after = _verified(ctx, job.inputs, "verifying inputs again")
     changes = changes_between(ctx, job.before, after)
     for comparison in after.comparisons:
         if not comparison.is_clean:
             record_comparison(ctx, comparison)
     aside = free_record(started, job.directory)
-    reaped = reap(job.directory, routing, aside)
+    reaped = reap(job.directory, ended.routing, aside)
     record = with_layers(record, reaped.left)
     with ctx.manifests.in_use():
         outputs = collect_outputs(ctx, job.directory)
@@ -255,16 +285,17 @@ def _finish(
             output_files=len(outputs.files),
             output_bytes=sum(one.size for one in outputs.files),
         )
-        for finding in reported(ctx, diverted, job.id):
+        for finding in (*reported(ctx, diverted, job.id), *ended.blocked):
             changes.add_late(finding)
         record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory, diverted)
+        unwritten = finish(ctx, finished, job.directory, diverted, attempts)
     result = _result(finished, changes, after, outputs)
     return replace(
         result,
         enforced=_is_enforced(job.inputs, ending),
         confinement=ending.confinement,
         diverted=diverted,
+        attempts=attempts,
         unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
     )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.gate import decide_again
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.attempt import Observable
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunInput, RunState
 from dataguard.mounts import mountinfo
@@ -16,12 +18,15 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.inputs import JobInput
     from dataguard.actions.verification import Verification
+    from dataguard.model.attempt import Attempts
     from dataguard.model.confinement import Confinement
     from dataguard.model.diversion import Diverted
+    from dataguard.model.gate import GateResult
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
 __all__ = [
+    "admit",
     "clear_private",
     "confined",
     "finish",
@@ -29,13 +34,36 @@ __all__ = [
     "inputs_of",
     "put",
     "save",
+    "watched",
 ]
 
 
+def admit(ctx: Context, record: Run, directory: RunDirectory, decision: GateResult) -> GateResult:
+    """Record a run that begins, if its gate still allows it; returns what was decided last.
+
+    From here on it holds a lease on its inputs. Decision and record are one transaction: a version
+    that is withdrawn at the same time is either seen here, or this run is seen there.
+
+    Raises:
+        StoreUnreachableError: the directory cannot be written.
+    """
+    with ctx.catalog.transaction() as tx:
+        again = decide_again(ctx, tx, decision)
+        if again.allowed:
+            tx.put_run(record)
+    if again.allowed:
+        directory.write_record(_fields(record))
+    return again
+
+
 def save(
-    ctx: Context, record: Run, directory: RunDirectory, diverted: tuple[Diverted, ...] = ()
+    ctx: Context,
+    record: Run,
+    directory: RunDirectory,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
 ) -> None:
-    """Record how far a run got, in the catalog and in its directory.
+    """Record how far a run got, in the catalog and in its directory; the last two there alone.
 
     The catalog is the first to know that a run is on its way and the last to know that it is over:
     after a crash in between, the next command finds it there and ends it in both.
@@ -46,14 +74,19 @@ def save(
     """
     is_over = record.state is not RunState.RUNNING
     if is_over:
-        directory.write_record({**_fields(record), "diverted": encode(diverted)})
+        told = {"diverted": encode(diverted), "attempts": encode(attempts)}
+        directory.write_record({**_fields(record), **told})
     put(ctx, record)
     if not is_over:
         directory.write_record(_fields(record))
 
 
 def finish(
-    ctx: Context, record: Run, directory: RunDirectory, diverted: tuple[Diverted, ...] = ()
+    ctx: Context,
+    record: Run,
+    directory: RunDirectory,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
 ) -> tuple[Unreadable, ...]:
     """Record the end of a run; what a job did to its own directory does not prevent that.
 
@@ -61,7 +94,7 @@ def finish(
     Returns what could not be written there.
     """
     try:
-        save(ctx, record, directory, diverted)
+        save(ctx, record, directory, diverted, attempts)
     except StoreUnreachableError as err:
         put(ctx, record)
         return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)
@@ -90,6 +123,15 @@ def confined(record: Run, confinement: Confinement) -> Run:
     layers = ", ".join(layer.name for layer in confinement.layers if layer.holds)
     told = {"confinement": str(confinement.step), "layers": layers or "none"}
     return replace(record, metadata={**record.metadata, **told})
+
+
+def watched(record: Run, attempts: Attempts) -> Run:
+    """Return the record with what is known of refused writes, in numbers."""
+    lost = "unknown" if attempts.lost is None else str(attempts.lost)
+    told = f"observable: {attempts.observable}, seen: {attempts.seen}, lost: {lost}"
+    if attempts.observable is Observable.NO:
+        told = f"not observable: {attempts.reason}"
+    return replace(record, metadata={**record.metadata, "attempts": told})
 
 
 def inputs_of(inputs: tuple[JobInput, ...], before: Verification | None) -> tuple[RunInput, ...]:

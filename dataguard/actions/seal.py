@@ -18,7 +18,7 @@ from dataguard.model.finding import Code
 from dataguard.model.policy import Seal
 from dataguard.model.seal import SealRecord, SealResult, SealState
 from dataguard.stores.alteration import Alteration, Passage
-from dataguard.stores.directorymodes import publish_modes
+from dataguard.stores.directorymodes import publish_modes, read_modes
 from dataguard.stores.sealing import (
     check_sealable,
     count_excluded,
@@ -159,7 +159,8 @@ def _begin(ctx: Context, task: _Task) -> SealRecord:
     )
     old = found.record
     if old is not None and old.remembers:
-        record = replace(record, modes=old.modes, directories=old.directories)
+        key = _remembered_again(ctx, found, old)
+        record = replace(record, modes=old.modes, directories=key)
     elif task.kind is Seal.MODE:
         rows = directory_modes(found.place, directories(_paths(ctx, found)))
         key = publish_modes(ctx.settings.home.value, version.root, rows)
@@ -167,6 +168,21 @@ def _begin(ctx: Context, task: _Task) -> SealRecord:
     with ctx.catalog.transaction() as tx:
         tx.put_seal(record)
     return record
+
+
+def _remembered_again(ctx: Context, found: Target, old: SealRecord) -> str | None:
+    """Remember the directories that took the place of sealed ones since, beside those that stay."""
+    version = found.version
+    if old.directories is None or (old.dataset, old.version) != (version.dataset, version.number):
+        return old.directories
+    home = ctx.settings.home.value
+    now = directory_modes(found.place, directories(_paths(ctx, found)))
+    known = read_modes(home, version.root, old.directories)
+    rows = (
+        replaced if then.inode not in (None, replaced.inode) else replaced._replace(mode=then.mode)
+        for then, replaced in zip(known, now, strict=True)
+    )
+    return publish_modes(home, version.root, rows)
 
 
 def _perform(ctx: Context, task: _Task, record: SealRecord, before: Comparison) -> SealResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.actions.leases import leases_of, tidy
 from dataguard.core.sealing import notice, seal_word
 from dataguard.model.finding import FindingState
 from dataguard.model.mount import Guarantee
@@ -20,17 +21,17 @@ _RUNS_SHOWN = 20
 
 
 def show(ctx: Context, reference: str) -> VersionDetails:
-    """Return a version with its locations, tags, mounts on all hosts, last audit and runs.
+    """Return a version with its locations, tags, mounts on all hosts, leases, audit and runs.
+
+    Leases that ended with their host's last start are shown once more, and then forgotten.
 
     Raises:
         NotFoundError: the reference means nothing.
     """
     version = ctx.catalog.resolve(Reference.parse(reference))
-    mounts = tuple(
-        record
-        for record in ctx.catalog.mounts()
-        if (record.dataset, record.version) == (version.dataset, version.number)
-    )
+    leases = leases_of(ctx, version)
+    tidy(ctx, version)
+    mounts = ctx.catalog.mounts(dataset=version.dataset, version=version.number)
     guarantees = [record.guarantee for record in mounts]
     weakest = min(guarantees, key=lambda guarantee: guarantee.rank, default=None)
     runs = ctx.catalog.runs(dataset=version.dataset, version=version.number)
@@ -53,4 +54,5 @@ def show(ctx: Context, reference: str) -> VersionDetails:
         runs=tuple(sorted(runs, key=lambda run: run.started, reverse=True)[:_RUNS_SHOWN]),
         open_findings=sum(1 for _ in findings),
         seals=tuple(SealView(one, seal_word(one), notice(one, ctx.clock())) for one in seals),
+        leases=leases,
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.leases import leases_of, tidy, unjudged
 from dataguard.core.clearance import standing_damage
+from dataguard.core.leases import lease_hint, runs_since_good_audit
+from dataguard.core.leasewords import lease_words
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import LocationState, VersionState
@@ -14,10 +17,14 @@ from dataguard.model.results.standing import StandingResult
 from dataguard.model.run import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dataguard.actions.context import Context
     from dataguard.catalog.reading import Reader
+    from dataguard.catalog.writing import Transaction
     from dataguard.model.audit import AuditRecord
     from dataguard.model.dataset import Version
+    from dataguard.model.lease import Lease
 
 __all__ = ["quarantine", "release", "withdraw"]
 
@@ -26,6 +33,9 @@ def withdraw(
     ctx: Context, reference: str, reason: str, *, force: bool = False, dry_run: bool = False
 ) -> StandingResult:
     """Mark a version as not to be used any more; deletes nothing.
+
+    Whoever begins to use it at the same time is either seen here, or sees it withdrawn: each
+    records itself in a transaction in which it looks at what the other records.
 
     Raises:
         NotFoundError: the reference means nothing.
@@ -38,25 +48,36 @@ def withdraw(
             hint="a clean full audit and `dataguard release` come first",
         )
     result = _planned(ctx, version, VersionState.WITHDRAWN, reason)
-    if (result.mounts or result.runs) and not force:
-        raise ConflictError(
-            f"{version.reference} is in use: {_words(result)}",
-            hint="unmount it there, or add --force",
-        )
-    return replace(result, dry_run=True) if dry_run else _recorded(ctx, version, result)
+    if not dry_run:
+        tidy(ctx, version)
+    if not force:
+        _refuse_use(ctx, version, [one for one in result.leases if one.holds])
+    if dry_run:
+        return replace(result, dry_run=True)
+
+    def check(tx: Transaction) -> None:
+        seen = {one.key for one in result.leases}
+        _refuse_use(ctx, version, [o for o in unjudged(ctx, tx, version) if o.key not in seen])
+
+    return _recorded(ctx, version, result, check=None if force else check)
 
 
 def quarantine(
     ctx: Context, reference: str, reason: str, *, dry_run: bool = False
 ) -> StandingResult:
-    """Stop new mounts, gates and runs of a version; says who uses it now.
+    """Stop new mounts, gates and runs of a version; says who uses it now, and who may have.
+
+    Those are the runs since it was last found good where they read it.
 
     Raises:
         NotFoundError: the reference means nothing.
     """
     version = _resolved(ctx, reference, reason)
     result = _planned(ctx, version, VersionState.QUARANTINED, reason)
-    return replace(result, dry_run=True) if dry_run else _recorded(ctx, version, result)
+    if dry_run:
+        return replace(result, dry_run=True)
+    tidy(ctx, version)
+    return _recorded(ctx, version, result)
 
 
 def release(ctx: Context, reference: str, reason: str, *, dry_run: bool = False) -> StandingResult:
@@ -104,8 +125,9 @@ def _is_cleared(ctx: Context, version: Version) -> bool:
 
 
 def _planned(ctx: Context, version: Version, state: VersionState, reason: str) -> StandingResult:
-    """Return what would be recorded, and who uses the version now."""
+    """Return what would be recorded, who uses the version now, and who may have read damage."""
     number = version.number
+    used = ctx.catalog.runs(dataset=version.dataset, version=number)
     return StandingResult(
         dataset=version.dataset,
         version=number,
@@ -113,13 +135,11 @@ def _planned(ctx: Context, version: Version, state: VersionState, reason: str) -
         state=str(state),
         previous_state=str(version.state),
         reason=reason,
-        mounts=tuple(
-            record
-            for record in ctx.catalog.mounts()
-            if (record.dataset, record.version) == (version.dataset, number)
-        ),
-        runs=tuple(
-            ctx.catalog.runs(state=RunState.RUNNING, dataset=version.dataset, version=number)
+        mounts=ctx.catalog.mounts(dataset=version.dataset, version=number),
+        runs=tuple(one for one in used if one.state is RunState.RUNNING),
+        leases=leases_of(ctx, version),
+        runs_since_good_audit=tuple(
+            runs_since_good_audit(used, ctx.catalog.audits(version.dataset, number), version)
         ),
     )
 
@@ -131,11 +151,33 @@ def _unblocked(records: Reader, version: Version) -> VersionState:
     return VersionState.ACTIVE if here else VersionState.SUPERSEDED
 
 
-def _recorded(ctx: Context, before: Version, result: StandingResult) -> StandingResult:
+def _refuse_use(ctx: Context, version: Version, leases: list[Lease]) -> None:
+    """Refuse to withdraw what is in use.
+
+    Raises:
+        ConflictError: there is a lease.
+    """
+    if leases:
+        ends = lease_hint(leases[0], ctx.process)
+        forced = f"dataguard withdraw {version.reference} --reason WHY --force"
+        raise ConflictError(
+            f"{version.reference} is in use: {'; '.join(map(lease_words, leases))}",
+            hint=f"{ends}; or all the same: {forced}",
+        )
+
+
+def _recorded(
+    ctx: Context,
+    before: Version,
+    result: StandingResult,
+    *,
+    check: Callable[[Transaction], None] | None = None,
+) -> StandingResult:
     """Record a standing, unless the version has another one by now than was looked at.
 
     Raises:
         ConflictError: it has; a quarantine must not be undone by a withdrawal that came with it.
+            Or what `check` raises, in the same transaction.
     """
     state = VersionState(result.state)
     with ctx.catalog.transaction() as tx:
@@ -148,10 +190,7 @@ def _recorded(ctx: Context, before: Version, result: StandingResult) -> Standing
                 f"{before.reference} changed meanwhile: it is {now}",
                 hint=f"look at it: dataguard show {before.reference}",
             )
+        if check is not None:
+            check(tx)
         tx.set_state(result.dataset, result.version, state, result.reason)
     return result
-
-
-def _words(result: StandingResult) -> str:
-    places = [f"mounted at {record.target} on {record.host}" for record in result.mounts]
-    return "; ".join([*places, *(f"run {run.id} by {run.actor.user}" for run in result.runs)])

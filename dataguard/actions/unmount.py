@@ -15,6 +15,7 @@ from dataguard.model.reference import Reference
 from dataguard.model.results.unmount import UnmountResult
 from dataguard.mounts import points
 from dataguard.mounts.choose import backend_of
+from dataguard.mounts.fuse import FuseBackend
 from dataguard.mounts.view import look
 from dataguard.stores import workspaces
 
@@ -79,6 +80,8 @@ def take_down(ctx: Context, record: MountRecord) -> str | None:
     backend_of(record.backend, state=state_of(ctx)).undo(record)
     left = _cleared(record)
     report_attempts(ctx, record)
+    if record.backend is Backend.FUSE:
+        FuseBackend(state_of(ctx)).forget(record.target)
     save(ctx, replace(record, state=MountState.REMOVED))
     return left
 

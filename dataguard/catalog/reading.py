@@ -263,6 +263,11 @@ class Reader:
             )
         return found[0]
 
+    def findings_by_id(self, ids: Iterable[str]) -> tuple[Finding, ...]:
+        """Return those findings of some ids that there are, by id."""
+        query = select(tables.FINDING).where(is_in("id", set(ids)))
+        return self._all(Finding, query.order_by("id"))
+
     def workspaces(self) -> tuple[WorkspaceRecord, ...]:
         """Return all workspaces by host and directory."""
         from dataguard.model.workspace import WorkspaceRecord  # noqa: PLC0415  as above
@@ -270,12 +275,20 @@ class Reader:
         return self._all(WorkspaceRecord, select(tables.WORKSPACE).order_by("host", "directory"))
 
     def mounts(
-        self, workspace: str | None = None, host: str | None = None, *, removed: bool = False
+        self,
+        workspace: str | None = None,
+        host: str | None = None,
+        *,
+        dataset: str | None = None,
+        version: int | None = None,
+        removed: bool = False,
     ) -> tuple[MountRecord, ...]:
         """Return mounts by workspace, name and host; those that were removed only if asked."""
         from dataguard.model.mount import MountRecord, MountState  # noqa: PLC0415  as above
 
-        query = select(tables.MOUNT, workspace=workspace, host=host)
+        query = select(
+            tables.MOUNT, workspace=workspace, host=host, dataset=dataset, version=version
+        )
         if not removed:
             query = query.where(differs("state", MountState.REMOVED.value))
         return self._all(MountRecord, query.order_by("workspace", "name", "host", "target"))

@@ -1,5 +1,6 @@
 """`dataguard audit`."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -43,7 +44,7 @@ def audit(
         typer.Option(
             "--level",
             metavar="LEVEL",
-            help="full: read every byte. quick: the baseline's metadata, and suspects.",
+            help="full: read every byte. quick: the baseline's metadata, and suspects. Or 0 to 4.",
         ),
     ] = "full",
     part: Annotated[
@@ -84,12 +85,14 @@ def audit(
     Each finding has a class: changed, missing, extra, other kind, other metadata, unstable, bit
     rot, hard link, link that leads out. What cannot be read is reported as unchecked.
 
+    Levels by number are those of object stores: on a local tree 0 and 1 are what quick does, 4 is
+    full, and 2 and 3 are done as 4. The result says which was done.
+
     With --slice, T tasks on any hosts and at any time look at one part each; when all are done,
     --merge records them as one audit, or names the parts that are missing. Tasks that cannot
     use one catalog each write a --report, which --merge takes in with --from.
     """
-    if level not in tuple(AuditLevel):
-        raise UsageError(f"no audit level `{level}`", hint="quick or full")
+    done = AuditLevel.of(level)
     wanted = None if part is None else Slice.parse(part)
     if merge and wanted is not None:
         raise UsageError("--merge is about all slices", hint="dataguard audit REF --merge")
@@ -109,25 +112,24 @@ def audit(
         from dataguard.actions.slicereports import take_in
 
         take_in(invocation.context(), reports or ())
-        result = action_merge(
-            invocation.context(), asked, level=AuditLevel(level), max_age=age, dry_run=dry_run
-        )
+        result = action_merge(invocation.context(), asked, level=done, max_age=age, dry_run=dry_run)
     else:
         from dataguard.actions.audittargets import begin
 
         context = invocation.context(reads=True)
-        begun = None if wanted else begin(context, asked, AuditLevel(level), age)
+        begun = None if wanted else begin(context, asked, done, age)
         from dataguard.actions.audit import audit as action  # Arrow: workers read meanwhile
 
         result = action(
             context,
             asked,
-            level=AuditLevel(level),
+            level=done,
             max_age=age,
             part=wanted,
             dry_run=dry_run,
             begun=begun,
         )
+    result = replace(result, level_note=done.note_on(level))
     invocation.show(result)
     if report is not None:
         invocation.write_report(result, report)

@@ -18,7 +18,7 @@ __all__ = ["COMMANDS", "LazyGroup"]
 COMMANDS = (
     *("register", "list", "show", "log", "diff", "tag", "withdraw", "quarantine", "release"),
     *("seal", "unseal"),
-    *("workspace", "mount", "unmount", "gate", "run", "shell", "audit", "copies"),
+    *("workspace", "mount", "unmount", "gate", "run", "shell", "audit", "watch", "copies"),
     "reclaim",
     *("findings", "lineage", "policy", "catalog", "doctor", "version"),
 )

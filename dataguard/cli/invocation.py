@@ -106,6 +106,14 @@ class Invocation:
         ):
             streams.write(text, out)
 
+    def show_lines(self, values: "Iterable[Any]") -> None:
+        """Write values as lines of JSON, with one flush: they are there for whoever reads along."""
+        import json
+
+        from dataguard.report.encode import encode
+
+        streams.write("".join(json.dumps(encode(one)) + "\n" for one in values), sys.stdout)
+
     def check_report(self, path: str | None) -> None:
         """Make sure that a report can be written, before a long job and not after it.
 

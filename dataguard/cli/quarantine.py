@@ -27,7 +27,8 @@ def quarantine(
 ) -> int:
     """Stop new mounts, gates and runs of a version; says who uses it now.
 
-    Reading pinned bytes that verify goes on.
+    Reading pinned bytes that verify goes on. Lists the runs since the last clean full audit too:
+    what they wrote may rest on damaged data.
     """
     from dataguard.actions import standing as action
 

@@ -74,7 +74,6 @@ def reclaim(
     brings the file back. Files that are in use, were changed or have more to them than a link could
     carry are left alone and listed. Gold is never changed, and never linked hard.
     """
-    import dataguard.report.text_reclaim  # noqa: F401  how the result is shown
     from dataguard.model.reclaim import Method
 
     if (undo is None) == (not places):

@@ -20,7 +20,10 @@ def add(app: typer.Typer) -> None:
 
 
 def show(invocation: Invocation, reference: Reference) -> int:
-    """Show a version: digests, locations, guarantee, last audit, live mounts and runs."""
+    """Show a version: digests, locations, guarantee, last audit, runs, and who uses it now.
+
+    A mount or run of another host, or one that cannot be seen from here, is `unknown`.
+    """
     from dataguard.actions import show as action
 
     invocation.show(action.show(invocation.context(), reference))

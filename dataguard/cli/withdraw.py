@@ -30,7 +30,8 @@ def withdraw(
 ) -> int:
     """Mark a version as not to be used any more; deletes no data.
 
-    Refused while it is mounted or read by a run, unless forced.
+    Refused while a mount or a run holds a lease on it, unless forced; one that cannot be seen from
+    here counts.
     """
     from dataguard.actions import standing as action
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.audit import AuditRecord
 
-__all__ = ["is_at_least", "standing_damage"]
+__all__ = ["is_at_least", "last_good", "standing_damage"]
 
 
 def standing_damage(audits: Iterable[AuditRecord]) -> AuditRecord | None:
@@ -19,6 +19,15 @@ def standing_damage(audits: Iterable[AuditRecord]) -> AuditRecord | None:
     known = tuple(audits)
     damaged = (audit for audit in known if _found_something(audit))
     return next((bad for bad in damaged if not any(_clears(a, bad) for a in known)), None)
+
+
+def last_good(audits: Iterable[AuditRecord], location: str) -> AuditRecord | None:
+    """Return the clean full audit of a place that began last, or None.
+
+    A quick one trusts times: what it found clean may have been changed under them.
+    """
+    good = (a for a in audits if a.clean and a.level is AuditLevel.FULL and a.location == location)
+    return max(good, key=lambda audit: audit.started, default=None)
 
 
 def is_at_least(level: AuditLevel, wanted: AuditLevel) -> bool:

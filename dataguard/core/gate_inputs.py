@@ -49,7 +49,7 @@ def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Ch
         yield _check_audit_age(version, facts.audits, policy, policy.audit.max_age, now)
     yield _check_mount(version, facts)
     if policy.mount.required_guarantee is not Guarantee.NONE:
-        yield _check_guarantee(version, facts.mount, policy)
+        yield _check_guarantee(version, facts, policy)
     if policy.seal.required is not Seal.NONE or facts.seal_detail:
         yield _check_seal(version, facts, policy)
 
@@ -103,11 +103,12 @@ def _check_audit_age(
     max_age: timedelta,
     now: datetime,
 ) -> Check:
+    """What was read first may have changed while the rest was: an audit is as old as its start."""
     level = policy.audit.level
-    enough = [a.finished for a in audits if a.clean and is_at_least(a.level, level)]
+    enough = [a.started for a in audits if a.clean and is_at_least(a.level, level)]
     last = max((moment for moment in enough if moment <= now + _CLOCK_SKEW), default=None)
     ok = last is not None and now - last <= max_age
-    said = f"has no clean {level} audit" if last is None else f"was last found clean {_when(last)}"
+    said = f"has no clean {level} audit" if last is None else f"was found clean as of {_when(last)}"
     reason = f"{version.reference} {said}; policy `{policy.name}` allows {format_duration(max_age)}"
     return Check("audit age", ok, reason, Code.DG501, subject=version.reference)
 
@@ -117,6 +118,12 @@ def _check_mount(version: Version, facts: InputFacts) -> Check:
     match condition:
         case MountCondition.READ_ONLY:
             ok, enforced, said = True, True, "is mounted read-only"
+        case MountCondition.DECLARED if facts.made_real:
+            ok, enforced, said = (
+                True,
+                True,
+                "declared; made real for this job, or it is not started",
+            )
         case MountCondition.DECLARED:
             ok, said = True, f"not enforced: {GUARANTEE_SENTENCES[Guarantee.DECLARED]}"
         case MountCondition.SYMLINK:
@@ -138,11 +145,13 @@ def _check_mount(version: Version, facts: InputFacts) -> Check:
     return Check("mount", ok, reason, code, enforced, subject=version.reference)
 
 
-def _check_guarantee(version: Version, condition: MountCondition, policy: Policy) -> Check:
+def _check_guarantee(version: Version, facts: InputFacts, policy: Policy) -> Check:
     required = policy.mount.required_guarantee
-    reason = f"{version.reference}: mount guarantee `{condition.guarantee}`"
+    reason = f"{version.reference}: mount guarantee `{facts.guarantee}`"
     reason += f"; policy `{policy.name}` requires `{required}`"
-    ok = condition.guarantee.rank >= required.rank
+    ok = facts.guarantee.rank >= required.rank
+    if not ok and facts.mount is MountCondition.DECLARED:
+        reason += ", which a declared mount is inside `dataguard run` and `shell` only"
     return Check("mount guarantee", ok, reason, subject=version.reference)
 
 

@@ -10,12 +10,17 @@ from dataguard.model.copies import CopyKind
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dataguard.model.copies import Copy, FileState
     from dataguard.model.reclaim import LinkTarget, SeenCopy
 
-__all__ = ["ReclaimWish", "considered", "may_read", "planned"]
+__all__ = ["NOBODY", "ReclaimWish", "considered", "follows", "may_read", "planned"]
+
+NOBODY = -1
+"""The id of a user or group that owns nothing: what all others may."""
+
+_WITH_DIRECTORY = 2
 
 _INLINE_LINK = 59
 """Bytes of a link's target that every file system keeps in the inode (ext4 has the least room)."""
@@ -60,6 +65,19 @@ def planned(
         return Left(copy.path, reason, copy.bytes)
     cost = 0 if len(target.path) <= _INLINE_LINK else wish.block
     return _step(copy, seen, Method.LINK, seen.freed - cost, target.path)
+
+
+def follows(way: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether others than the owner could follow a link in a file's place; `way` as `may_read`.
+
+    In a directory where all may write and remove their own only, a link is followed for its owner
+    and where the directory has the same (proc_sys_fs(5), protected_symlinks), even by root.
+    """
+    if len(way) < _WITH_DIRECTORY:
+        return True
+    (mode, owner, _), (_, uid, _) = way[-2:]
+    shared = mode & stat.S_ISVTX and mode & stat.S_IWOTH
+    return not shared or owner == uid
 
 
 def may_read(uid: int, gid: int, way: Iterable[tuple[int, int, int]]) -> bool:

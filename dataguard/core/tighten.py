@@ -79,6 +79,11 @@ def _floors_own(floor: Any, other: Any) -> Any:
     return other if floor is None else floor
 
 
+def _the_floors(floor: Any, _other: Any) -> Any:
+    """Keep what nobody below may change."""
+    return floor
+
+
 _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
     "digest": {"required_strength": _later_member},
     "inputs": {"pinned": max},
@@ -92,6 +97,13 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
         "writable": _of_both,
         "writes": _later_member,
         "diverted": _later_member,
+        "attempts": _later_member,
+    },
+    "watch": {
+        "quarantine_on": _both,
+        "command": _the_floors,
+        "command_timeout": _the_floors,
+        "maintenance": _the_floors,
     },
     "catalog": {"url": _both, "home": _both},
 }

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AuditLevel", "AuditRecord", "Slice", "SliceRecord", "slice_prefix"]
 
+_OTHERS = "2 and 3 ask a store for checksums of its own, which a local tree does not have"
+
 _SLICE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
 
 
@@ -27,6 +29,35 @@ class AuditLevel(StrEnum):
 
     QUICK = "quick"
     FULL = "full"
+
+    @property
+    def number(self) -> int:
+        """The level among 0 to 4, as it is on object stores too: 1 holds what 0 does."""
+        return 1 if self is AuditLevel.QUICK else 4
+
+    @classmethod
+    def of(cls, asked: str) -> AuditLevel:
+        """Return how a local tree is audited where `quick`, `full` or a number is asked for.
+
+        It is never less than what was asked: see `note_on`.
+
+        Raises:
+            UsageError: there is no such level.
+        """
+        if asked in tuple(cls):
+            return cls(asked)
+        if re.fullmatch("[0-4]", asked, re.ASCII) is None:
+            raise UsageError(f"no audit level `{asked}`", hint="quick or full, or 0 to 4")
+        return cls.QUICK if int(asked) <= cls.QUICK.number else cls.FULL
+
+    def note_on(self, asked: str) -> str:
+        """Say what this level is beside the number that was asked for; empty for a word."""
+        if asked in tuple(AuditLevel):
+            return ""
+        if int(asked) == self.number:
+            return f"level {asked} is {self}"
+        done = f"level {asked} was asked, level {self.number} ({self}) was done"
+        return f"{done}: {_OTHERS}" if self is AuditLevel.FULL else f"{done}, which has all of it"
 
 
 @dataclass(frozen=True, slots=True)

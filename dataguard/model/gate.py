@@ -56,7 +56,8 @@ class InputFacts:
     `version` is None where the reference means nothing, and `error` says why. `pinned` counts the
     lock file too. `audits` are those of the version where it will be read, in any order; the
     registration recorded the first. `seal` is None where it could not be determined,
-    `seal_detail` says what has to be said of it. `detail` says more about the mount.
+    `seal_detail` says what has to be said of it. `detail` says more about the mount. `made_real`:
+    the job is not started unless a mount that is declared is made for it.
     """
 
     reference: str
@@ -68,6 +69,14 @@ class InputFacts:
     seal_detail: str = ""
     error: str = ""
     detail: str = ""
+    made_real: bool = False
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What the mount promises the job."""
+        if self.made_real and self.mount is MountCondition.DECLARED:
+            return Guarantee.ENFORCED
+        return self.mount.guarantee
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,13 @@ class Guarantee(StrEnum):
         """Order: none < declared < enforced."""
         return list(Guarantee).index(self)
 
+    def may_be_recorded(self, required: Guarantee) -> bool:
+        """Whether a mount with this promise can meet a policy.
+
+        A declared one shows nothing before `run` makes it real, as strong as is required.
+        """
+        return self is Guarantee.DECLARED or self.rank >= required.rank
+
 
 GUARANTEE_SENTENCES = {
     Guarantee.ENFORCED: "through this path nobody without CAP_SYS_ADMIN can change the dataset, "

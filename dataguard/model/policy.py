@@ -7,9 +7,11 @@ may hold is in `model/policy_form.py`, which has the same tables with the same k
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
@@ -18,7 +20,7 @@ from dataguard.model.mount import Guarantee
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, timedelta
+    from datetime import date, datetime
 
     from dataguard.model.finding import Code, Severity
 
@@ -29,6 +31,7 @@ __all__ = [
     "DigestRules",
     "Exemption",
     "InputRules",
+    "Maintenance",
     "MountRules",
     "OutputRules",
     "Policy",
@@ -36,6 +39,7 @@ __all__ = [
     "RunRules",
     "Seal",
     "SealRules",
+    "WatchRules",
 ]
 
 
@@ -112,7 +116,7 @@ class RunRules(Rules):
     """How jobs must be confined at least, and the step of the ladder that has to hold.
 
     `writes` is what a job may have done with its writes into inputs; `diverted` says which of those
-    that were led away are findings.
+    that were led away are findings. `attempts`: whether the host is made to tell what it refuses.
     """
 
     confine: Mode = Mode.UNCONFINED
@@ -120,6 +124,27 @@ class RunRules(Rules):
     writable: tuple[str, ...] = ()
     writes: Writes = Writes.ROUTE
     diverted: Reported = Reported.NONE
+    attempts: Witness = Witness.HOST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance(Rules):
+    """A time in which somebody is expected to write into gold."""
+
+    dataset: str = "*"
+    since: datetime
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRules(Rules):
+    """What follows when a watcher finds something, and when it looks away."""
+
+    quarantine_on: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    command_timeout: timedelta = timedelta(minutes=1)
+    maintenance: tuple[Maintenance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +184,7 @@ class Policy(Rules):
     mount: MountRules = MountRules()
     seal: SealRules = SealRules()
     run: RunRules = RunRules()
+    watch: WatchRules = WatchRules()
     catalog: CatalogRules = CatalogRules()
     severity: Mapping[str, Severity] = field(default_factory=dict)
     exemption: tuple[Exemption, ...] = ()

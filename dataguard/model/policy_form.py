@@ -5,10 +5,11 @@ Each table here becomes the plain value of the same name and the same keys in `m
 
 # No `from __future__ import annotations`: pydantic needs the types themselves.
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.digest import Strength
@@ -45,12 +47,14 @@ __all__ = [
     "DigestRules",
     "Exemption",
     "InputRules",
+    "Maintenance",
     "MountRules",
     "OutputRules",
     "Policy",
     "Rules",
     "RunRules",
     "SealRules",
+    "WatchRules",
 ]
 
 
@@ -174,6 +178,41 @@ class RunRules(Rules):
         description="which writes that were led away are findings (DG302): `none`, `edits` (of "
         "what the dataset has) or `all`",
     )
+    attempts: Witness = Field(
+        default=Witness.HOST,
+        description="how refused writes are seen: `host` (where the host's audit is on already) "
+        "or `audit` (root switches it on for the run, and off again)",
+    )
+
+
+class Maintenance(Rules):
+    """A time in which somebody is expected to write into gold."""
+
+    dataset: Text = Field(default="*", description="glob over dataset names")
+    since: AwareDatetime = Field(description="when it begins, with a time zone")
+    until: AwareDatetime = Field(
+        description="when it ends; what then differs from the manifest is found"
+    )
+    reason: Text = Field(description="why somebody will write")
+
+
+class WatchRules(Rules):
+    """What follows when a watcher finds something, and when it looks away."""
+
+    quarantine_on: tuple[CodeName, ...] = Field(
+        default=(), description="finding codes for which `watch` quarantines the version"
+    )
+    command: tuple[Text, ...] = Field(
+        default=(),
+        description="a command, as a list of words, that `watch` runs for each alert, which it "
+        "gets as JSON on its standard input",
+    )
+    command_timeout: Duration = Field(
+        default=timedelta(minutes=1), description="how long that command may take"
+    )
+    maintenance: tuple[Maintenance, ...] = Field(
+        default=(), description="times in which writes into gold are expected and not reported"
+    )
 
 
 class CatalogRules(Rules):
@@ -247,6 +286,7 @@ class Policy(Rules):
     mount: MountRules = Field(default=MountRules(), description="guarantee of mounts")
     seal: SealRules = Field(default=SealRules(), description="seal of sources")
     run: RunRules = Field(default=RunRules(), description="confinement of jobs")
+    watch: WatchRules = Field(default=WatchRules(), description="what a watcher does")
     catalog: CatalogRules = Field(
         default=CatalogRules(), description="the only catalog a gate may believe"
     )

@@ -53,10 +53,11 @@ class Reason(StrEnum):
     IMMUTABLE = "is immutable"
     HARD_LINKS = "has other hard links"
     FOREIGN = "belongs to somebody else"
-    UNREADABLE = "its owner could not read the original"
+    UNREADABLE = "who reads it could not read the original"
     UNVERIFIED = "the original is not verified"
     NOT_EXACT = "is no exact copy"
     GOLD = "is gold itself"
+    RECORDED = "is recorded as the output of a run"
     REPEATED = "is another name of a file of this plan"
     NO_WAY = "nothing can take its place here"
     NO_GAIN = "would give back nothing"
@@ -242,5 +243,5 @@ class UndoResult:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether a file could not be brought back."""
-        return any(one.reason.is_gap for one in self.left)
+        """Whether a file could not be brought back; those that share blocks need not be."""
+        return any(one.reason is not Reason.SHARED for one in self.left)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.model.policy import Seal
 
@@ -22,6 +22,7 @@ __all__ = [
     "SEAL_PREFIX",
     "SEAL_SENTENCES",
     "WRITE_BITS",
+    "DirectoryMode",
     "SealRecord",
     "SealResult",
     "SealState",
@@ -107,6 +108,14 @@ class SealRecord:
     def holds(self) -> Seal:
         """What the whole place is protected by, as far as the record goes."""
         return self.kind if self.state is SealState.SEALED else Seal.NONE
+
+
+class DirectoryMode(NamedTuple):
+    """The mode of a directory from before a seal; `inode` is None in older records."""
+
+    path: bytes
+    mode: int
+    inode: int | None
 
 
 @dataclass(frozen=True, slots=True)

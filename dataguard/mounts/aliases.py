@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dataguard.model.mountpoint import MountPoint
     from dataguard.mounts.mountinfo import MountTable
 
-__all__ = ["aliases_of"]
+__all__ = ["aliases_of", "parts_of"]
 
 
 def aliases_of(place: str, *, table: MountTable | None = None) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def aliases_of(place: str, *, table: MountTable | None = None) -> tuple[str, ...
     holding = _holding(real, table)
     if holding is None:
         return (real,)
-    inside = _joined(holding.root, os.path.relpath(real, holding.target))
+    inside = _inside(real, holding)
     found = [real]
     found += [
         _joined(point.target, os.path.relpath(inside, point.root))
@@ -40,6 +40,25 @@ def aliases_of(place: str, *, table: MountTable | None = None) -> tuple[str, ...
         if point.device == holding.device and is_inside(inside, point.root)
     ]
     return tuple(dict.fromkeys(found))
+
+
+def parts_of(place: str, *, table: MountTable) -> tuple[str, ...]:
+    """Return the mounts elsewhere that show a part of a place: what lies below them lies in it."""
+    real = os.path.realpath(place)
+    holding = _holding(real, table)
+    if holding is None:
+        return ()
+    inside = _inside(real, holding)
+    return tuple(
+        point.target
+        for point in table.points
+        if point.device == holding.device and is_inside(point.root, inside)
+    )
+
+
+def _inside(path: str, holding: MountPoint) -> str:
+    """Return the path that something has within the file system of the mount that holds it."""
+    return _joined(holding.root, os.path.relpath(path, holding.target))
 
 
 def _holding(path: str, table: MountTable) -> MountPoint | None:

@@ -20,7 +20,7 @@ from dataguard.model.attempt import Attempt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LIMIT", "note", "probing", "read"]
+__all__ = ["LIMIT", "note", "probing", "read", "take"]
 
 LIMIT = 10_000
 """Attempts that one server notes; a job that tries for ever must not fill the disk."""
@@ -61,7 +61,9 @@ def probing(path: str, pid: int) -> Iterator[None]:
 
 
 def read(path: str) -> tuple[Attempt, ...]:
-    """Return the attempts in a file, those of probes left out; none where there is no file.
+    """Return the attempts in a file that nobody took; those of probes are left out.
+
+    None where there is no file.
 
     Raises:
         DataguardError: it cannot be read, or is no such file.
@@ -77,15 +79,31 @@ def read(path: str) -> tuple[Attempt, ...]:
         raise DataguardError(f"cannot understand {path}: {err}", hint=f"rm {path}") from err
 
 
-def _attempts(lines: Iterator[dict[str, Any]]) -> Iterator[Attempt]:
+def take(path: str) -> tuple[Attempt, ...]:
+    """Return the attempts in a file and note that they were taken: they are not read again.
+
+    Raises:
+        DataguardError: it cannot be read, or is no such file.
+    """
+    made = read(path)
+    if made:
+        _mark(path, {"taken": len(made)})
+    return made
+
+
+def _attempts(lines: Iterator[dict[str, Any]]) -> list[Attempt]:
     probers: set[int] = set()
+    made: list[Attempt] = []
     for line in lines:
         if "probe_begins" in line:
             probers.add(line["probe_begins"])
         elif "probe_ends" in line:
             probers.discard(line["probe_ends"])
+        elif "taken" in line:
+            del made[: line["taken"]]
         elif line["pid"] not in probers:
-            yield _attempt(line)
+            made.append(_attempt(line))
+    return made
 
 
 def _attempt(line: dict[str, Any]) -> Attempt:

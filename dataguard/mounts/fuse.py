@@ -117,6 +117,14 @@ class FuseBackend:
         """
         return attempts.read(self.attempts_file(target))
 
+    def take_attempts(self, target: str) -> tuple[Attempt, ...]:
+        """Return the refused writes at a target that were not taken yet, and take them.
+
+        Raises:
+            DataguardError: they cannot be read.
+        """
+        return attempts.take(self.attempts_file(target))
+
     def forget(self, target: str) -> None:
         """Remove what the server left."""
         shutil.rmtree(self._place(target), ignore_errors=True)

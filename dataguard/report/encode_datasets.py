@@ -30,6 +30,7 @@ def _(value: VersionDetails) -> Json:
         "tags": [tag.name for tag in value.tags],
         "guarantee": value.guarantee,
         "mounts": encode(value.mounts),
+        "leases": encode(value.leases),
         "last_audit": encode(value.last_audit),
         "runs": [
             {"run": run.id, "state": str(run.state), "started": encode(run.started)}

@@ -18,11 +18,13 @@ __all__ = ["AS_JSON", "AS_LINES", "load_forms"]
 AS_LINES = {
     "dataguard.core.chain": "text_administration",
     "dataguard.model.administration": "text_administration",
+    "dataguard.model.alert": "text_watch",
     "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",
     "dataguard.model.gate": "text_gate",
     "dataguard.model.placement": "text_rules",
     "dataguard.model.policy_report": "text_rules",
+    "dataguard.model.reclaim": "text_reclaim",
     "dataguard.model.results.audit": "text_audit",
     "dataguard.model.results.diff": "text_datasets",
     "dataguard.model.results.findings": "text_audit",
@@ -36,6 +38,7 @@ AS_LINES = {
     "dataguard.model.results.standing": "text_datasets",
     "dataguard.model.results.tag": "text_datasets",
     "dataguard.model.results.unmount": "text_mounts",
+    "dataguard.model.results.watch": "text_watch",
     "dataguard.model.seal": "text_seals",
     "dataguard.model.workspace": "text_workspace",
 }

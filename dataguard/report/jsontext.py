@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dataguard.model.results.audit import AuditResult
 from dataguard.model.results.diff import DiffResult
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["json_lines", "json_text"]
+
+_WATCHED = "dataguard.model.results.watch"
+"""Where the result of one look is, which no other command shall load."""
 
 
 def json_text(command: str, result: object) -> Iterator[str]:
@@ -38,6 +41,8 @@ def _without_long_lists(result: object) -> tuple[object, tuple[str, ...]]:
         case DiffResult():
             emptied = replace(result, added=(), removed=(), changed=(), renamed=())
             return emptied, ("added", "removed", "changed", "renamed")
+        case _ if type(result).__module__ == _WATCHED and hasattr(result, "findings"):
+            return replace(cast("AuditResult", result), findings=()), ("findings",)
         case _:
             return result, ()
 

@@ -15,6 +15,7 @@ from dataguard.model.results.diff import DiffResult
 from dataguard.model.results.findings import FindingList
 from dataguard.model.results.list import DatasetList
 from dataguard.model.results.log import VersionLog
+from dataguard.model.results.watch import WatchResult
 from dataguard.report.encode import encode
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _FINDING = (
 )
 _COLUMNS: dict[type, tuple[str, ...]] = {
     AuditResult: _FINDING,
+    WatchResult: _FINDING,
     FindingList: _FINDING,
     DatasetList: ("dataset", "version", "root", "files", "bytes", "location", "state", "seal"),
     VersionLog: ("seq", "time", "user", "host", "what", "version", "detail"),
@@ -50,7 +52,7 @@ def rows_of(result: object) -> Iterable[dict[str, Any]] | None:
 
 
 @rows_of.register
-def _(result: AuditResult) -> Iterator[dict[str, Any]]:
+def _(result: AuditResult | WatchResult) -> Iterator[dict[str, Any]]:
     for finding in result.findings:
         yield encode(finding)
     # What could not be checked is a row too, or a table would make it look fine.

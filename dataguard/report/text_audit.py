@@ -31,6 +31,8 @@ __all__: list[str] = []
 @lines_of.register(AuditResult)
 def _(result: AuditResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield from map(partial(_audited, result, paint), result.versions)
+    if result.level_note:
+        yield f"  {result.level_note}"
     if not result.versions:
         yield paint("faint", "nothing to audit")
     yield from finding_lines(result.findings, paint, verbose)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataguard.core.leasewords import lease_words
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
 from dataguard.model.results.diff import DiffResult
@@ -126,10 +127,14 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield paint(style, f"{result.dataset}@{result.version} {verb} {result.state}") + (
         f", {past} {result.previous_state}"
     )
-    for mount in result.mounts:
-        yield f"  mounted at {place(mount.target)} on {mount.host}"
-    for run in result.runs:
-        yield f"  read by run {run.id} of {escape(run.actor.user)}"
+    for lease in result.leases:
+        yield f"  {lease_words(lease)}"
+    suspects = result.runs_since_good_audit if result.state == "quarantined" else ()
+    if suspects:
+        yield "  runs since its last clean full audit; what they wrote may rest on bad data:"
+    for run in suspects:
+        who = f"{escape(run.user)} on {escape(run.host)}, {time_words(run.started)}"
+        yield f"    {run.run} {run.state} by {who}, outputs in {place(run.outputs)}"
 
 
 def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:
@@ -138,6 +143,8 @@ def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:
     for mount in result.mounts:
         words = f"{mount.backend}, {mount.guarantee}, {escape(mount.actor.user)}@{mount.host}"
         yield f"  mount     {place(mount.target)} ({words})"
+    for lease in result.leases:
+        yield f"  lease     {lease_words(lease)}"
     for seal in result.seals:
         since = f"{time_words(seal.record.since)} by {escape(seal.record.actor.user)}"
         yield f"  seal      {seal.word}, {since}, at {place(seal.record.place)}"
@@ -153,4 +160,4 @@ def _audit_words(audit: AuditRecord | None, paint: Paint) -> str:
     if audit is None:
         return "never"
     clean = paint("good", "clean") if audit.clean else paint("bad", "not clean")
-    return f"{audit.level}, {clean}, {time_words(audit.finished)}"
+    return f"{audit.level}, {clean}, as of {time_words(audit.started)}"

@@ -66,7 +66,11 @@ def _sum(result: ReclaimResult, paint: Paint) -> Iterator[str]:
     if result.applied:
         done = sum(1 for step in result.steps if step.done)
         yield paint("good", f"gave back {size_words(result.reclaimed)} of {number(done, 'file')}")
-        yield f"bring files back that became links: dataguard reclaim --undo {result.id}"
+        if any(one.done and one.method is Method.LINK for one in result.steps):
+            yield f"bring files back that became links: dataguard reclaim --undo {result.id}"
+        return
+    if not result.steps:  # --apply or not
+        yield paint("strong", "nothing to give back")
         return
     gain = size_words(result.reclaimable)
     yield paint("strong", f"would give back {gain} of {number(len(result.steps), 'file')}")

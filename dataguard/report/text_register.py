@@ -28,6 +28,9 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     if result.root is not None:
         yield f"  root      {result.root} ({result.algorithm}, {result.strength})"
     yield f"  content   {number(result.files, 'file')}, {size_words(result.bytes)}"
+    if result.refused and result.version is not None and result.found_files is not None:
+        size = size_words(result.found_bytes or 0)
+        yield f"  found     {number(result.found_files, 'file')}, {size}"
     yield f"  location  {place(result.location)}"
     yield f"  read      {number(result.hashed, 'file')}"
     if result.resumed:
@@ -38,13 +41,16 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
+    if result.hint is not None:
+        yield paint("faint", f"hint: {escape(result.hint)}")
     if result.seal is not None:
         yield from lines_of(result.seal, paint, verbose)
 
 
 def _registered(result: RegisterResult, paint: Paint) -> str:
     if result.refused:
-        return paint("bad", f"not registered: {result.dataset}")
+        standing = "" if result.version is None else f"; {result.dataset}@{result.version} stands"
+        return paint("bad", f"not registered: {result.dataset}") + standing
     if result.dry_run:
         return f"would register {result.dataset}; nothing was recorded"
     verb = "registered" if result.created else "already registered, unchanged:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
+from dataguard.model.attempt import Observable
 from dataguard.model.confinement import Step
 from dataguard.model.diversion import DivertedKind
 from dataguard.model.results.lineage import LineageResult
@@ -24,6 +25,7 @@ from dataguard.report.lines import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dataguard.model.attempt import Attempts
     from dataguard.model.confinement import Confinement
     from dataguard.model.diversion import Diverted
     from dataguard.model.run import Run
@@ -45,6 +47,8 @@ def _(result: RunResult, paint: Paint, verbose: int) -> Iterator[str]:
         )
     if result.confinement is not None:
         yield from _confined(result.confinement, paint, all_layers=result.state == "explained")
+    if result.attempts is not None:
+        yield from _refused(result.attempts, paint)
     for one in result.inputs:
         yield f"  input  {one.dataset}@{one.version} before: {one.before}, after: {one.after}"
     if verbose:
@@ -95,6 +99,20 @@ def _confined(confinement: Confinement, paint: Paint, *, all_layers: bool) -> It
             yield f"  {word} {layer.name}: {escape(layer.detail)}"
     for reason in confinement.weaker_because:
         yield "  " + paint("warn", f"not stronger, because {escape(reason)}")
+
+
+def _refused(attempts: Attempts, paint: Paint) -> Iterator[str]:
+    if attempts.observable is Observable.NO:
+        yield f"  attempts: not observable ({escape(attempts.reason)})"
+        return
+    lost = "records lost" if attempts.lost is None else f"{attempts.lost} lost"
+    said = f"attempts: {attempts.seen} seen" + (f", {lost}" if attempts.lost != 0 else "")
+    sources = ", ".join(dict.fromkeys(one.name for one in attempts.sources))
+    yield (
+        "  "
+        + (said if attempts.lost == 0 else paint("warn", said))
+        + (f" ({sources}: {escape(attempts.reason)})")
+    )
 
 
 def _run(run: Run) -> Iterator[str]:

@@ -19,6 +19,7 @@ from dataguard.sandbox.terminal import kept_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from dataguard.model.attempt import Observation
     from dataguard.sandbox.plan import Plan, Rung
     from dataguard.sandbox.signals import Waiting
 
@@ -35,10 +36,16 @@ _HINTS = {"routing": "leave --writes route out; `dataguard run --explain` shows 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job was confined, and its exit code; None for a rehearsal."""
+    """How a job was confined, and its exit code; None for a rehearsal.
+
+    `process` is the number, here, of the process that confined itself and started the job,
+    `observations` what was seen of the writes that were refused to the job.
+    """
 
     confinement: Confinement
     exit_code: int | None
+    process: int | None = None
+    observations: tuple[Observation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class _Try:
 
     reports: tuple[tuple[str, str, str], ...]
     exit_code: int
+    process: int
 
     def reason(self, kind: str) -> str | None:
         """Return the first report of a kind in words."""
@@ -58,10 +66,16 @@ class _Try:
         return tuple(Layer(n, known[k], said) for k, n, said in self.reports if k in known)
 
 
-def run_confined(build: Callable[[Rung], Plan], ways: tuple[Rung, ...]) -> Ending:
+def run_confined(
+    build: Callable[[Rung], Plan],
+    ways: tuple[Rung, ...],
+    *,
+    begins: Callable[[int], None] = lambda _process: None,
+) -> Ending:
     """Run a job in the strongest way that works here; `build` gives the plan for each.
 
-    The code is what a shell would give, see `run_job`.
+    The code is what a shell would give, see `run_job`. `begins` is told the `process` of the
+    ending as soon as the job begins.
 
     Raises:
         NotStartedError: the job must not be started as planned.
@@ -71,7 +85,7 @@ def run_confined(build: Callable[[Rung], Plan], ways: tuple[Rung, ...]) -> Endin
     with passed_on() as waiting, kept_terminal():
         for rung in ways:
             plan = build(rung)
-            found = _try(plan, rung, waiting)
+            found = _try(plan, rung, waiting, begins)
             refused = found.reason(orders.REFUSED)
             if refused is not None:
                 hint = _HINTS.get(refused.split(":", 1)[0])
@@ -81,12 +95,13 @@ def run_confined(build: Callable[[Rung], Plan], ways: tuple[Rung, ...]) -> Endin
                 raise DataguardError(f"the job's launcher ended early, with {found.exit_code}")
             if missing is None:
                 confinement = confinement_of(plan.mode, found.layers, tuple(weaker))
-                return Ending(confinement, None if plan.rehearsal else found.exit_code)
+                code = None if plan.rehearsal else found.exit_code
+                return Ending(confinement, code, found.process)
             weaker.append(f"{rung}: {missing}")
     raise NotStartedError("nothing can confine the job here", hint="dataguard run --explain")
 
 
-def _try(plan: Plan, rung: Rung, waiting: Waiting) -> _Try:
+def _try(plan: Plan, rung: Rung, waiting: Waiting, begins: Callable[[int], None]) -> _Try:
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as reports:
         try:
@@ -97,9 +112,11 @@ def _try(plan: Plan, rung: Rung, waiting: Waiting) -> _Try:
         data = b"".join(iter(lambda: reports.read(_CHUNK), b""))
     found = tuple(orders.decode_reports(data))
     ready = any(kind == orders.READY for kind, _, _ in found)
+    inside = next((int(said) for kind, _, said in found if kind == orders.INSIDE), process.pid)
     if ready:  # else it ends by itself, and the next one gets what came
         waiting.attend(process)
-    return _Try(found, _code(process.wait()))
+        begins(inside)
+    return _Try(found, _code(process.wait()), inside)
 
 
 def _start(plan: Plan, encoded: bytes, reports: int) -> subprocess.Popen[bytes]:

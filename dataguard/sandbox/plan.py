@@ -84,7 +84,8 @@ class Plan:
     `shown` are sources and targets of mounts for this job alone. `writable` are places that are
     granted by name: in `strict` nothing else is. Below the `required` step of the ladder the job
     is not started. `routes` are inputs whose writes are led elsewhere, `hidden` paths to their
-    layers. With `rehearsal` everything is done but the job.
+    layers. With `rehearsal` everything is done but the job. With `listen`
+    the kernel's audit is made to name the rules.
     """
 
     mode: Mode
@@ -99,6 +100,7 @@ class Plan:
     routes: tuple[Route, ...] = ()
     hidden: tuple[str, ...] = ()
     rehearsal: bool = False
+    listen: bool = False
 
     def encode(self, rung: Rung, *, reports: int, blocked: Iterable[int]) -> bytes:
         """Return the orders for the shim that this process starts."""
@@ -122,6 +124,7 @@ class Plan:
             *(("variable", (f"{key}={value}",)) for key, value in self.environment.items()),
             *(("require", (layer,)) for layer in self._required_layers()),
             *((("rehearse", ("yes",)),) if self.rehearsal else ()),
+            *((("listen", ("yes",)),) if self.listen else ()),
         ]
         return encode_orders(
             [(name, tuple(os.fsencode(word) for word in words)) for name, words in lists]

@@ -7,7 +7,7 @@ import pwd
 
 from dataguard.model.actor import Actor, Process
 
-__all__ = ["boot_id", "current_actor", "current_process", "is_alive"]
+__all__ = ["boot_id", "current_actor", "current_process", "is_alive", "start_time"]
 
 _UNSET_LOGIN = 0xFFFF_FFFF
 
@@ -21,7 +21,7 @@ def current_actor() -> Actor:
 def current_process() -> Process:
     """Return this process, told apart from a later one with its pid."""
     pid = os.getpid()
-    started = _start_time(pid) or 0
+    started = start_time(pid) or 0
     return Process(os.uname().nodename, boot_id(), pid, started, _pid_namespace())
 
 
@@ -37,7 +37,7 @@ def is_alive(process: Process) -> bool | None:
         return False
     if process.namespace != _pid_namespace():
         return None
-    started = _start_time(process.pid)
+    started = start_time(process.pid)
     if started is not None:
         return started == process.started
     return None if _exists(process.pid) else False
@@ -48,7 +48,7 @@ def boot_id() -> str:
     return _first_line("/proc/sys/kernel/random/boot_id")
 
 
-def _start_time(pid: int) -> int | None:
+def start_time(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot (proc(5), stat, field 22)."""
     line = _first_line(f"/proc/{pid}/stat")
     # The command in parentheses may hold spaces and parentheses of its own.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dataguard.model.entry import Unreadable
+    from dataguard.model.seal import DirectoryMode
 
 __all__ = ["Alteration", "Passage", "alter"]
 
@@ -127,7 +128,7 @@ def alter(
     entries: Iterable[pa.RecordBatch],
     what: Alteration,
     passage: Passage,
-    originals: Iterator[tuple[bytes, int]] | None = None,
+    originals: Iterator[DirectoryMode] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Set or clear a seal on everything below a place; yields the entries with a new baseline.
 
@@ -165,7 +166,7 @@ class _Pass:
         tree: Descent,
         what: Alteration,
         passage: Passage,
-        originals: Iterator[tuple[bytes, int]] | None,
+        originals: Iterator[DirectoryMode] | None,
     ) -> None:
         self._tree = tree
         self._what = what
@@ -217,7 +218,7 @@ class _Pass:
             status = os.stat(name, dir_fd=self._tree.open(parent), follow_symlinks=False)
             return status, _is_same(row, status)
         if row.kind == "d":
-            return self._directory(row.path, row.original), True
+            return self._directory(row.path, row.original, row.facts[_INODE]), True
         descriptor = open_file(name, self._tree.open(parent))
         try:
             return self._file(row, descriptor)
@@ -245,9 +246,12 @@ class _Pass:
         held = leased is _Lease.HELD and fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
         return after, held and self._what.proves and _is_same(row, before)
 
-    def _directory(self, path: bytes, original: int | None) -> os.stat_result:
+    def _directory(self, path: bytes, original: int | None, inode: int | None) -> os.stat_result:
+        """Seal or open a directory; one that took the place of the sealed one stays as it is."""
         descriptor = self._tree.open(path)
         before = os.fstat(descriptor)
+        if not self._what.closing and inode not in (None, before.st_ino):
+            return before
         self._passage.directories += 1
         if not self._what.is_done(descriptor, before.st_mode, original):
             self._what.perform(descriptor, before.st_mode, original)
@@ -264,32 +268,34 @@ class _Pass:
 
     def _leave(self, directories: Iterable[bytes]) -> None:
         for path in directories:
-            self._attempt(path, None)
+            self._attempt(path, None, None)
 
     def _enter(self, directories: Iterable[bytes]) -> None:
         if self._what.closing:
             return
         for path in directories:
-            self._attempt(path, self._original_of(path))
+            was = self._original_of(path)
+            mode, inode = (None, None) if was is None else (was.mode, was.inode)
+            self._attempt(path, mode, inode)
 
-    def _attempt(self, path: bytes, original: int | None) -> None:
+    def _attempt(self, path: bytes, original: int | None, inode: int | None) -> None:
         try:
-            self._directory(path, original)
+            self._directory(path, original, inode)
         except OSError as err:
             if err.errno in _FATAL:
                 raise
             self._passage.unreadable.append(unreadable(path, err))
 
-    def _original_of(self, path: bytes) -> int | None:
+    def _original_of(self, path: bytes) -> DirectoryMode | None:
         if self._originals is None:
             return None
-        known, mode = next(self._originals, (None, 0))
-        if known != path:
+        known = next(self._originals, None)
+        if known is None or known.path != path:
             raise CatalogDamagedError(
                 "the sheet of directory modes does not fit the manifest",
                 hint="`dataguard catalog check` says what is damaged",
             )
-        return mode
+        return known
 
 
 _FATAL = frozenset({errno.EPERM, errno.EROFS, errno.EIO, errno.ENOSPC, *WITHOUT_FLAGS})

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from dataguard.core.columns import array_column, joined_column
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.schema import SHEET_FORMAT
-from dataguard.stores.rowgroups import row_groups
+from dataguard.model.seal import DirectoryMode
+from dataguard.stores.rowgroups import opened, row_groups
 from dataguard.stores.shelf import PARTIAL, Shelf, file_sha256
 
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["publish_modes", "read_modes"]
 
-_SCHEMA = pa.schema([pa.field("path", pa.binary()), pa.field("mode", pa.int32())])
+_FIRST = pa.schema([pa.field("path", pa.binary()), pa.field("mode", pa.int32())])
+"""What every such sheet has."""
+
+_SCHEMA = _FIRST.append(pa.field("inode", pa.int64()))
 _ROWS = 65_536
 
-_Rows = list[tuple[bytes, int]]
 
-
-def publish_modes(home: str, root: RootDigest, rows: Iterable[tuple[bytes, int]]) -> str:
+def publish_modes(home: str, root: RootDigest, rows: Iterable[DirectoryMode]) -> str:
     """Write a sheet of directories with their modes beside the others of a root; returns its key.
 
     It is durable before it is visible, and named by its content.
@@ -60,19 +62,24 @@ def publish_modes(home: str, root: RootDigest, rows: Iterable[tuple[bytes, int]]
     return key
 
 
-def read_modes(home: str, root: RootDigest, key: str) -> Iterator[tuple[bytes, int]]:
+def read_modes(home: str, root: RootDigest, key: str) -> Iterator[DirectoryMode]:
     """Yield the directories with their modes, in the order in which they were written.
+
+    An inode is None in a sheet that has no column for it.
 
     Raises:
         CatalogDamagedError: the sheet is missing or damaged.
     """
-    for batch in row_groups(Shelf(home).sheet_path(root, key), _SCHEMA, SHEET_FORMAT):
-        yield from zip(
-            batch.column("path").to_pylist(), batch.column("mode").to_pylist(), strict=True
-        )
+    path = Shelf(home).sheet_path(root, key)
+    with opened(path) as file:
+        known = "inode" in file.metadata.schema.names
+    for batch in row_groups(path, _SCHEMA if known else _FIRST, SHEET_FORMAT):
+        inodes = batch.column("inode").to_pylist() if known else [None] * batch.num_rows
+        paths, modes = (batch.column(name).to_pylist() for name in _FIRST.names)
+        yield from map(DirectoryMode, paths, modes, inodes)
 
 
-def _write(path: str, root: RootDigest, rows: Iterable[tuple[bytes, int]]) -> None:
+def _write(path: str, root: RootDigest, rows: Iterable[DirectoryMode]) -> None:
     options = {"store_schema": False, "compression": "ZSTD", "write_page_checksum": True}
     with pq.ParquetWriter(path, _SCHEMA, **options) as writer:
         source = iter(rows)
@@ -82,11 +89,13 @@ def _write(path: str, root: RootDigest, rows: Iterable[tuple[bytes, int]]) -> No
         writer.add_key_value_metadata({"dataguard.format": SHEET_FORMAT, **facts})
 
 
-def _batch(rows: _Rows) -> pa.RecordBatch:
-    paths = b"".join(path for path, _ in rows)
-    lengths = array("i", (len(path) for path, _ in rows))
-    modes = array("i", (mode for _, mode in rows))
+def _batch(rows: list[DirectoryMode]) -> pa.RecordBatch:
+    paths = b"".join(row.path for row in rows)
+    lengths = array("i", (len(row.path) for row in rows))
+    modes = array("i", (row.mode for row in rows))
+    inodes = array("q", (row.inode or 0 for row in rows))
     columns = [joined_column(paths, lengths), array_column(modes, pa.int32())]
+    columns.append(array_column(inodes, pa.int64()))
     return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
 
 

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from dataguard.model.digest import Algorithm
     from dataguard.model.reclaim import ReclaimStep
 
-__all__ = ["Gold", "LeftAloneError", "check_digest", "check_equal", "check_ours", "refuse_digest"]
+__all__ = [
+    "Gold",
+    "LeftAloneError",
+    "check_digest",
+    "check_equal",
+    "check_ours",
+    "check_untouched",
+    "refuse_digest",
+]
 
 _PIECE = 1 << 20
 
@@ -53,6 +61,15 @@ def check_ours(step: ReclaimStep, copy: int) -> None:
     use = take_sole(copy)
     if use is not Use.SOLE:
         raise LeftAloneError(Reason.IN_USE if use is Use.SHARED else Reason.UNKNOWN_USE)
+    check_untouched(step, copy)
+
+
+def check_untouched(step: ReclaimStep, copy: int) -> None:
+    """Make sure that a file is what the plan was made for: its mode, names and attributes too.
+
+    Raises:
+        LeftAloneError: it was touched since.
+    """
     now = state_of(os.fstat(copy))
     before = step.state
     facts = (now.device, now.inode, now.size, now.mtime_ns, now.ctime_ns)
@@ -67,10 +84,8 @@ def check_equal(copy: int, target: bytes, gold: Gold) -> None:
         LeftAloneError: they are not.
         OSError: one cannot be read.
     """
-    descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    descriptor = _regular(target)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise LeftAloneError(Reason.UNVERIFIED, "it is no regular file")
         digest, at = new_hash(gold.algorithm)(), 0
         cold = is_cold(descriptor)
         while True:
@@ -86,6 +101,17 @@ def check_equal(copy: int, target: bytes, gold: Gold) -> None:
         refuse_digest(digest.digest(), gold.digest)
     finally:
         os.close(descriptor)
+
+
+def _regular(path: bytes) -> int:
+    """Open a regular file; what else may be there by now is looked at, and not opened."""
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise LeftAloneError(Reason.UNVERIFIED, "it is no regular file")
+        return os.open(b"/proc/self/fd/%d" % found, os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
 
 
 def check_digest(original: int, gold: Gold) -> None:

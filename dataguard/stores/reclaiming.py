@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.core.extents import own_bytes, shared_bytes
 from dataguard.model.reclaim import Left, Method, Reason
-from dataguard.stores import linking
+from dataguard.stores import linking, restoring
 from dataguard.stores.extents import extents, share
 from dataguard.stores.reclaimcheck import LeftAloneError, check_digest, check_ours
 from dataguard.stores.reclaimlook import opened
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from dataguard.stores.reclaimcheck import Gold
     from dataguard.stores.reclaimjournal import ReclaimJournal
 
-__all__ = ["bring_back", "give_back", "recover"]
+__all__ = ["bring_back", "give_back", "left_for", "recover"]
 
 
 def give_back(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, number: int) -> int | Left:
@@ -41,7 +42,8 @@ def recover(journal: ReclaimJournal, number: int) -> Left | None:
     """
     one = journal.replaced[number]
     found = _tried(one.path, one.size, lambda: linking.recover(one, journal))
-    return found if isinstance(found, Left) else None
+    # Whatever the reason: a file that nobody could look after may lie under its temporary name.
+    return replace(found, reason=Reason.INTERRUPTED) if isinstance(found, Left) else None
 
 
 def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int | Left:
@@ -53,7 +55,14 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int | L
     Raises:
         StoreUnreachableError: the journal cannot be written.
     """
-    return _tried(one.path, one.size, lambda: linking.bring_back(one, source, journal))
+    return _tried(one.path, one.size, lambda: restoring.bring_back(one, source, journal))
+
+
+def left_for(path: bytes, size: int, err: OSError) -> Left:
+    """Return what an error means for a file: it is gone, or nobody could look or act."""
+    gone = err.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR)
+    reason = Reason.CHANGED if gone else Reason.FAILED
+    return Left(path, reason, size, err.strerror or str(err))
 
 
 def _tried(path: bytes, size: int, act: Callable[[], int]) -> int | Left:
@@ -62,10 +71,7 @@ def _tried(path: bytes, size: int, act: Callable[[], int]) -> int | Left:
     except LeftAloneError as err:
         return Left(path, err.reason, size, err.detail)
     except OSError as err:
-        words = err.strerror or str(err)
-        if err.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-            return Left(path, Reason.CHANGED, size, words)
-        return Left(path, Reason.FAILED, size, words)
+        return left_for(path, size, err)
 
 
 def _share(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, _number: int) -> int:

@@ -7,7 +7,6 @@ counts as not written.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -77,19 +76,24 @@ class ReclaimJournal:
 
         Raises:
             CatalogDamagedError: it holds what nobody wrote, or a later dataguard did.
-            NotFoundError: there is none of that id.
+            NotFoundError: there is none of that id, or it is another user's.
             StoreUnreachableError: it cannot be read.
         """
         path = _path(home, reclaim_id, make=False)
         with _converted(path):
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            except PermissionError as err:
+                raise _not_ours(reclaim_id) from err
             except FileNotFoundError as err:
                 raise NotFoundError(
                     f"no reclaim `{reclaim_id}` in this home",
                     hint="`dataguard catalog events` lists those that were recorded",
                 ) from err
             journal = cls(path, descriptor)
+            if os.fstat(descriptor).st_uid != os.geteuid():  # its lines say what to do with files
+                journal.close()
+                raise _not_ours(reclaim_id)
             journal._load()
         return journal
 
@@ -153,8 +157,16 @@ class ReclaimJournal:
     def _append(self, record: Mapping[str, object]) -> None:
         line = json.dumps(record).encode() + b"\n"
         with _converted(self.path):
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            try:
+                _write_whole(self._descriptor, line)
+            except OSError:
+                self._cut(end)  # half a line with another behind it would be no journal
+                raise
+
+    def _cut(self, end: int) -> None:
+        os.ftruncate(self._descriptor, end)
+        os.lseek(self._descriptor, end, os.SEEK_SET)
 
     def _load(self) -> None:
         """Take in what was written; a cut-off end is removed."""
@@ -163,8 +175,7 @@ class ReclaimJournal:
             content += piece
         whole, _, rest = content.rpartition(b"\n")
         if rest:
-            os.ftruncate(self._descriptor, len(content) - len(rest))
-            os.lseek(self._descriptor, 0, os.SEEK_END)
+            self._cut(len(content) - len(rest))
         try:
             for number, line in enumerate(whole.splitlines()):
                 self._take(json.loads(line), first=not number)
@@ -227,6 +238,19 @@ def _path(home: str, reclaim_id: str, *, make: bool = True) -> str:
     return os.path.join(place, f"{reclaim_id}.jsonl")
 
 
+def _write_whole(descriptor: int, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _not_ours(reclaim_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"the journal of reclaim `{reclaim_id}` is another user's",
+        hint="run the command as the user who gave the space back: `dataguard catalog events`",
+    )
+
+
 def _sync_directory(place: str) -> None:
     with _converted(place):
         descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -245,6 +269,8 @@ def _encoded(one: Replaced) -> dict[str, object]:
 def _decoded(values: Mapping[str, object]) -> Replaced:
     known = {field.name: values[field.name] for field in fields(Replaced)}
     coded = {name: b64decode(str(known[name])) for name in _BYTES}
+    if b"/" in coded["temporary"]:
+        raise ValueError("a temporary name leads elsewhere")
     algorithm = Algorithm(str(known["algorithm"]))
     return Replaced(**{**known, **coded, "algorithm": algorithm})  # type: ignore[arg-type]
 

@@ -16,7 +16,7 @@ from dataguard.errors import CatalogDamagedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["opened", "row_groups"]
+__all__ = ["opened", "row_group", "row_groups"]
 
 _DAMAGE = (pa.ArrowException, OSError, ValueError)
 """What pyarrow raises on damaged files; ValueError for names and texts that are not UTF-8."""
@@ -69,14 +69,33 @@ def row_groups(
                 piece = next(pieces, None)
                 if piece is None:
                     return
-                columns = [_checked(piece.column(field.name), field) for field in schema]
-                batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+                batch = _batch(piece, schema)
             except _DAMAGE as err:
                 raise CatalogDamagedError(f"{path} is damaged: {err}") from err
-            del piece, columns
+            del piece
             if batch.num_rows:
                 yield batch
             del batch  # its memory is wanted for the next
+
+
+def row_group(path: str, schema: pa.Schema, form: str, number: int) -> pa.RecordBatch:
+    """Return one row group of a file as a batch of exactly this schema.
+
+    Raises:
+        CatalogDamagedError: as `row_groups`.
+    """
+    with opened(path) as file:
+        _check_form(file, path, schema, form)
+        try:
+            piece = file.read_row_group(number, columns=schema.names, use_threads=False)
+            return _batch(piece, schema)
+        except _DAMAGE as err:
+            raise CatalogDamagedError(f"{path} is damaged: {err}") from err
+
+
+def _batch(piece: pa.Table | pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [_checked(piece.column(field.name), field) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _pieces(

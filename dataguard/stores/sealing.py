@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.policy import Seal
+from dataguard.model.seal import DirectoryMode
 from dataguard.stores.descent import Descent
 from dataguard.stores.flags import WITHOUT_FLAGS, is_immutable, may_set_flags
 from dataguard.stores.local import exclusion
@@ -30,8 +31,8 @@ __all__ = [
 _SETTLE_MAX_S = 2.0
 
 
-def directory_modes(place: str, paths: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield directories with the modes they have now.
+def directory_modes(place: str, paths: Iterable[bytes]) -> Iterator[DirectoryMode]:
+    """Yield directories with the modes and inodes they have now.
 
     Raises:
         StoreUnreachableError: one cannot be opened.
@@ -39,7 +40,8 @@ def directory_modes(place: str, paths: Iterable[bytes]) -> Iterator[tuple[bytes,
     try:
         with Descent(place, exact=True) as tree:
             for path in paths:
-                yield path, stat.S_IMODE(os.fstat(tree.open(path)).st_mode)
+                status = os.fstat(tree.open(path))
+                yield DirectoryMode(path, stat.S_IMODE(status.st_mode), status.st_ino)
     except OSError as err:
         raise StoreUnreachableError(f"cannot look at {place}: {err.strerror}") from err
 

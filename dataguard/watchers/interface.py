@@ -17,9 +17,11 @@ class Watcher(Protocol):
 
     Laws, tested for each implementation: every change below a root after `start` returned and
     before `read` is called is reported by `read` as an event on the path or on a directory above
-    it, or is covered by a gap; `read` never blocks longer than asked; after `close` no thread,
-    descriptor or mark is left, and `close` twice is `close` once. A source that has gone blind
-    says so by a gap within five seconds of `read` being called, whatever made it so.
+    it, or is covered by a gap; what a rename below one root took away is told by `renamed_from`
+    alone, and a directory that appears may hold anything by then; `read` never blocks longer than
+    asked; after `close` no thread, descriptor or mark is left, and `close` twice is `close` once.
+    A source that has gone blind says so by a gap within five seconds of `read` being called,
+    whatever made it so.
     """
 
     @property

@@ -13,6 +13,9 @@ import pytest
 from asking import tree_state
 
 from dataguard.model.medium import Medium
+from dataguard.mounts.fuse import FuseBackend
+from support.containers import in_container
+from support.mountcleanup import needs_mounts
 
 
 def shown(world):
@@ -221,6 +224,28 @@ def test_doctor_tells_each_setting_with_its_origin(world):
     assert ("never", "flag") == origins["color"]
     assert ("auto", "default") == origins["workers"]
     assert before == tree_state(world.top)
+
+
+def abilities(found):
+    return {one["name"]: one for one in found["abilities"]}
+
+
+def test_doctor_names_what_every_backend_can_do_here(world, monkeypatch):
+    found = abilities(world.ask_json("doctor"))
+    reason = FuseBackend("").unavailable()
+    assert ("ok" if reason is None else "missing") == found["fuse mounts"]["state"]
+    assert (reason or "backend fuse") in found["fuse mounts"]["detail"]
+    assert "container mounts" in found
+    monkeypatch.setattr(FuseBackend, "unavailable", lambda _self: "no FUSE here")
+    missing = abilities(world.ask_json("doctor"))["fuse mounts"]
+    assert ("missing", "no FUSE here") == (missing["state"], missing["detail"])
+
+
+@needs_mounts
+def test_doctor_says_inside_a_container_that_what_the_runtime_mounted_is_checked(registered):
+    code, out, _ = in_container(registered.top / "root", ("doctor", "--format", "json"))
+    found = abilities(json.loads(out))["container mounts"]
+    assert (0, "ok", True) == (code, found["state"], "backend container" in found["detail"])
 
 
 def test_doctor_of_a_damaged_catalog_fails(registered):

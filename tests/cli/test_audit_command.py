@@ -7,11 +7,13 @@ import shutil
 import sqlite3
 import subprocess
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from dataguard.actions import register
 from dataguard.errors import InterruptError
 from support.killpoints import why_no_strace
 from support.loopimages import flip_byte
@@ -250,6 +252,46 @@ def test_exemption_bears_a_finding_until_it_expires(registered, days, code):
     assert [("DG101", "a")] == codes(found)
     exempted = "being corrected" in json.dumps(found["findings"][0]["evidence"])
     assert (code == 0) == exempted
+
+
+@pytest.mark.parametrize(
+    ("asked", "done", "number", "words"),
+    [
+        ("quick", "quick", 1, ""),
+        ("full", "full", 4, ""),
+        ("0", "quick", 1, "level 0 was asked, level 1 (quick) was done"),
+        ("1", "quick", 1, "level 1 is quick"),
+        ("2", "full", 4, "level 2 was asked, level 4 (full) was done"),
+        ("3", "full", 4, "level 3 was asked, level 4 (full) was done"),
+        ("4", "full", 4, "level 4 is full"),
+    ],
+)
+def test_level_that_was_really_done_is_said(registered, asked, done, number, words):
+    found = registered.ask_json("audit", "--level", asked)
+    assert (done, number) == (found["level"], found["level_number"])
+    assert found["level_note"].startswith(words)
+    assert bool(words) is bool(found["level_note"])
+    assert found["level_note"] in registered.ask("audit", "--level", asked).out
+
+
+@pytest.mark.parametrize("level", ["5", "-1", "", "04", "\u0664", "QUICK", "0.5"])
+def test_level_that_is_none_is_a_usage_error(registered, level):
+    assert 2 == registered.fails("audit", "--level", level)["exit_code"]
+
+
+def test_age_of_an_audit_counts_from_its_start(registered, monkeypatch):
+    """What it read first may have changed while it read the rest."""
+    first_audit = register._first_audit
+
+    def long_ago(*arguments):
+        audited = first_audit(*arguments)
+        return replace(audited, started=audited.started - timedelta(hours=2))
+
+    monkeypatch.setattr(register, "_first_audit", long_ago)
+    registered.ask_json("register", "other", str(registered.gold), "--note", "long")
+    assert 1 == len(registered.ask_json("audit", "other@1", "--max-age", "1h")["versions"])
+    registered.ask_json("register", "third", str(registered.gold))
+    assert [] == registered.ask_json("audit", "third@1", "--max-age", "3h")["versions"]
 
 
 def test_max_age_leaves_out_what_was_audited_since(registered):

@@ -13,6 +13,7 @@ FINDING = [
     *("id", "code", "severity", "dataset", "version", "path", "message", "remedy"),
     *("first_seen", "last_seen", "count", "state", "evidence"),
 ]
+UNIT = ("watch", "--emit", "systemd")
 OPEN = ("evidence", "payload", "login_uid")
 
 
@@ -53,8 +54,12 @@ def reclaim_story(world):
 def story(world):
     """Every result that can be had from one small story, by what it is about."""
     ask = world.ask_json
-    found = {"register": world.register()}
-    found["list"], found["show"] = ask("list"), ask("show", "faces")
+    found = {"register": world.register(), "watch once": ask("watch", "--once")}
+    found["list"], found["show"], found["watch unit"] = (
+        ask("list"),
+        ask("show", "faces"),
+        ask(*UNIT),
+    )
     found["tag"] = ask("tag", "faces@1", "prod")
     ws = world.top / "ws"
     found["workspace init"] = ask("workspace", "init", str(ws), "--outputs", "out")

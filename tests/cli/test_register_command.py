@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,44 @@ def test_changed_content_is_refused_with_the_differences_and_nothing_recorded(re
     assert [("DG101", "a"), ("DG102", "dir/b"), ("DG103", "new")] == codes(found)
     assert False is found["created"]
     assert events == registered.ask_json("catalog", "events")
+
+
+STANDING = ("version", "root", "files", "bytes", "algorithm", "manifest")
+
+
+def test_refusal_shows_what_stands_and_beside_it_what_is_there(registered):
+    before = registered.register()
+    (registered.gold / "new").write_bytes(b"12345678")
+    found = registered.register(code=3)
+    assert [before[name] for name in STANDING] == [found[name] for name in STANDING]
+    there = (before["files"] + 1, before["bytes"] + 8)
+    assert there == (found["found_files"], found["found_bytes"])
+    text = registered.ask("register", "faces", "gold").out
+    assert f"  content   {before['files']} files, {before['bytes']} B" in text
+    assert f"  found     {there[0]} files, {there[1]} B" in text
+    assert "faces@1 stands" in text
+
+
+def test_hint_of_a_refusal_makes_the_version_that_was_meant(registered):
+    (registered.gold / "new").touch()
+    hint = registered.register(code=3)["hint"]
+    assert f"hint: {hint}" in registered.ask("register", "faces", "gold").out
+    command = shlex.split(hint.partition(":")[0])
+    assert "--append" in command
+    assert 0 == registered.ask(*command[1:]).code
+    (registered.gold / "a").write_bytes(b"other\n")
+    (registered.gold / "newer").touch()
+    hint = registered.register("--append", "--reason", "r", code=3)["hint"]
+    command = shlex.split(hint.partition(",")[0])
+    assert "--supersede" in command
+    assert 0 == registered.ask(*command[1:]).code
+
+
+def test_refusal_for_another_reason_hints_at_no_version(registered):
+    os.mkfifo(registered.gold / "pipe")
+    found = registered.register(code=4)
+    assert (None, None, None) == (found["hint"], found["found_files"], found["found_bytes"])
+    assert 1 == found["version"]
 
 
 def test_append_takes_added_paths_as_the_next_version(registered):
@@ -150,6 +189,8 @@ def test_replica_of_other_content_is_refused_with_the_differences(registered):
     found = registered.ask_json("register", "faces", str(place), "--replica", code=3)
     assert [("DG101", "a")] == codes(found)
     assert 1 == len(registered.ask_json("show", "faces")["locations"])
+    assert (1, registered.ask_json("show", "faces")["root"]) == (found["version"], found["root"])
+    assert "without --replica" in found["hint"]
 
 
 def test_replica_of_an_unknown_dataset_is_not_found(world):

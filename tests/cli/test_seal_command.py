@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dataguard.stores import alteration
+from dataguard.stores import alteration, directorymodes
 from dataguard.stores.local import LocalStore
 from support.killpoints import why_no_strace
 from support.mountcleanup import mount_command, needs_mounts, unmount_command
@@ -559,6 +559,65 @@ def test_modes_are_not_put_back_on_another_file(gold):
     os.chmod(gold.gold / "a", 0o600)
     unseal(gold)
     assert 0o600 == stat.S_IMODE(os.stat(gold.gold / "a").st_mode)
+
+
+def replace_directories(gold):
+    """Put others in the place of sealed ones, which nobody but their owner may write."""
+    for name in ("dir", "empty"):
+        os.rename(gold.gold / name, gold.top / f"old {name}")
+        (gold.gold / name).mkdir()
+    (gold.gold / "dir" / "b").write_bytes(b"deep\n")
+    for name in ("dir", "empty"):
+        os.chmod(gold.gold / name, 0o500)
+
+
+def directory_modes(gold):
+    return [stat.S_IMODE(os.stat(gold.gold / name).st_mode) for name in ("dir", "empty")]
+
+
+def test_modes_are_not_put_back_on_another_directory(gold):
+    for name in ("dir", "empty"):
+        os.chmod(gold.gold / name, 0o777)
+    gold.register()
+    seal(gold, "--seal", "mode")
+    replace_directories(gold)
+    unseal(gold)
+    assert [0o500, 0o500] == directory_modes(gold)
+
+
+def test_directory_that_was_sealed_in_place_of_another_gets_its_own_mode_back(gold):
+    seal(gold, "--seal", "mode")
+    os.rename(gold.gold / "dir", gold.top / "old")
+    shutil.copytree(gold.top / "old", gold.gold / "dir")
+    os.chmod(gold.gold / "dir", 0o700)
+    seal(gold)
+    assert 0o500 == directory_modes(gold)[0]
+    unseal(gold)
+    assert 0o700 == directory_modes(gold)[0]
+
+
+def test_modes_of_an_older_sheet_without_inodes_are_put_back(gold, monkeypatch):
+    os.chmod(gold.gold / "dir", 0o775)
+    gold.register()
+    batch, first = directorymodes._batch, directorymodes._FIRST
+    with monkeypatch.context() as patch:
+        patch.setattr(directorymodes, "_batch", lambda rows: batch(rows).select(first.names))
+        patch.setattr(directorymodes.pq, "ParquetWriter", writer_of(first))
+        seal(gold, "--seal", "mode")
+    assert 0o555 == directory_modes(gold)[0]
+    seal(gold)
+    unseal(gold)
+    assert 0o775 == directory_modes(gold)[0]
+
+
+def writer_of(schema):
+    """Return a writer of Parquet that takes no other columns for directories."""
+    real = directorymodes.pq.ParquetWriter
+
+    def make(path, wanted, **options):
+        return real(path, schema if wanted is directorymodes._SCHEMA else wanted, **options)
+
+    return make
 
 
 def test_a_seal_that_becomes_overdue_during_a_run_taints_no_outputs(gold, monkeypatch):

@@ -109,6 +109,20 @@ def test_declared_mount_meets_a_policy_that_requires_declared():
     assert refusals(facts(inputs=(an_input(mount=MountCondition.SYMLINK),)), rules)
 
 
+def test_declared_mount_that_is_made_real_for_the_job_is_enforced():
+    real = facts(inputs=(an_input(mount=MountCondition.DECLARED, made_real=True),))
+
+    assert not refusals(real)
+    assert all(check.enforced for check in decide(real, STRICT))
+
+
+@pytest.mark.parametrize("condition", [MountCondition.SYMLINK, MountCondition.NOT_MOUNTED])
+def test_nothing_but_a_declared_mount_is_made_real(condition):
+    weak = facts(inputs=(an_input(mount=condition, made_real=True),))
+
+    assert refusals(weak) == {("mount guarantee", None)}
+
+
 def test_superseded_version_passes_and_says_so():
     superseded = facts(inputs=(an_input(version=version(state=VersionState.SUPERSEDED)),))
 
@@ -116,6 +130,17 @@ def test_superseded_version_passes_and_says_so():
 
     assert all(check.ok for check in checks)
     assert any("superseded" in check.reason for check in checks)
+
+
+def test_audit_is_as_old_as_its_start():
+    """What it read first may have changed while it read the rest."""
+    started = NOW - timedelta(days=31)
+    long = audit(timedelta(days=1), started=started)
+    overdue = facts(inputs=(an_input(audits=(long,)),))
+
+    assert refusals(overdue) == {("audit age", Code.DG501)}
+    reason = next(c.reason for c in decide(overdue, STRICT) if c.name == "audit age")
+    assert f"{started:%Y-%m-%d %H:%M} UTC" in reason
 
 
 def test_creation_by_itself_is_no_audit():

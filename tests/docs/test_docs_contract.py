@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from dataguard import errors
-from dataguard.model.confinement import Step
+from dataguard.model.confinement import Mode, Step
 from dataguard.model.diversion import WRITES_SENTENCES
 from dataguard.model.finding import Code
 from dataguard.model.mount import BACKEND_SENTENCES, Backend, Guarantee
+from dataguard.model.policy import Seal
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -19,8 +20,9 @@ ERRORS = [getattr(errors, name) for name in errors.__all__]
 REPORTED = [
     *(f"DG{n}" for n in range(101, 110)),
     *(f"DG{n}" for n in range(201, 205)),
-    *("DG302", "DG303", "DG304", "DG401", "DG402", "DG403"),
+    *("DG301", "DG302", "DG303", "DG304", "DG401", "DG402", "DG403"),
     *(f"DG{n}" for n in range(501, 505)),
+    *(f"DG{n}" for n in range(901, 905)),
 ]
 
 
@@ -99,6 +101,30 @@ def test_every_sentence_of_the_mount_table_has_a_test_of_its_name():
 def test_steps_of_confinement_are_quoted_as_commands_print_them():
     found = {row[0]: row[2] for row in rows(page("guarantees.md")) if len(row) == 3}
     assert {f"`{step}`": step.guarantee for step in Step}.items() <= found.items()
+
+
+def guaranteed_by_tests(*files):
+    """The docstrings of the tests `test_guarantee_of_NAME` in files, by the name."""
+    return {
+        node.name.removeprefix("test_guarantee_of_"): " ".join(
+            (ast.get_docstring(node) or "").split()
+        )
+        for file in files
+        for node in ast.parse((DOCS.parent / "tests" / file).read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_guarantee_of_")
+    }
+
+
+def test_every_sentence_about_steps_modes_and_seals_has_a_test_of_its_name():
+    text = page("guarantees.md")
+    tested = guaranteed_by_tests("sandbox/test_confined_job.py", "cli/test_seal_guarantees.py")
+    steps = {str(step): step.guarantee for step in Step}
+    modes = {row[0].strip("`"): row[1] for row in rows(text) if len(row) == 2}
+    seals = {f"seal_{row[0].strip('`')}": row[2] for row in rows(text) if len(row) == 4}
+    modes = {name: said for name, said in modes.items() if name in set(Mode)}
+    seals = {name: said for name, said in seals.items() if name.removeprefix("seal_") in set(Seal)}
+    assert (set(Mode), 2) == (set(modes), len(seals))
+    assert {**steps, **modes, **seals} == tested
 
 
 def test_sentences_about_writes_into_inputs_are_quoted_and_have_tests_of_their_names():

@@ -23,8 +23,12 @@ def table(text):
 
 
 def shape(text):
-    """What stays when digests, run ids, sizes and counts are others."""
-    for pattern in (r"dg1:[0-9a-f]{64}", r"\d{8}T\d{6}-[0-9a-f]{8}", r"[\d.]+ (?:k|M)?B\b", r"\d+"):
+    """What stays when digests, run ids, sizes, counts and the host's audit are others."""
+    changing = (
+        *(r"dg1:[0-9a-f]{64}", r"\d{8}T\d{6}-[0-9a-f]{8}", r"[\d.]+ (?:k|M)?B\b"),
+        *(r"attempts: .*", r"\d+"),
+    )
+    for pattern in changing:
         text = re.sub(pattern, "#", text)
     return text
 

@@ -64,6 +64,15 @@ def test_only_what_the_prober_does_meanwhile_is_left_out(log):
     assert [1, 2, 1] == [attempt.pid for attempt in attempts.read(log)]
 
 
+def test_what_was_taken_is_not_read_again_and_what_came_meanwhile_is(log):
+    note(log, by(1), by(2))
+    assert (2, 0) == (len(attempts.take(log)), len(attempts.take(log)))
+    note(log, by(3))
+    with attempts.probing(log, 4):
+        note(log, by(4))
+    assert [3] == [attempt.pid for attempt in attempts.read(log)]
+
+
 @pytest.mark.parametrize("line", ["{", "{}", "[]", '{"pid": 1}'])
 def test_file_that_is_none_is_an_error_with_the_way_out(log, line):
     with open(log, "w", encoding="utf-8") as stream:

@@ -118,11 +118,9 @@ def test_no_operation_of_a_job_reaches_gold(field, helper_of, mode):
     assert set(attack.OPERATIONS) == set(answers)
     assert "died" not in answers.values()
     assert "EROFS" == answers["open_for_writing"]
-    assert ("complete", "full", []) == (
-        report["state"],
-        report["confinement"]["step"],
-        report["findings"],
-    )
+    # Where the host is audited, some of what was refused is told.
+    found = [one for one in report["findings"] if one["code"] != "DG302"]
+    assert ("complete", "full", []) == (report["state"], report["confinement"]["step"], found)
 
 
 def flags(path):

@@ -65,18 +65,28 @@ def tampered(place, step):
 
 
 def test_guarantee_of_full(place):
+    """the job and all its children cannot change gold, neither content nor metadata, and
+    cannot regain the right to; services outside that act for it are not covered
+    """
     assert [] == tampered(place, "full")
 
 
 def test_guarantee_of_mounts(place):
+    """the job cannot change gold at the paths that lead to it now, neither content nor
+    metadata; disks it may write to and services outside are not covered
+    """
     assert [] == tampered(place, "mounts")
 
 
 def test_guarantee_of_landlock(place):
+    """the job cannot create, change, rename or delete anything in gold, but can change modes,
+    owners, times and attributes of files that are its user's
+    """
     assert ["metadata"] == tampered(place, "landlock")
 
 
 def test_guarantee_of_checked(place):
+    """verified before and after only: the job can write wherever its user can"""
     assert ["content", "metadata"] == tampered(place, "checked")
 
 
@@ -135,6 +145,52 @@ def test_caches_in_home_and_a_compiler_beside_gold_keep_working(place):
         "head -c 3 /dev/urandom > /dev/full 2> /dev/null || true"
     )
     assert "complete" == place.run(script)["state"]
+
+
+WRITES = """
+tried() { if (echo x > "$2") 2> /dev/null; then echo "$1" >> {out}/written; fi; }
+touch {out}/written; tried home $HOME/new; tried work ./new; tried tmpdir $TMPDIR/new
+tried outputs {out}/new; tried above TOP/new; tried gold GOLD/a
+if chmod 700 TOP/other 2> /dev/null; then echo metadata >> {out}/written; fi; true
+"""
+
+
+def written(place, *options, codes=(0,)):
+    """Return what a job that tries to write everywhere has written."""
+    other = open_file(place, "other")
+    script = WRITES.replace("GOLD", str(place.gold)).replace("TOP", str(place.top))
+    found = place.written(place.run(script, *options, codes=codes), "written").split()
+    assert other.exists()
+    return found
+
+
+def open_file(place, name):
+    file = place.top / name
+    file.write_text("x")
+    os.chown(file, place.uid, place.uid)
+    return file
+
+
+def test_guarantee_of_protect(place):
+    """everything that its user may write can be written but gold, and nothing new can be made
+    directly in a directory above gold; what the job does beside gold is not limited
+    """
+    assert ["home", "work", "tmpdir", "outputs", "metadata"] == written(place)
+
+
+def test_guarantee_of_strict(place):
+    """nothing can be written but the outputs, the private TMPDIR, a list of devices and what the
+    policy adds; modes, owners, times and attributes of files outside gold are not covered
+    """
+    assert ["tmpdir", "outputs", "metadata"] == written(place, "--confine", "strict")
+
+
+def test_guarantee_of_unconfined(place):
+    """nothing keeps the job from writing what its user may write, gold too where no mount or seal
+    does; its inputs are verified before and after, and the record says so
+    """
+    everything = ["home", "work", "tmpdir", "outputs", "above", "gold", "metadata"]
+    assert everything == written(place, "--unconfined", codes=(3,))
 
 
 def test_new_names_directly_above_gold_are_refused(place):

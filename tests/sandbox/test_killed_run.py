@@ -1,4 +1,4 @@
-"""A run that is killed outright leaves no process, namespace or mount; the next command knows."""
+"""A run that is killed outright leaves no process, namespace, mount or lease."""
 
 from __future__ import annotations
 
@@ -58,6 +58,12 @@ def kill_some(place, count, shell, *options):
 
 
 def check_records(place):
+    """Ask once more: whatever was left is over, and nothing but the mount holds the version."""
+    found = place.shell.ask("show", "gold@1")
+    assert [("mount", "live")] == [(one["kind"], one["state"]) for one in found["leases"]]
+    place.shell.ask("unmount", "--all", "-w", place.work)
+    place.shell.ask("withdraw", "gold@1", "--reason", "over", "--dry-run")
+    place.shell.ask("mount", "-w", place.work)
     runs = place.shell.ask("lineage", "gold@1")["runs"]
     states = {one["id"]: one["state"] for one in runs}
     assert set(states.values()) <= {"interrupted"}

@@ -44,7 +44,9 @@ class AuditedVersion:
 class AuditResult:
     """Result of `audit`; `slice` is the part that was asked for, `I/T`.
 
-    `damaged` names the versions with a manifest or sheet that cannot be trusted.
+    `level_number` is what `level` is among 0 to 4, `level_note` says how that differs from the
+    number that was asked for. `damaged` names the versions with a manifest or sheet that cannot be
+    trusted.
     """
 
     level: AuditLevel
@@ -56,3 +58,5 @@ class AuditResult:
     versions: tuple[AuditedVersion, ...]
     slice: str | None = None
     damaged: tuple[str, ...] = ()
+    level_number: int = 4
+    level_note: str = ""

@@ -32,9 +32,11 @@ class Writers:
 class RegisterResult:
     """Result of `register`.
 
-    Where it was `refused`, nothing was recorded, and `version` and `root` are those that stand, if
-    any. `hashed` counts the files that were read, `resumed` those that an interrupted attempt had
-    read, `unlisted` those that the expected manifest does not name.
+    Where it was `refused`, nothing was recorded, and `version`, `root`, `files` and `bytes` are of
+    what stands, if anything does. `found_files` and `found_bytes` are what is there, None where
+    not all of it could be read; `hint` says what would make a version of it. `hashed` counts the
+    files that were read, `resumed` those that an interrupted attempt had read, `unlisted` those
+    that the expected manifest does not name.
     """
 
     dataset: str
@@ -58,3 +60,6 @@ class RegisterResult:
     note: str | None = None
     resumed: int = 0
     seal: SealResult | None = None
+    found_files: int | None = None
+    found_bytes: int | None = None
+    hint: str | None = None

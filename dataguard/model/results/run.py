@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from dataguard.model.attempt import Attempts
     from dataguard.model.confinement import Confinement
     from dataguard.model.diversion import Diverted
     from dataguard.model.entry import Unreadable
@@ -24,7 +25,7 @@ class RunResult:
 
     `checks` are those of the gate. `diverted` lists writes that were led away: from
     gold, or from the run's own record. `confinement` says how the job was confined; None where
-    none was looked for.
+    none was looked for. `attempts` is what is known of writes that were refused to it.
     """
 
     run: str | None
@@ -40,3 +41,4 @@ class RunResult:
     enforced: bool
     checks: tuple[Check, ...] = ()
     confinement: Confinement | None = None
+    attempts: Attempts | None = None

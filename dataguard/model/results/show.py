@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dataguard.model.audit import AuditRecord
     from dataguard.model.dataset import Location, Tag, Version
+    from dataguard.model.lease import Lease
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run
     from dataguard.model.seal import SealView
@@ -28,3 +29,4 @@ class VersionDetails:
     runs: tuple[Run, ...]
     open_findings: int
     seals: tuple[SealView, ...] = ()
+    leases: tuple[Lease, ...] = ()

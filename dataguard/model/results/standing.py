@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dataguard.model.lease import Lease, RunUse
     from dataguard.model.mount import MountRecord
     from dataguard.model.run import Run
 
@@ -14,7 +15,10 @@ __all__ = ["StandingResult"]
 
 @dataclass(frozen=True, slots=True)
 class StandingResult:
-    """Result of `withdraw`, `quarantine` and `release`: who uses the version now."""
+    """Result of `withdraw`, `quarantine` and `release`: who uses the version now.
+
+    `runs_since_good_audit` may have read what a clean full audit did not find good.
+    """
 
     dataset: str
     version: int
@@ -25,3 +29,5 @@ class StandingResult:
     mounts: tuple[MountRecord, ...]
     runs: tuple[Run, ...]
     dry_run: bool = False
+    leases: tuple[Lease, ...] = ()
+    runs_since_good_audit: tuple[RunUse, ...] = ()

@@ -12,6 +12,7 @@ import os
 __all__ = [
     "SENT_ON",
     "attach",
+    "be_refused",
     "call",
     "clone_tree",
     "drop_capabilities",
@@ -78,6 +79,17 @@ def receive_only() -> None:
 def mount_proc() -> None:
     """Show the processes of this namespace at /proc."""
     _mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+
+
+def be_refused() -> None:
+    """Try what Landlock refuses whatever its rules: a change of mounts, and one without effect.
+
+    The kernel's audit names the rules of a process with the first refusal.
+    """
+    try:  # noqa: SIM105  contextlib takes time to load
+        _mount(None, b"/", None, _MS_SLAVE)
+    except OSError:
+        pass
 
 
 def clone_tree(source: int) -> int:

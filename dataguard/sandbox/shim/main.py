@@ -5,7 +5,14 @@ from __future__ import annotations
 import errno
 import os
 
-from dataguard.sandbox.shim import capabilities, descriptors, landlock, namespaces, supervision
+from dataguard.sandbox.shim import (
+    capabilities,
+    descriptors,
+    kernel,
+    landlock,
+    namespaces,
+    supervision,
+)
 from dataguard.sandbox.shim.orders import READY, REFUSED, UNAVAILABLE, Orders, Reports
 
 TYPE_CHECKING = False
@@ -113,6 +120,8 @@ def _landlock(orders: Orders, reports: Reports) -> None:
         reports.layer("landlock", holds=False, detail=landlock.explain(err))
         return
     reports.layer("landlock", holds=True, detail=said)
+    if orders.each("listen"):
+        kernel.be_refused()
 
 
 def _attempt(layer: str, act: Callable[[], _T], *, kind: str = UNAVAILABLE) -> _T:

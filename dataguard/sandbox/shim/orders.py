@@ -11,6 +11,7 @@ __all__ = [
     "EXEC",
     "FAILS",
     "HOLDS",
+    "INSIDE",
     "READY",
     "REFUSED",
     "UNAVAILABLE",
@@ -26,6 +27,9 @@ confining cannot be had here; the job must not be started."""
 
 READY, EXEC = "ready", "exec"
 """All is set up and the job comes next; its program cannot be executed."""
+
+INSIDE = "inside"
+"""The number, outside of the process namespace, of the process that goes on inside."""
 
 _REPORT_WORDS = 3
 

@@ -9,7 +9,10 @@ import struct
 
 from dataguard.sandbox.shim import kernel
 
-__all__ = ["Ruleset"]
+__all__ = ["WITH_LOG", "Ruleset", "version"]
+
+WITH_LOG = 7
+"""The first version that tells the kernel's audit of refusals."""
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
@@ -18,14 +21,20 @@ _REMOVE = 1 << 4 | 1 << 5
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _MAKE_OTHERS = 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 12
 _WITH_REFER, _WITH_TRUNCATE = 2, 3
+_LOG_NEW_EXEC_ON = 1 << 1
 _NO_NEW_PRIVILEGES = 38
+
+
+def version() -> int:
+    """Return the version of Landlock that this kernel has."""
+    return kernel.call(_CREATE, None, 0, _VERSION_FLAG)
 
 
 class Ruleset:
     """The rules of one process tree, before they are in force."""
 
     def __init__(self) -> None:
-        self.version = kernel.call(_CREATE, None, 0, _VERSION_FLAG)
+        self.version = version()
         later = _REFER if self.version >= _WITH_REFER else 0
         later |= _TRUNCATE if self.version >= _WITH_TRUNCATE else 0
         self._granted = _WRITE_FILE | _REMOVE | _MAKE_OTHERS | later
@@ -45,7 +54,9 @@ class Ruleset:
     def enforce(self) -> str:
         """Put the rules in force for this process for good; returns what this version lacks."""
         kernel.prctl(_NO_NEW_PRIVILEGES, 1)
-        kernel.call(_RESTRICT, self._descriptor, 0)
+        # Without this the kernel logs refusals to this program alone, not to the job it executes.
+        log = _LOG_NEW_EXEC_ON if self.version >= WITH_LOG else 0
+        kernel.call(_RESTRICT, self._descriptor, log)
         os.close(self._descriptor)
         lacking = f"Landlock {self.version}"
         if self.version < _WITH_REFER:

@@ -12,7 +12,7 @@ import os
 import signal
 
 from dataguard.sandbox.shim import kernel
-from dataguard.sandbox.shim.orders import EXEC
+from dataguard.sandbox.shim.orders import EXEC, INSIDE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def step_aside(reports: Reports) -> None:
     alive, held = os.pipe()
     child = os.fork()
     if child:
+        reports.tell(INSIDE, "process", str(child))
         reports.close()
         os.close(alive)
         os._exit(_wait(child, sender=os.getppid(), forward=kernel.send_on))  # and closes `held`

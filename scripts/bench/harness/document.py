@@ -33,6 +33,9 @@ QUESTIONS = (
     "dask",
     "startup",
     "confine",
+    "mounting",
+    "reading_mounted",
+    "watch",
 )
 """The scripts, in the order in which their figures are shown."""
 

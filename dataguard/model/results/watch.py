@@ -1,0 +1,58 @@
+"""What `watch` tells: what it covers, what one look found, the unit that starts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from dataguard.model.entry import Unreadable
+    from dataguard.model.finding import Finding
+    from dataguard.model.watch import Coverage
+
+__all__ = ["Covered", "WatchCoverage", "WatchResult", "WatchUnit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """One watched location, and what its source sees; without coverage nothing does."""
+
+    dataset: str
+    version: int
+    location: str
+    coverage: Coverage | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchCoverage:
+    """Result of `watch --explain`."""
+
+    watched: tuple[Covered, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every location has a source of events or is at least looked at."""
+        return all(one.coverage is not None for one in self.watched)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchResult:
+    """Result of `watch --once`: what differs now from what was registered."""
+
+    complete: bool
+    watched: tuple[Covered, ...]
+    checked_files: int
+    checked_bytes: int
+    findings: Collection[Finding]
+    unreadable: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchUnit:
+    """Result of `watch --emit systemd`: a unit file."""
+
+    emit: str
+    text: str

@@ -1,0 +1,115 @@
+"""Which source watches a root: the strongest that works there, never silently a weaker one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dataguard.errors import ConflictError, UsageError
+from dataguard.model.watch import Source
+from dataguard.watchers.fanotify import FanotifySensor
+from dataguard.watchers.inotify import InotifySensor
+from dataguard.watchers.joined import JoinedWatcher
+from dataguard.watchers.polling import PollingSensor
+from dataguard.watchers.rootguard import filesystem_of, read_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from dataguard.watchers.interface import Watcher
+    from dataguard.watchers.sensor import Sensor
+
+__all__ = ["AUTO", "POLL_S", "Choice", "choose", "watcher"]
+
+AUTO = "auto"
+
+POLL_S = 60.0
+"""How long `polling` waits between two looks at least."""
+
+_TELLS_ALL = frozenset(
+    {"bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs"}
+    | {"nilfs2", "ntfs3", "ramfs", "reiserfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs"}
+)
+"""File systems that change by this kernel alone. Others (NFS, Lustre, FUSE, overlays, and what is
+not known) may change without an event, and are compared instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A source for one root, and why no stronger one was taken."""
+
+    source: Source
+    weaker_because: str | None = None
+
+
+def choose(root: bytes, requested: str = AUTO) -> Choice:
+    """Return the source for what was asked: `auto`, or a source's name.
+
+    Raises:
+        ConflictError: a source was named that cannot see this root's changes.
+        UsageError: no source has that name.
+    """
+    if requested != AUTO:
+        return Choice(_named(root, requested))
+    reasons: list[str] = []
+    for source in Source:
+        reason = _reason(root, source)
+        if reason is None:
+            return Choice(source, "; ".join(reasons) or None)
+        reasons.append(f"{source}: {reason}")
+    raise ConflictError(f"nothing can watch {os.fsdecode(root)}: {'; '.join(reasons)}")
+
+
+def watcher(
+    requested: str = AUTO, *, clock: Callable[[], datetime], poll_s: float = POLL_S
+) -> Watcher:
+    """Return a watcher for any roots, each by the source that `choose` says when it starts.
+
+    Raises:
+        UsageError: no source has that name.
+    """
+    if requested != AUTO:
+        _source(requested)
+
+    def chosen(root: bytes) -> tuple[Source, str | None]:
+        choice = choose(root, requested)
+        return choice.source, choice.weaker_because
+
+    return JoinedWatcher(chosen, lambda source: _sensor(source, poll_s), clock)
+
+
+def _sensor(source: Source, poll_s: float) -> Sensor:
+    match source:
+        case Source.FANOTIFY:
+            return FanotifySensor()
+        case Source.INOTIFY:
+            return InotifySensor()
+        case Source.POLLING:
+            return PollingSensor(poll_s)
+
+
+def _reason(root: bytes, source: Source) -> str | None:
+    if source is not Source.POLLING:
+        kind = filesystem_of(root, read_mounts())
+        if kind not in _TELLS_ALL:
+            return f"not all changes on {kind} go through this kernel"
+    return _sensor(source, POLL_S).unavailable(root)
+
+
+def _named(root: bytes, requested: str) -> Source:
+    source = _source(requested)
+    reason = _reason(root, source)
+    if reason is not None:
+        raise ConflictError(
+            f"{source} cannot watch {os.fsdecode(root)}: {reason}",
+            hint="--source auto takes the strongest that works",
+        )
+    return source
+
+
+def _source(requested: str) -> Source:
+    if requested not in set(Source):
+        raise UsageError(f"no source `{requested}`", hint=f"one of: auto, {', '.join(Source)}")
+    return Source(requested)
