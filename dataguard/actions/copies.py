@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dataguard.actions.copydeeper import Deeper, Searched
 from dataguard.actions.copyfindings import findings_of_copies, record_copies
 from dataguard.actions.copyfolders import folders_in
 from dataguard.actions.copygroups import groups_in
@@ -36,19 +37,18 @@ from dataguard.model.copies import (
 )
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.finding import Code
 from dataguard.stores.copylook import user_names
 from dataguard.stores.scanhistory import ScanHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from dataguard.actions.context import Context
-    from dataguard.actions.copypartial import PartialMatch
     from dataguard.actions.copyplaces import Scope
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.copies import AccountLine, Copy
+    from dataguard.model.finding import Code
     from dataguard.model.reference import Reference
     from dataguard.stores.walk import Exclusion
 
@@ -71,6 +71,8 @@ class Wish:
     among: bool = False
     partial: bool = False
     chunks: bool = False
+    archives: bool = False
+    tables: bool = False
     dry_run: bool = False
 
 
@@ -95,8 +97,7 @@ def copies(
     finally:
         ctx.progress.finish()
     if not wish.dry_run:
-        codes = (Code.DG201, Code.DG202) if wish.partial or wish.chunks else (Code.DG201,)
-        _record(ctx, result, index, found.seen_whole, codes, chunks=wish.chunks)
+        _record(ctx, result, index, found.seen_whole, found.codes, chunks=wish.chunks)
     return result
 
 
@@ -141,66 +142,34 @@ class _Found:
         self._plan = DigestPlan(algorithms[0], algorithms[1:])
         self._scans: list[PlaceScan] = []
         self._matches: list[PlaceMatch] = []
+        self.codes: tuple[Code, ...] = ()
 
     def scan(self) -> None:
         """Look through every place until the time is over."""
         search = self._search()
+        deeper = self._deeper(search.deadline)
+        self.codes = deeper.codes
         for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
             match.copies += links_into(self._ctx, scan, self._index)
-            if (self._wish.partial or self._wish.chunks) and scan.through is None:
+            if scan.through is None:
                 whole = number < len(self._scope.directories)  # what is listed comes last
-                self._look_for_parts(scan, match, None if whole else self._listed())
+                listed = None if whole else self._listed()
+                deeper.look(self._ctx, self._index, Searched(scan, match, listed))
             self._scans.append(scan)
             self._matches.append(match)
 
-    def _look_for_parts(
-        self, scan: PlaceScan, match: PlaceMatch, listed: tuple[bytes, ...] | None
-    ) -> None:
-        """Add the copies of parts in a place that was looked through."""
-        from dataguard.actions.copypartial import partial_copies  # noqa: PLC0415  where asked for
-
-        parts = partial_copies(
-            self._ctx,
-            scan.place,
-            self._index.versions,
-            {one.path for one in match.copies},
-            left_out=scan.left_out,
-            listed=listed,
-            min_size=self._wish.min_size,
+    def _deeper(self, deadline: datetime | None) -> Deeper:
+        wish, clock = self._wish, self._ctx.clock
+        return Deeper(
+            partial=wish.partial,
+            chunks=wish.chunks,
+            archives=wish.archives,
+            tables=wish.tables,
+            min_size=wish.min_size,
+            any_row=wish.only is not None,
+            expired=lambda: deadline is not None and clock() >= deadline,
         )
-        if self._wish.chunks:
-            parts = self._with_chunks(scan, match, parts, listed)
-        match.copies += parts.copies
-        match.unreadable += parts.unreadable
-
-    def _with_chunks(
-        self,
-        scan: PlaceScan,
-        match: PlaceMatch,
-        parts: PartialMatch,
-        listed: tuple[bytes, ...] | None,
-    ) -> PartialMatch:
-        """Return the copies of parts anywhere; where two are told of one file, the larger."""
-        from dataguard.actions.copychunks import chunk_copies  # noqa: PLC0415  where asked for
-
-        whole = {one.path for one in parts.copies if one.state and one.bytes == one.state.size}
-        found = chunk_copies(
-            self._ctx,
-            scan.place,
-            self._index.versions,
-            {one.path for one in match.copies} | whole,
-            left_out=scan.left_out,
-            listed=listed,
-            min_size=self._wish.min_size,
-        )
-        best = {one.path: one for one in found.copies}
-        for one in parts.copies:
-            if one.path not in best or best[one.path].bytes <= one.bytes:
-                best[one.path] = one
-        found.copies = list(best.values())
-        found.unreadable = list(dict.fromkeys([*parts.unreadable, *found.unreadable]))
-        return found
 
     def _listed(self) -> tuple[bytes, ...]:
         return tuple(path.removeprefix(b"/") for path in self._scope.listed)

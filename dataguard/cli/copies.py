@@ -53,7 +53,9 @@ def copies(
     ] = "1",
     only: Annotated[
         str | None,
-        typer.Option("--of", metavar="REF", help="Copies of this version only, in any state."),
+        typer.Option(
+            "--of", metavar="REF", help="Copies of this version only, in any state, and its rows."
+        ),
     ] = None,
     max_duration: Annotated[
         str | None,
@@ -73,6 +75,12 @@ def copies(
     chunks: Annotated[
         bool,
         typer.Option("--chunks", help="And parts of 1 MiB or more, wherever in a file they are."),
+    ] = False,
+    archives: Annotated[
+        bool, typer.Option("--archives", help="Also files inside zip and tar archives.")
+    ] = False,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Also rows of tables, in any format and order.")
     ] = False,
     from_list: Annotated[
         str | None,
@@ -132,6 +140,8 @@ def copies(
         among=among,
         partial=partial,
         chunks=chunks,
+        archives=archives,
+        tables=tables or version is not None,  # has a row leaked?
         dry_run=dry_run,
     )
     result = action(context, asked, listed, wish)

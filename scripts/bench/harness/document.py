@@ -29,6 +29,7 @@ QUESTIONS = (
     "diff",
     "copies",
     "chunks",
+    "tables",
     "manifest",
     "dask",
     "startup",
