@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 from base64 import b64decode, b64encode
 from collections import deque
@@ -23,6 +24,7 @@ __all__ = ["Outbox"]
 
 _DROPPED = "dropped"
 _SUFFIX = ".json"
+_NAME = re.compile(r"\d+-\d+" + re.escape(_SUFFIX))
 
 
 class Outbox:
@@ -42,7 +44,7 @@ class Outbox:
         self._lock = threading.Lock()
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            names = sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
+            names = sorted(name for name in os.listdir(directory) if _NAME.fullmatch(name))
         except OSError as err:
             raise StoreUnreachableError(f"cannot use {directory}: {err.strerror}") from err
         self._names = deque(names)
