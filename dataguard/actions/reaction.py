@@ -29,10 +29,13 @@ _WAITING = 1_000
 _SHOWN = 500
 
 
-def quarantine_for(ctx: Context, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Quarantine the versions of findings for which the policy wants it; return which were.
+def quarantine_for(
+    ctx: Context, findings: Iterable[Finding]
+) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """Quarantine the versions of findings for which the policy wants it.
 
-    A finding that is exempted quarantines nothing, and one that was quarantined stays so.
+    Returns the versions that were, and the findings for which it is to be tried again: the catalog
+    was busy. One that is exempted quarantines nothing, and a version that was quarantined stays so.
     """
     wanted = {
         (one.dataset, one.version): one
@@ -42,12 +45,16 @@ def quarantine_for(ctx: Context, findings: Iterable[Finding]) -> tuple[str, ...]
         and one.dataset is not None
         and one.version is not None
     }
-    done = []
+    done, busy = [], []
     for (dataset, number), finding in wanted.items():
-        with contextlib.suppress(ConflictError, NotFoundError):  # somebody else was quicker
+        try:
             if _quarantined(ctx, str(dataset), int(number or 0), finding):
                 done.append(f"{dataset}@{number}")
-    return tuple(done)
+        except ConflictError:
+            busy.append(finding)  # or somebody else was quicker: the next look at its state tells
+        except NotFoundError:
+            continue
+    return tuple(done), tuple(busy)
 
 
 def _quarantined(ctx: Context, dataset: str, number: int, finding: Finding) -> bool:

@@ -1,0 +1,144 @@
+"""Watching places that come late or go, and findings that a watcher may not resolve."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from dataguard.actions import reaction
+from dataguard.cli import main
+from dataguard.errors import ConflictError, StoreUnreachableError
+from dataguard.model.finding import Code, Finding, FindingState, Severity
+from dataguard.model.watch import ChangeKind
+from support.watching import Scripted, watching
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAGUARD_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def gold(home):
+    gold = home.parent / "gold"
+    gold.mkdir()
+    (gold / "a").write_bytes(b"alpha\n")
+    (gold / "b").write_bytes(b"beta\n")
+    assert 0 == ask("register", "faces", gold)
+    return gold
+
+
+def ask(*words):
+    return main([str(word) for word in (*words, "-q")])
+
+
+@contextmanager
+def opened(home):
+    from dataguard.actions.settings import load, load_policy
+    from dataguard.cli.opening import open_context
+    from dataguard.cli.progress import choose
+
+    settings = load({}, {"DATAGUARD_HOME": str(home)}, workspace=None)
+    with open_context(settings, load_policy(settings).policy, choose("never", quiet=True)) as ctx:
+        yield ctx
+
+
+def open_findings(home):
+    with opened(home) as ctx:
+        found = ctx.catalog.findings(states=(FindingState.OPEN,))
+        return sorted((one.code.name, os.fsdecode(one.path)) for one in found)
+
+
+def record(home, code, path):
+    """Record a finding as an audit would."""
+    now = datetime.now(UTC)
+    found = Finding(code, Severity.ERROR, path, code.title, now, now, dataset="faces", version=1)
+    with opened(home) as ctx, ctx.catalog.transaction() as tx:
+        tx.record_findings([found])
+
+
+class Missing(Scripted):
+    """A source that cannot watch what is not there."""
+
+    def start(self, roots):
+        for root in roots:
+            if not os.path.isdir(root):
+                raise StoreUnreachableError(f"no directory {os.fsdecode(root)} to watch")
+        return super().start(roots)
+
+
+def test_place_that_is_missing_at_the_start_is_watched_when_it_comes(home, gold):
+    away = gold.rename(gold.parent / "away")
+    with watching(home, source=Missing(), is_ready=False) as session:
+        session.wait_for(("DG902", ""), ("DG102", ""))
+        away.rename(gold)
+        session.wait(lambda one: one.source.started, "a source")
+        (gold / "new").write_bytes(b"x")
+        session.source.event(gold / "new", ChangeKind.CREATED)
+        session.wait_for(("DG301", "new"))
+
+
+def test_other_datasets_are_watched_on_when_one_is_withdrawn(home, gold, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x").write_bytes(b"x")
+    assert 0 == ask("register", "voices", tmp_path / "other")
+    with watching(home, "faces", "voices") as session:
+        assert 0 == ask("withdraw", "voices@1", "--reason", "old")
+        session.wait(lambda one: one.source.closed or True)
+        (gold / "a").write_bytes(b"other\n")
+        session.source.event(gold / "a", root=gold)
+        session.wait_for(("DG301", "a"))
+        session.over.wait(3)  # in which the places are looked up again
+
+
+def test_bit_rot_stays_open_where_a_file_was_only_opened(home, gold):
+    record(home, Code.DG107, b"a")
+    with watching(home) as session:
+        session.source.event(gold / "a")
+        (gold / "b").write_bytes(b"other\n")
+        session.source.event(gold / "b")
+        session.wait_for(("DG301", "b"))
+    assert [("DG107", "a"), ("DG301", "b")] == open_findings(home)
+
+
+def test_good_file_at_one_place_says_nothing_of_the_other_place(home, gold, tmp_path):
+    replica = tmp_path / "replica"
+    replica.mkdir()
+    for name in ("a", "b"):
+        (replica / name).write_bytes((gold / name).read_bytes())
+    assert 0 == ask("register", "faces", replica, "--replica")
+    (gold / "a").write_bytes(b"other\n")
+    with watching(home) as session:
+        session.source.event(gold / "a", root=gold)
+        session.wait(lambda one: any(f.path == b"a" for f in one.findings), "a")
+        session.source.event(replica / "a", root=replica)
+        (replica / "b").write_bytes(b"other\n")
+        session.source.event(replica / "b", root=replica)
+        session.wait(lambda one: any(f.path == b"b" for f in one.findings), "b")
+    assert "a" in {path for _, path in open_findings(home)}
+
+
+def test_quarantine_is_tried_again_where_the_catalog_was_busy(home, gold, monkeypatch):
+    (home / "config.toml").write_text(f'policy = "{home}/policy.toml"\n')
+    (home / "policy.toml").write_text(
+        'format = "policy/1"\nname = "q"\n[watch]\nquarantine_on = ["DG301"]\n'
+    )
+    tries = []
+    quarantine = reaction.quarantine
+
+    def busy_once(*given):
+        tries.append(given)
+        if len(tries) == 1:
+            raise ConflictError("the catalog stayed locked")
+        return quarantine(*given)
+
+    monkeypatch.setattr(reaction, "quarantine", busy_once)
+    with watching(home) as session:
+        (gold / "a").write_bytes(b"other\n")
+        session.source.event(gold / "a")
+        session.wait(lambda one: any("quarantined now" in said for said in one.remarks))
+    assert 2 == len(tries)
