@@ -148,7 +148,8 @@ class _Look:
             self._was_down(one, beat)
         done = reconcile(self._ctx, one, self._areas, self._take, timer=self._timer)
         self._telling.record()
-        resolve_gone(self._ctx, done, seeing=True)
+        # What a watcher that still runs does not see, it does not see now either.
+        resolve_gone(self._ctx, done, seeing=beat is None or is_alive(beat.process) is not True)
         self._unreadable += done.unreadable
         self._complete = self._complete and done.is_complete
         self._files += done.checked_files

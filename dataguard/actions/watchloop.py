@@ -232,8 +232,15 @@ class WatchLoop:
         if event.writer is not None:
             self._who[event.path] = self._people.of(event.writer)
         if len(self._suspects) > _MOST_SUSPECTS:
-            self._suspects.forget(event.root)
-            place.compare_at = now  # nothing was lost, but a comparison is quicker
+            self._forget(event.root)
+            for one in self._at(event.root):
+                one.compare_at = now  # nothing was lost, but a comparison is quicker
+
+    def _forget(self, root: bytes) -> None:
+        """Judge nothing of a root that was seen until now."""
+        self._suspects.forget(root)
+        top = root.rstrip(b"/") + b"/"
+        self._who = {path: who for path, who in self._who.items() if not path.startswith(top)}
 
     def _gap(self, gap: Gap) -> None:
         self._counts.gaps += 1
@@ -493,7 +500,7 @@ class WatchLoop:
         root = self._places.pop(key).watched.root
         self._judges.pop(key, None)
         if not self._at(root):
-            self._suspects.forget(root)
+            self._forget(root)
             pump = self._pumps.pop(root, None)
             if pump is not None and pump not in self._pumps.values():
                 pump.close()

@@ -126,10 +126,19 @@ class Outbox:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(f"{path}.partial", path)
+            self._sync()
         except OSError as err:
             with contextlib.suppress(OSError):
                 os.unlink(f"{path}.partial")
             raise StoreUnreachableError(f"cannot write {path}: {err.strerror}") from err
+
+    def _sync(self) -> None:
+        """Have the names of the files on the disk too."""
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)

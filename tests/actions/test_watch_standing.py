@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from dataguard.actions import reaction
+from dataguard.actions import reaction, watchloop
+from dataguard.actions.reaction import SiteCommand
 from dataguard.cli import main
 from dataguard.errors import ConflictError, StoreUnreachableError
 from dataguard.model.finding import Code, Finding, FindingState, Severity
-from dataguard.model.watch import ChangeKind
+from dataguard.model.watch import ChangeKind, GapKind, Writer
+from support.alerts import alert
+from support.startedcommands import wait_for
 from support.watching import Scripted, watching
 
 
@@ -142,3 +146,46 @@ def test_quarantine_is_tried_again_where_the_catalog_was_busy(home, gold, monkey
         session.source.event(gold / "a")
         session.wait(lambda one: any("quarantined now" in said for said in one.remarks))
     assert 2 == len(tries)
+
+
+@pytest.mark.usefixtures("gold")
+def test_one_look_does_not_say_that_a_blind_watcher_sees_again(home):
+    with watching(home) as session:
+        session.source.gap(GapKind.UNMOUNTED)
+        session.wait_for(("DG902", ""))
+        session.wait(lambda _: ("DG902", "") in open_findings(home), "the record")
+        ask("watch", "--once")
+        assert ("DG902", "") in open_findings(home)
+
+
+def test_too_many_suspects_are_compared_for_every_dataset_at_the_place(home, gold, monkeypatch):
+    assert 0 == ask("register", "voices", gold)
+    monkeypatch.setattr(watchloop, "_MOST_SUSPECTS", 1)
+    with watching(home) as session:
+        for name in ("a", "b"):
+            (gold / name).write_bytes(b"other\n")
+            session.source.event(gold / name, ChangeKind.MODIFIED, writer=Writer(pid=1))
+        wanted = {("faces", b"a"), ("voices", b"a")}
+        session.wait(lambda one: wanted <= {(f.dataset, f.path) for f in one.findings}, wanted)
+
+
+def is_running(pid):
+    try:
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_command_that_hangs_and_a_full_queue_hold_up_no_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(reaction, "_WAITING", 2)
+    said, pid = [], tmp_path / "pid"
+    command = SiteCommand(
+        ("sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; sleep 60"), 60, said.append
+    )
+    command.run([alert(1)])
+    wait_for(pid.exists)
+    command.run([alert(2), alert(3), alert(4)])
+    command.close(wait_s=0.1)
+    wait_for(lambda: not is_running(int(pid.read_text())))
+    assert any("for alert-4: 2 alerts wait" in one for one in said)
+    assert "no command was run for 2 alerts: the watcher ended" in said
