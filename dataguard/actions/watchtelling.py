@@ -84,7 +84,8 @@ class Telling:
 
     def tell(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Tell what is news, and record it; return that."""
-        news = tuple(one for one in findings if self.known.add(one))
+        now = self.ctx.clock().timestamp()
+        news = tuple(one for one in findings if self.known.add(one, now))
         if not news:
             return ()
         self.outlets.findings(news)
@@ -100,6 +101,7 @@ class Telling:
         self.outlets.findings(gaps)
         for one in gaps:
             self._gather(one)
+        self._react(gaps)
         self._keep(gaps)
 
     def record(self) -> None:

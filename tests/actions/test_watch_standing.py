@@ -126,11 +126,23 @@ def test_good_file_at_one_place_says_nothing_of_the_other_place(home, gold, tmp_
     assert "a" in {path for _, path in open_findings(home)}
 
 
-def test_quarantine_is_tried_again_where_the_catalog_was_busy(home, gold, monkeypatch):
-    (home / "config.toml").write_text(f'policy = "{home}/policy.toml"\n')
+def quarantining(home, code):
+    (home / "config.toml").write_text('policy = "policy.toml"\n')
     (home / "policy.toml").write_text(
-        'format = "policy/1"\nname = "q"\n[watch]\nquarantine_on = ["DG301"]\n'
+        f'format = "policy/1"\nname = "q"\n[watch]\nquarantine_on = ["{code}"]\n'
     )
+
+
+@pytest.mark.usefixtures("gold")
+def test_gap_quarantines_where_the_policy_says_so(home):
+    quarantining(home, "DG901")
+    with watching(home) as session:
+        session.source.gap()
+        session.wait(lambda one: any("quarantined now" in said for said in one.remarks))
+
+
+def test_quarantine_is_tried_again_where_the_catalog_was_busy(home, gold, monkeypatch):
+    quarantining(home, "DG301")
     tries = []
     quarantine = reaction.quarantine
 

@@ -116,6 +116,12 @@ class TestSyslog(DatagramContract):
         [datagram] = self.datagrams()
         assert rb"faces@3 a\nb\xff: the content was changed" in datagram
 
+    def test_long_path_is_cut_between_characters(self, sink):
+        for more in ("", "x"):
+            sink.send([alert(1, path=(more + "é" * 2000).encode())])
+            [datagram] = self.datagrams()
+            assert datagram.decode().endswith("é")
+
     def test_udp_is_sent_to_a_port(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
             receiver.bind(("127.0.0.1", 0))
