@@ -202,9 +202,11 @@ class WatchLoop:
         every_s = self._orders.manager.interval_s
         if every_s is not None and self._is_time("alive", now, every_s / 2):
             self._orders.manager.alive(self._words())
+        if self._is_time("sources", now, _REFRESH_S):
+            self._open(dict.fromkeys(self._unseen()))  # what the catalog says has no part in this
 
     def _is_time(self, what: str, now: float, every_s: float) -> bool:
-        if now < self._next[what]:
+        if now < self._next.get(what, 0.0):
             return False
         self._next[what] = now + every_s
         return True
