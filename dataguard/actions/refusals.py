@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.areas import gold_area
 from dataguard.core.attempts import GoldRoot, told
+from dataguard.errors import DataguardError
 from dataguard.model.attempt import Observable, Observation, Source
 from dataguard.model.finding import Code
 from dataguard.model.mount import Backend, MountState
@@ -42,27 +43,44 @@ class Served:
             and record.state is MountState.ACTIVE
             and record.target in paths
         ]
-        for record in records:
-            _report(ctx, record)
         self._targets = [record.target for record in records]
+        self._unseen = {
+            record.target: reason for record in records if (reason := _report(ctx, record))
+        }
 
     def observations(self) -> Iterator[Observation]:
         """Yield what each mount refused since this value was made."""
         for target in self._targets:
-            from dataguard.mounts.fuse import FuseBackend  # noqa: PLC0415  few have such mounts
+            if target in self._unseen:
+                yield Observation(Source("fuse", Observable.NO, self._unseen[target]))
+            else:
+                yield self._observation(target)
 
+    def _observation(self, target: str) -> Observation:
+        from dataguard.mounts.fuse import FuseBackend  # noqa: PLC0415  few have such mounts
+
+        try:
             made = FuseBackend(self._state).take_attempts(target)
-            lost = 0 if len(made) < LIMIT else None
-            source = Source("fuse", Observable.PARTLY, _SERVED.format(target), len(made), lost)
-            root = os.fsencode(target)
-            yield Observation(source, tuple(one.at(os.path.join(root, one.path)) for one in made))
+        except DataguardError as err:
+            return Observation(Source("fuse", Observable.NO, err.message))
+        lost = 0 if len(made) < LIMIT else None
+        source = Source("fuse", Observable.PARTLY, _SERVED.format(target), len(made), lost)
+        root = os.fsencode(target)
+        return Observation(source, tuple(one.at(os.path.join(root, one.path)) for one in made))
 
 
-def _report(ctx: Context, record: MountRecord) -> None:
-    """Record what a mount refused until now, which is not the job's."""
+def _report(ctx: Context, record: MountRecord) -> str:
+    """Record what a mount refused until now, which is not the job's; returns why it cannot be seen.
+
+    The notes of a mount that somebody else made are theirs.
+    """
     from dataguard.actions.mountproof import report_attempts  # noqa: PLC0415  few have such mounts
 
-    report_attempts(ctx, record)
+    try:
+        report_attempts(ctx, record)
+    except DataguardError as err:
+        return err.message
+    return ""
 
 
 def refused_writes(

@@ -39,11 +39,12 @@ from dataguard.actions.runrecord import (
     finish,
     free_record,
     inputs_of,
+    not_started,
     watched,
 )
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.core.areas import gold_area
-from dataguard.errors import ConflictError, NotStartedError, StoreUnreachableError, UsageError
+from dataguard.errors import ConflictError, DataguardError, NotStartedError, UsageError
 from dataguard.model.confinement import Mode, Step
 from dataguard.model.diversion import Writes
 from dataguard.model.gate import MountCondition
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
 __all__ = ["Request", "explain", "run"]
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_NOT_STARTED = 125
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +204,8 @@ def _run(
             record = _record(ctx, job)
             decision = admit(ctx, record, directory, decision)
             if not decision.allowed:
-                directory.remove()
                 return _refused(inputs, before=before), decision
-            served = Served(ctx, inputs)
-            ending, routing = _started(ctx, job, record, decision)
+            ending, routing, served = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
@@ -218,21 +216,22 @@ def _run(
 
 def _started(
     ctx: Context, job: _Job, record: Run, decision: GateResult
-) -> tuple[Ending, Routing | None]:
+) -> tuple[Ending, Routing | None, Served]:
     """Run the job; where it is not started after all, that is how the run ended."""
     request, routing = job.request, None
     outputs = (job.directory.path, job.directory.place)
     try:
+        served = Served(ctx, job.inputs)
         routing = routed(request.rules.writes, job.inputs, outputs[1], job.id)
         asked = _asked(request, job.id, outputs, job.private, job.inputs)
         asked = replace(asked, routing=routing)
-        return start(asked, request.rules, ctx.policy, decision.facts.places), routing
-    except (NotStartedError, StoreUnreachableError):
+        ending = start(asked, request.rules, ctx.policy, decision.facts.places)
+    except DataguardError:
         if routing is not None:
             routing.remove()
-        ended = replace(record, state=RunState.FAILED, finished=ctx.clock(), exit_code=_NOT_STARTED)
-        finish(ctx, with_layers(ended, None), job.directory)
+        finish(ctx, not_started(ctx, record), job.directory)
         raise
+    return ending, routing, served
 
 
 def _asked(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.gate import decide_again
+from dataguard.actions.routing import with_layers
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.attempt import Observable
 from dataguard.model.entry import Obstacle, Unreadable
@@ -32,28 +33,48 @@ __all__ = [
     "finish",
     "free_record",
     "inputs_of",
+    "not_started",
     "put",
     "save",
     "watched",
 ]
+
+_NOT_STARTED = 125
 
 
 def admit(ctx: Context, record: Run, directory: RunDirectory, decision: GateResult) -> GateResult:
     """Record a run that begins, if its gate still allows it; returns what was decided last.
 
     From here on it holds a lease on its inputs. Decision and record are one transaction: a version
-    that is withdrawn at the same time is either seen here, or this run is seen there.
+    that is withdrawn at the same time is either seen here, or this run is seen there. One that may
+    not begin leaves no directory.
 
     Raises:
-        StoreUnreachableError: the directory cannot be written.
+        DataguardError: the catalog cannot be written now.
+        StoreUnreachableError: the directory cannot be written; the run has failed.
     """
-    with ctx.catalog.transaction() as tx:
-        again = decide_again(ctx, tx, decision)
-        if again.allowed:
-            tx.put_run(record)
+    again = None
+    try:
+        with ctx.catalog.transaction() as tx:
+            again = decide_again(ctx, tx, decision)
+            if again.allowed:
+                tx.put_run(record)
+    finally:
+        if again is None or not again.allowed:
+            directory.remove()
     if again.allowed:
-        directory.write_record(_fields(record))
+        try:
+            directory.write_record(_fields(record))
+        except StoreUnreachableError:
+            put(ctx, not_started(ctx, record))
+            raise
     return again
+
+
+def not_started(ctx: Context, record: Run) -> Run:
+    """Return the record of a run whose job was not started after all."""
+    ended = replace(record, state=RunState.FAILED, finished=ctx.clock(), exit_code=_NOT_STARTED)
+    return with_layers(ended, None)
 
 
 def save(

@@ -97,9 +97,7 @@ def _check_target(where: str, kind: SinkKind, target: str) -> None:
         case SinkKind.JSONL:
             fits = target.startswith("/")
         case SinkKind.WEBHOOK:
-            parts = urlsplit(target)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
-            fits = fits and parts.username is None
+            fits = _is_web_address(target)
         case SinkKind.PROMETHEUS:
             host, _, port = target.rpartition(":")
             fits = target.startswith("/") or (host in _LOOPBACK and port.isdigit())
@@ -108,9 +106,20 @@ def _check_target(where: str, kind: SinkKind, target: str) -> None:
         case SinkKind.JOURNALD:
             fits = not target or target.startswith("/")
     if not fits:
-        raise ConfigurationError(
-            f"{where}: `{target}` is no {_TARGETS[kind]} for it", hint=_HINTS[kind]
-        )
+        # A web address may hold a token: nothing of it is ever shown.
+        shown = "what is given" if kind is SinkKind.WEBHOOK else f"`{target}`"
+        raise ConfigurationError(f"{where}: {shown} is no {_TARGETS[kind]}", hint=_HINTS[kind])
+
+
+def _is_web_address(target: str) -> bool:
+    """Whether a target can be asked as it is, and holds no password."""
+    try:
+        parts = urlsplit(target)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its brackets or its port make no sense
+        return False
+    plain = target.isascii() and target.isprintable() and " " not in target
+    return known and plain and parts.username is None
 
 
 _HINTS = {

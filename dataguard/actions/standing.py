@@ -181,13 +181,15 @@ def _recorded(
     """
     state = VersionState(result.state)
     with ctx.catalog.transaction() as tx:
-        now = tx.version(before.dataset, before.number).state
-        changed = now is not before.state
+        now = tx.version(before.dataset, before.number)
+        changed = now.state is not before.state
         if state in (VersionState.ACTIVE, VersionState.SUPERSEDED):
+            # One that was quarantined once more needs an audit after that.
+            changed = changed or now.state_since != before.state_since
             changed = changed or _unblocked(tx, before) is not state
         if changed:
             raise ConflictError(
-                f"{before.reference} changed meanwhile: it is {now}",
+                f"{before.reference} changed meanwhile: it is {now.state}",
                 hint=f"look at it: dataguard show {before.reference}",
             )
         if check is not None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import finding_of
+from dataguard.actions.footprint import refuse_written
 from dataguard.actions.reconcile import reconcile, resolve_gone
 from dataguard.actions.sinksettings import read_sinks
 from dataguard.actions.watched import OpenAreas, quiet_until, watched
@@ -147,7 +148,8 @@ class _Look:
             self._was_down(one, beat)
         done = reconcile(self._ctx, one, self._areas, self._take, timer=self._timer)
         self._telling.record()
-        resolve_gone(self._ctx, done, seeing=True)
+        # What a watcher that still runs does not see, it does not see now either.
+        resolve_gone(self._ctx, done, seeing=beat is None or is_alive(beat.process) is not True)
         self._unreadable += done.unreadable
         self._complete = self._complete and done.is_complete
         self._files += done.checked_files
@@ -183,8 +185,15 @@ class _Look:
 
 
 def _sinks(ctx: Context, request: Request) -> tuple[SinkSettings, ...]:
-    """Return the configured sinks, and one for the metrics file that was asked for."""
+    """Return the configured sinks, and one for the metrics file that was asked for.
+
+    Raises:
+        PolicyError: one would write into gold.
+    """
     found = read_sinks(ctx.settings)
+    for one in found:
+        if one.kind in (SinkKind.JSONL, SinkKind.PROMETHEUS) and one.target.startswith("/"):
+            refuse_written(ctx, f"the file of sink `{one.name}`", one.target)
     if request.metrics_file is None:
         return found
     if any(one.name == "metrics-file" for one in found):

@@ -52,14 +52,15 @@ class Watched:
         return path[len(prefix) :] if path.startswith(prefix) else b""
 
 
-def watched(ctx: Context, names: tuple[str, ...]) -> tuple[Watched, ...]:
+def watched(ctx: Context, names: tuple[str, ...], *, all_named: bool = True) -> tuple[Watched, ...]:
     """Return what is watched: all active locations on this host, or those of some datasets.
 
     Where several versions of a dataset lie at one place (`register --append`), it is the newest.
 
     Raises:
         NotFoundError: there is no such dataset.
-        StoreUnreachableError: one that was named has no location on this host.
+        StoreUnreachableError: one that was named has no location on this host, and `all_named` of
+            them are to be watched.
     """
     wanted = {ctx.catalog.dataset(Reference.parse(name).dataset).name for name in names}
     found: dict[tuple[str, str], Watched] = {}
@@ -76,7 +77,7 @@ def watched(ctx: Context, names: tuple[str, ...]) -> tuple[Watched, ...]:
             one = Watched(version, newest)
             found[one.key] = one
     missing = sorted(wanted - {one.version.dataset for one in found.values()})
-    if missing:
+    if missing and all_named:
         raise StoreUnreachableError(
             f"no version of {missing[0]} in use has a location on this host",
             hint=f"`dataguard log {missing[0]}` tells what there is",

@@ -15,6 +15,7 @@ from dataguard.actions.findings import finding_of
 from dataguard.actions.judgement import SPECIAL, Judge
 from dataguard.actions.permission import permission
 from dataguard.actions.reconcile import Reconciled, reconcile, resolve_gone
+from dataguard.actions.recording import is_only_location
 from dataguard.actions.watched import OpenAreas, quiet_until, watched
 from dataguard.actions.watchthreads import Failed, Found, Judged, Pump, Seen, Worker
 from dataguard.catalog.repository import Catalog
@@ -63,6 +64,9 @@ _PER_JUDGEMENT = 5_000
 _JUDGED_AHEAD = 2
 _PER_TURN = 100
 _FIRST_UNREADABLE = 100
+_TRIED_AGAIN = 10
+"""A root that cannot be watched is tried again after so many times what the attempt took."""
+
 _OVER_AT_ONCE = (GapKind.OVERFLOW, GapKind.READER_DIED, GapKind.DOWN)
 
 
@@ -87,6 +91,7 @@ class _Place:
     comparing: bool = False
     spent_s: float = 0.0
     lasting_gap_at: float | None = None
+    open_at: float = 0.0
     quiet: bool = False
     compared_once: bool = False
     gaps: dict[tuple[Code, bytes], float] = field(default_factory=dict)
@@ -197,9 +202,11 @@ class WatchLoop:
         every_s = self._orders.manager.interval_s
         if every_s is not None and self._is_time("alive", now, every_s / 2):
             self._orders.manager.alive(self._words())
+        if self._is_time("sources", now, _REFRESH_S):
+            self._open(dict.fromkeys(self._unseen()))  # what the catalog says has no part in this
 
     def _is_time(self, what: str, now: float, every_s: float) -> bool:
-        if now < self._next[what]:
+        if now < self._next.get(what, 0.0):
             return False
         self._next[what] = now + every_s
         return True
@@ -227,8 +234,15 @@ class WatchLoop:
         if event.writer is not None:
             self._who[event.path] = self._people.of(event.writer)
         if len(self._suspects) > _MOST_SUSPECTS:
-            self._suspects.forget(event.root)
-            place.compare_at = now  # nothing was lost, but a comparison is quicker
+            self._forget(event.root)
+            for one in self._at(event.root):
+                one.compare_at = now  # nothing was lost, but a comparison is quicker
+
+    def _forget(self, root: bytes) -> None:
+        """Judge nothing of a root that was seen until now."""
+        self._suspects.forget(root)
+        top = root.rstrip(b"/") + b"/"
+        self._who = {path: who for path, who in self._who.items() if not path.startswith(top)}
 
     def _gap(self, gap: Gap) -> None:
         self._counts.gaps += 1
@@ -314,7 +328,8 @@ class WatchLoop:
             return
         found = message.judgement
         self._telling.tell(self._gold_only(message.watched, found.findings))
-        self._telling.settled(message.watched, found.fine, time=found.time)
+        if is_only_location(self._ctx, message.watched.version):  # what is fine here says nothing
+            self._telling.settled(message.watched, found.fine, time=found.time)
         self._counts.traceless += len(found.fine)
 
     def _gold_only(self, one: Watched, findings: Iterable[Finding]) -> list[Finding]:
@@ -403,7 +418,7 @@ class WatchLoop:
     def _refresh(self, *, first: bool = False) -> None:
         """Watch what the catalog says now: places come, go, and get other versions."""
         try:
-            now_watched = watched(self._ctx, self._orders.names)
+            now_watched = watched(self._ctx, self._orders.names, all_named=first)
         except NotFoundError:
             if first:
                 raise
@@ -414,7 +429,7 @@ class WatchLoop:
         new = [one for key, one in wanted.items() if key not in self._places]
         for one in new:
             self._places[one.key] = _Place(one, compare_at=float("inf"))
-        self._open(dict.fromkeys(one.root for one in new if one.root not in self._pumps))
+        self._open(dict.fromkeys(self._unseen()))
         for one in new:
             self._enter(self._places[one.key])
         for key, one in wanted.items():
@@ -423,11 +438,19 @@ class WatchLoop:
         self._areas = OpenAreas(self._ctx)
         self._people.refresh(self._ctx)
 
+    def _unseen(self) -> Iterable[bytes]:
+        """Yield the roots that no source watches, and that are to be tried now."""
+        now = self._orders.timer()
+        for place in self._places.values():
+            if place.watched.root not in self._pumps and now >= place.open_at:
+                yield place.watched.root
+
     def _open(self, roots: Iterable[bytes]) -> None:
         """Have one source watch some roots; where it cannot, each of them has its own."""
         wanted = tuple(roots)
         if not wanted:
             return
+        began = self._orders.timer()
         try:
             self._start(wanted)
         except DataguardError as err:
@@ -437,7 +460,12 @@ class WatchLoop:
                 return
             for place in self._at(wanted[0]):  # what became of it the comparison says
                 self._tell_gap(place, Code.DG902, b"", err.message, {"gap": "unreadable"})
-                place.lasting_gap_at = self._orders.timer()
+                place.lasting_gap_at = now = self._orders.timer()
+                place.open_at = now + _TRIED_AGAIN * (now - began)
+        else:
+            for root in wanted:
+                for place in self._at(root):
+                    place.compare_at = began  # what happened before nobody saw
 
     def _start(self, roots: tuple[bytes, ...]) -> None:
         watcher = self._orders.new_watcher()
@@ -474,7 +502,7 @@ class WatchLoop:
         root = self._places.pop(key).watched.root
         self._judges.pop(key, None)
         if not self._at(root):
-            self._suspects.forget(root)
+            self._forget(root)
             pump = self._pumps.pop(root, None)
             if pump is not None and pump not in self._pumps.values():
                 pump.close()

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dataguard.actions.findings import every_finding
+from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.reaction import SiteCommand, quarantine_for
 from dataguard.actions.recording import BATCH, record_findings
 from dataguard.core.alerts import Gathering
 from dataguard.core.traces import Known
 from dataguard.model.alert import Alert
+from dataguard.model.audit import AuditLevel
 from dataguard.model.finding import Code, FindingState, Severity, fingerprint
 from dataguard.sinks.choose import open_delivery
 
@@ -58,6 +59,7 @@ class Telling:
     _oldest: datetime | None = None
     _unrecorded: list[Finding] = field(default_factory=list)
     _since: float = 0.0
+    _unanswered: tuple[Finding, ...] = ()
 
     def open(self, sinks: Iterable[SinkSettings]) -> None:
         """Open the sinks, and deliver what an earlier watcher left for them.
@@ -82,15 +84,16 @@ class Telling:
 
     def tell(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
         """Tell what is news, and record it; return that."""
-        news = tuple(one for one in findings if self.known.add(one))
+        now = self.ctx.clock().timestamp()
+        news = tuple(one for one in findings if self.known.add(one, now))
         if not news:
             return ()
         self.outlets.findings(news)
         for one in news:
             self._gather(one)
+        # Before the record: what was recorded is no news after a crash, and nobody would react.
+        self._react(news)
         self._keep(news)
-        for reference in quarantine_for(self.ctx, news):
-            self.outlets.remark(f"{reference} is quarantined now: dataguard show {reference}")
         return news
 
     def tell_gaps(self, gaps: Sequence[Finding]) -> None:
@@ -98,6 +101,7 @@ class Telling:
         self.outlets.findings(gaps)
         for one in gaps:
             self._gather(one)
+        self._react(gaps)
         self._keep(gaps)
 
     def record(self) -> None:
@@ -115,6 +119,12 @@ class Telling:
         self._unrecorded += findings
         if len(self._unrecorded) >= BATCH:
             self.record()
+
+    def _react(self, news: Sequence[Finding]) -> None:
+        """Do what the policy wants, also where the catalog was busy the last time."""
+        done, self._unanswered = quarantine_for(self.ctx, (*self._unanswered, *news))
+        for reference in done:
+            self.outlets.remark(f"{reference} is quarantined now: dataguard show {reference}")
 
     def open_findings(self, versions: Iterable[tuple[str, int]]) -> dict[tuple[str, str, str], int]:
         """Count the open findings of versions, by dataset, code and severity."""
@@ -140,14 +150,17 @@ class Telling:
 
     def pulse(self, *, all_of_it: bool = False) -> None:
         """Send what was gathered for long enough, and look after the sinks."""
-        if self._unrecorded and (all_of_it or self.timer() - self._since >= _UNRECORDED_S):
-            self.record()
         alerts = tuple(self.gathering.due(self.timer(), self.ctx.clock(), all_of_it=all_of_it))
         if alerts:
             self._send(alerts)
         if not len(self.gathering):
             self._oldest = None
         self._check_sinks()
+        if self._unanswered:
+            self._react(())
+        # Last: where the catalog's disk is full, the sinks have been told all the same.
+        if self._unrecorded and (all_of_it or self.timer() - self._since >= _UNRECORDED_S):
+            self.record()
 
     @property
     def told(self) -> datetime:
@@ -165,12 +178,15 @@ class Telling:
             one.note(status)
 
     def close(self) -> None:
-        """Send what was gathered, and end the sinks."""
-        self.pulse(all_of_it=True)
-        for one in self.deliveries:
-            one.close()
-        if self._command is not None:
-            self._command.close()
+        """Send what was gathered, and end the sinks; say which of them took nothing."""
+        try:
+            self.pulse(all_of_it=True)
+        finally:
+            for one in self.deliveries:
+                one.close()
+            if self._command is not None:
+                self._command.close()
+            self._check_sinks()
 
     def _gather(self, finding: Finding) -> None:
         self._oldest = self._oldest or finding.last_seen
@@ -215,4 +231,4 @@ class Telling:
                 one.send((alert,))
 
 
-_AT_A_PATH = tuple(code for code in Code if code.name.startswith("DG10") or code is Code.DG301)
+_AT_A_PATH = (Code.DG301, *content_codes(AuditLevel.QUICK))

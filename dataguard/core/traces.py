@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,13 +47,16 @@ class Known:
     def __init__(self) -> None:
         self._told: dict[bytes, _Told] = {}
 
-    def add(self, finding: Finding) -> bool:
+    def add(self, finding: Finding, now: float = math.inf) -> bool:
         """Take note of a finding; return whether its state is news.
 
         What was seen before something else was told of the same path is none: a comparison may
-        have come to a file while somebody was still writing it.
+        have come to a file while somebody was still writing it. What was told later than `now` was
+        told before the clock was set back, and says nothing of what came first.
         """
         told = self._told.setdefault(_place(finding), _Told())
+        if told.time > now:
+            told.time = 0.0
         trace, time = trace_of(finding), finding.last_seen.timestamp()
         if told.holds(trace) or time < told.time:
             return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from dataguard.core.secretwords import words_without_secrets
+
 if TYPE_CHECKING:
     from dataguard.model.watch import Writer
 
@@ -46,7 +48,7 @@ def writer_evidence(
         "uid": writer.uid,
         "user": user,
         "executable": writer.executable or None,
-        "command": list(writer.command) or None,
+        "command": list(words_without_secrets(writer.command)) or None,
         "cgroup": writer.cgroup or None,
         "run": run,
         "slurm_job": slurm_job_of(writer.cgroup),

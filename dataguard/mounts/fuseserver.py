@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
+from dataguard.core.secretwords import words_without_secrets
 from dataguard.model.attempt import Attempt
 from dataguard.mounts.attempts import LIMIT, note
 
@@ -278,7 +279,8 @@ def _command(pid: int) -> str:
             words = stream.read().rstrip(b"\0").split(b"\0")
     except OSError:
         return ""
-    return b" ".join(words).decode("utf-8", "backslashreplace")
+    told = tuple(word.decode("utf-8", "backslashreplace") for word in words)
+    return " ".join(words_without_secrets(told))
 
 
 if __name__ == "__main__":

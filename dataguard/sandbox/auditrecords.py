@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from dataguard.core.secretwords import words_without_secrets
 from dataguard.model.attempt import Attempt
 
 __all__ = ["ACCESS", "DOMAIN", "LIMIT", "PROCTITLE", "SYSCALL", "Domain", "Refusals"]
@@ -150,7 +151,9 @@ def _process_of(fields: dict[bytes, bytes]) -> dict[str, str | int]:
 
 
 def _command(value: bytes) -> str:
-    return b" ".join(_text(value).split(b"\0")).decode("utf-8", "backslashreplace")
+    words = _text(value).split(b"\0")
+    told = tuple(word.decode("utf-8", "backslashreplace") for word in words)
+    return " ".join(words_without_secrets(told))
 
 
 def _operation(blockers: bytes) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 __all__ = ["AuditState", "listening", "receive", "state", "switch"]
 
 _FAMILY = 9
+_KERNEL = 0
 _RECORDS = 1
 _GET, _SET, _ENABLED = 1000, 1001, 1
 _ERROR = 2
@@ -66,8 +67,13 @@ def listening() -> socket.socket:
 
 
 def receive(channel: socket.socket) -> tuple[int, bytes]:
-    """Return type and text of the next record; ENOBUFS where some were lost before it."""
-    message = channel.recv(_MESSAGE_BYTES)
+    """Return type and text of the next record; ENOBUFS where some were lost before it.
+
+    Type 0, which no record has, for what is not of the kernel: a job of root's may send here too.
+    """
+    message, sender = channel.recvfrom(_MESSAGE_BYTES)
+    if sender[0] != _KERNEL:
+        return 0, b""
     return _HEADER.unpack_from(message)[1], message[_HEADER.size :]
 
 

@@ -1,7 +1,8 @@
 """Auditing switched on for as long as somebody of us listens, and off again only if it was us.
 
 Several runs at once share it by locks in a directory of root's: each that asked for it holds one,
-and the last takes back what the first did. What a killed run left on, the next one finds there.
+and the last takes back what the first did. What a killed run left on, the
+next one finds there, and so does whoever marks it as interrupted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataguard.sandbox import auditsocket
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DIRECTORY", "switched_on"]
+__all__ = ["DIRECTORY", "switch_off_left", "switched_on"]
 
 DIRECTORY = "/run/dataguard"
 
@@ -41,8 +42,25 @@ def switched_on(directory: str = DIRECTORY) -> Iterator[None]:
         try:
             yield
         finally:
-            with _alone(directory):
+            # A job has ended here, and its record matters more: the next run finds what is left on.
+            with contextlib.suppress(OSError), _alone(directory):
                 _leave(directory, users)
+    finally:
+        os.close(users)
+
+
+def switch_off_left(directory: str = DIRECTORY) -> None:
+    """Switch off what a killed run left on, unless others of us still listen.
+
+    Raises:
+        OSError: the directory cannot be used, or the kernel refuses.
+    """
+    if not os.path.exists(os.path.join(directory, _OURS)):
+        return
+    users = _open(directory, _USERS)
+    try:
+        with _alone(directory):
+            _leave(directory, users)
     finally:
         os.close(users)
 

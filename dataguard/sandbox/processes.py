@@ -10,6 +10,8 @@ from dataguard.model.actor import Actor, Process
 __all__ = ["boot_id", "current_actor", "current_process", "is_alive", "start_time"]
 
 _UNSET_LOGIN = 0xFFFF_FFFF
+_START_TIME = 19
+_DEAD = ("Z", "X")
 
 
 def current_actor() -> Actor:
@@ -28,18 +30,19 @@ def current_process() -> Process:
 def is_alive(process: Process) -> bool | None:
     """Whether a process still runs; None where that cannot be known from here.
 
-    That is on another host, in another pid namespace (a container), or where proc hides the
-    processes of other users.
+    That is on another host, in another pid namespace (a container), where proc hides the
+    processes of other users, or did not tell this one what tells it from a later one.
     """
-    if process.host != os.uname().nodename:
+    here = boot_id()
+    if process.host != os.uname().nodename or not (here and process.boot_id):
         return None
-    if process.boot_id != boot_id():
+    if process.boot_id != here:
         return False
-    if process.namespace != _pid_namespace():
+    if not process.started or process.namespace != _pid_namespace():
         return None
-    started = start_time(process.pid)
-    if started is not None:
-        return started == process.started
+    fields = _fields(process.pid)
+    if fields:  # a zombie does nothing more, however long its parent leaves it
+        return int(fields[_START_TIME]) == process.started and fields[0] not in _DEAD
     return None if _exists(process.pid) else False
 
 
@@ -50,10 +53,15 @@ def boot_id() -> str:
 
 def start_time(pid: int) -> int | None:
     """Return when a process started, in clock ticks since boot (proc(5), stat, field 22)."""
+    fields = _fields(pid)
+    return int(fields[_START_TIME]) if fields else None
+
+
+def _fields(pid: int) -> list[str]:
+    """Return what the kernel tells of a process from its state on; empty where it does not."""
     line = _first_line(f"/proc/{pid}/stat")
     # The command in parentheses may hold spaces and parentheses of its own.
-    fields = line.rpartition(")")[2].split()
-    return int(fields[19]) if fields else None
+    return line.rpartition(")")[2].split()
 
 
 def _exists(pid: int) -> bool:

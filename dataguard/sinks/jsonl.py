@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from dataguard.errors import StoreUnreachableError
@@ -40,9 +42,12 @@ class JsonLines:
         lines = "".join(json.dumps({"id": a.id, **a.data}) + "\n" for a in alerts).encode()
         try:
             self._rotate(len(lines))
+            # Neither through a link nor waiting for whoever reads a pipe.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(self._file, flags, 0o640)
+            descriptor = os.open(self._file, flags | os.O_NONBLOCK, 0o640)
             try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "it is no regular file")
                 self._append(descriptor, lines)
             finally:
                 os.close(descriptor)

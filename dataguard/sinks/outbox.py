@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 from base64 import b64decode, b64encode
 from collections import deque
@@ -23,6 +24,7 @@ __all__ = ["Outbox"]
 
 _DROPPED = "dropped"
 _SUFFIX = ".json"
+_NAME = re.compile(r"\d+-\d+" + re.escape(_SUFFIX))
 
 
 class Outbox:
@@ -42,7 +44,7 @@ class Outbox:
         self._lock = threading.Lock()
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            names = sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
+            names = sorted(name for name in os.listdir(directory) if _NAME.fullmatch(name))
         except OSError as err:
             raise StoreUnreachableError(f"cannot use {directory}: {err.strerror}") from err
         self._names = deque(names)
@@ -124,10 +126,19 @@ class Outbox:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(f"{path}.partial", path)
+            self._sync()
         except OSError as err:
             with contextlib.suppress(OSError):
                 os.unlink(f"{path}.partial")
             raise StoreUnreachableError(f"cannot write {path}: {err.strerror}") from err
+
+    def _sync(self) -> None:
+        """Have the names of the files on the disk too."""
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)

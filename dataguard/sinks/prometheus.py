@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import os
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,11 @@ class Prometheus:
                 """Say nothing of each scrape."""
 
         host, _, port = self._target.rpartition(":")
-        server = http.server.ThreadingHTTPServer((host, int(port)), Handler)
+
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        server = Server((host.strip("[]"), int(port)), Handler)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
         return server
@@ -85,8 +90,11 @@ class Prometheus:
 
 def _replace(path: str, text: bytes) -> None:
     partial = f"{path}.{os.getpid()}.partial"  # the exporter reads names that end in .prom
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(partial, "wb") as file:
+        with contextlib.suppress(FileNotFoundError):  # of a watcher with this number, or a trap
+            os.unlink(partial)
+        with open(os.open(partial, flags, 0o644), "wb") as file:
             file.write(text)
         os.replace(partial, path)
     except OSError:

@@ -72,7 +72,7 @@ class Syslog:
                 address: str | tuple[str, int] = self._target
             else:
                 host, _, port = self._target.rpartition(":")
-                address = (host or port, int(port) if host else _PORT)
+                address = (host.strip("[]") or port, int(port) if host else _PORT)
                 family = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0][0]
                 opened = socket.socket(family, socket.SOCK_DGRAM)
             try:
@@ -92,4 +92,5 @@ def _message(alert: Alert) -> bytes:
     path = escape(alert.path.decode("utf-8", "surrogateescape"))
     text = f"{alert.code} {alert.severity} {place}{path}: {escape(alert.message)}"
     head = f"<{_DAEMON | PRIORITIES[alert.severity]}>1 {time} {host} dataguard {os.getpid()}"
-    return f"{head} {alert.code} - {text}".encode("utf-8", "backslashreplace")[:_LONGEST]
+    message = f"{head} {alert.code} - {text}".encode("utf-8", "backslashreplace")
+    return message[:_LONGEST].decode("utf-8", "ignore").encode()  # no half character at its end

@@ -23,6 +23,8 @@ __all__ = ["SIGNATURE", "Webhook", "signature"]
 SIGNATURE = "X-Dataguard-Signature-256"
 _TYPE = "org.dataguard.alert"
 _OK = range(200, 300)
+_ANSWER_BYTES = 1 << 16
+"""What is read of an answer; nobody looks at it."""
 
 
 class Webhook:
@@ -81,7 +83,9 @@ class Webhook:
         target = urllib.parse.urlunsplit(("", "", self._url.path or "/", self._url.query, ""))
         connection.request("POST", target, body, headers)
         answer = connection.getresponse()
-        answer.read()
+        answer.read(_ANSWER_BYTES)
+        if not answer.isclosed():
+            connection.close()  # the next alert must not find the rest of this answer
         if answer.status not in _OK:
             raise StoreUnreachableError(f"webhook {self._where} answered {answer.status}")
 
@@ -110,11 +114,14 @@ class Webhook:
             return None
         try:
             with open(self._settings.secret_file, "rb") as file:
-                return file.read().strip()
+                secret = file.read().strip()
         except OSError as err:
             raise StoreUnreachableError(
                 f"cannot read the secret {self._settings.secret_file}: {err.strerror}"
             ) from err
+        if not secret:  # anybody could sign with it
+            raise StoreUnreachableError(f"the secret {self._settings.secret_file} is empty")
+        return secret
 
 
 def signature(secret: bytes, body: bytes) -> str:

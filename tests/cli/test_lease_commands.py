@@ -290,3 +290,21 @@ def test_quarantined_version_refuses_mounts_gates_and_runs(registered, ws):
 
 def run_input(version):
     return RunInput(version.dataset, version.number, str(version.root), "/", "faces", "-", "-")
+
+
+def test_version_quarantined_once_more_while_it_is_released_stays_quarantined(
+    registered, monkeypatch
+):
+    registered.ask_json("quarantine", "faces@1", "--reason", "odd labels")
+    registered.ask_json("audit", "faces@1", "--level", "full")
+    planned = standing._planned
+
+    def again_meanwhile(ctx, version, state, reason):
+        monkeypatch.setattr(standing, "_planned", planned)
+        registered.ask_json("quarantine", "faces@1", "--reason", "worse than thought")
+        return planned(ctx, version, state, reason)
+
+    monkeypatch.setattr(standing, "_planned", again_meanwhile)
+    error = registered.fails("release", "faces@1", "--reason", "clean")
+    assert (11, True) == (error["exit_code"], "changed meanwhile" in error["message"])
+    assert "quarantined" == registered.ask_json("show", "faces@1")["state"]

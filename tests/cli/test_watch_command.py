@@ -190,12 +190,48 @@ def test_dead_sink_holds_nothing_up_and_is_told(registered):
     assert 1 == len([*(registered.home / "state" / "outbox" / "webhook").glob("*.json")])
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "prometheus"])
+def test_sink_with_a_file_in_gold_is_refused_also_through_a_link(registered, kind):
+    link = registered.top / "link"
+    link.symlink_to(registered.gold)
+    (registered.home / "config.toml").write_text(
+        f'[[sinks]]\nkind = "{kind}"\nfile = "{link}/alerts"\n'
+    )
+    for words in (("--once",), ()):
+        answer = registered.ask("watch", *words)
+        assert 2 == answer.code
+        assert "inside gold" in answer.err
+    assert not (registered.gold / "alerts").exists()
+
+
+def test_dead_sink_is_told_of_by_one_look_too(registered):
+    (registered.home / "config.toml").write_text(
+        '[[sinks]]\nkind = "webhook"\nurl = "http://127.0.0.1:9/x"\n'
+    )
+    (registered.gold / "a").write_bytes(b"other\n")
+    answer = registered.ask("watch", "--once")
+    assert 3 == answer.code
+    assert "sink `webhook` takes no alerts" in answer.err
+
+
+def test_no_message_shows_the_password_of_a_web_address(registered):
+    (registered.home / "config.toml").write_text(
+        '[[sinks]]\nkind = "webhook"\nurl = "https://u:s3cret@x/y?token=t0ken"\n'
+    )
+    answer = registered.ask("watch", "--once")
+    assert 2 == answer.code
+    assert not any(word in answer.err for word in ("s3cret", "t0ken"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
         'kind = "pigeon"',
         'kind = "webhook"\nurl = "ftp://x/y"',
         'kind = "webhook"\nurl = "https://u:p@x/y"',
+        'kind = "webhook"\nurl = "https://x:port/y"',
+        'kind = "webhook"\nurl = "https://[::1/y"',
+        'kind = "webhook"\nurl = "https://x/a b"',
         'kind = "jsonl"\nfile = "relative"',
         'kind = "jsonl"\nfile = "/x"\ncolour = "red"',
         'kind = "prometheus"\naddress = "0.0.0.0:9000"',

@@ -101,3 +101,10 @@ def test_writer_has_every_field_and_unknown_for_what_nobody_knows():
     assert (1, 0, "root", "unknown") == tuple(
         somebody[name] for name in ("pid", "uid", "user", "command")
     )
+
+
+def test_what_comes_after_the_clock_was_set_back_is_news():
+    known, earlier = Known(), NOW.replace(year=2029)
+    assert known.add(finding(b"a", observed_digest="1"))
+    assert not known.add(finding(b"a", time=earlier, observed_digest="2"), NOW.timestamp())
+    assert known.add(finding(b"a", time=earlier, observed_digest="2"), earlier.timestamp())

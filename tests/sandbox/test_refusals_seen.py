@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +20,9 @@ import pytest
 
 from dataguard.core.confinement import confinement_of
 from dataguard.model.confinement import Layer, Mode
-from dataguard.sandbox import auditlog, auditsocket
+from dataguard.sandbox import auditlog, auditsocket, auditswitch
 from dataguard.sandbox.auditlog import Listener, Lookout
+from dataguard.sandbox.auditrecords import DOMAIN
 from dataguard.sandbox.auditswitch import switched_on
 from dataguard.sandbox.shim.ruleset import WITH_LOG, version
 from support import attack, seccomp
@@ -236,6 +240,55 @@ def test_auditing_that_a_killed_run_left_on_is_switched_off_by_the_next(tmp_path
     with switched_on(str(tmp_path)):
         pass
     assert not auditsocket.state().enabled
+
+
+@needs_audit
+def test_auditing_that_a_killed_run_left_on_is_switched_off_by_whoever_marks_it(tmp_path):
+    if auditsocket.state().enabled:
+        pytest.skip("auditing is on here")
+    auditswitch.switch_off_left(str(tmp_path))
+    (tmp_path / "audit.switched-on").touch()
+    auditsocket.switch(on=True)
+    with switched_on(str(tmp_path)):
+        (tmp_path / "audit.switched-on").touch()
+        auditswitch.switch_off_left(str(tmp_path))
+        assert auditsocket.state().enabled
+    assert not auditsocket.state().enabled
+    (tmp_path / "audit.switched-on").touch()
+    auditsocket.switch(on=True)
+    auditswitch.switch_off_left(str(tmp_path))
+    assert not auditsocket.state().enabled
+    assert not (tmp_path / "audit.switched-on").exists()
+
+
+@needs_audit
+def test_auditing_that_cannot_be_switched_off_costs_no_run_its_record(tmp_path, monkeypatch):
+    def locked(**_):
+        raise PermissionError(errno.EPERM, "audit is locked")
+
+    with monkeypatch.context() as patch, switched_on(str(tmp_path)):
+        patch.setattr(auditsocket, "switch", locked)
+        (tmp_path / "audit.switched-on").touch()
+    assert (tmp_path / "audit.switched-on").exists()
+    auditswitch.switch_off_left(str(tmp_path))
+
+
+@needs_audit
+def test_only_the_kernel_is_believed():
+    """A job of root's may send to whoever listens, and what it sends need be no record at all."""
+    with closing(auditsocket.listening()) as channel:
+        listener = Listener(channel)
+        with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9)) as forger:
+            forger.bind((0, 0))
+            body = b"audit(1.000:7): domain=f1 status=allocated pid=%d uid=0" % os.getpid()
+            head = struct.pack("=IHHII", 16 + len(body), DOMAIN, 0, 0, 0)
+            forger.sendto(head + body, (channel.getsockname()[0], 0))
+            forger.sendto(b"odd", (channel.getsockname()[0], 0))
+        listener.start()
+        time.sleep(0.2)  # whoever believed it would have it by now
+        assert listener._thread.is_alive()
+        assert listener._refusals.of(os.getpid()) is None
+        listener.close()
 
 
 @needs_audit

@@ -131,6 +131,14 @@ def test_damaged_delivery_is_dropped_and_counted(tmp_path):
     assert 1 == box.dropped
 
 
+def test_file_of_somebody_else_in_the_outbox_is_left_alone(tmp_path):
+    (tmp_path / "notes.json").write_text("{}")
+    outbox = Outbox(str(tmp_path), 10)
+    outbox.put([alert(1)])
+    assert (1, "alert-1") == (len(outbox), outbox.first()[1][0].id)
+    assert (tmp_path / "notes.json").exists()
+
+
 def test_status_reaches_the_sink(sink, tmp_path):
     with closing(delivery(sink, tmp_path)) as one:
         one.note(status())

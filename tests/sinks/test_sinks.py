@@ -12,8 +12,8 @@ import struct
 import threading
 import urllib.error
 import urllib.request
-from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import closing, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 
@@ -52,6 +52,17 @@ class TestJsonLines(SinkContract):
         (tmp_path / "a").symlink_to(tmp_path / "elsewhere")
         with pytest.raises(StoreUnreachableError):
             make(settings("jsonl", tmp_path / "a")).send([alert(1)])
+
+    def test_pipe_in_its_place_is_refused_and_nobody_waits_for_its_reader(self, tmp_path):
+        os.mkfifo(tmp_path / "a")
+        with pytest.raises(StoreUnreachableError):
+            make(settings("jsonl", tmp_path / "a")).send([alert(1)])
+        reader = os.open(tmp_path / "a", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            with pytest.raises(StoreUnreachableError):
+                make(settings("jsonl", tmp_path / "a")).send([alert(1)])
+        finally:
+            os.close(reader)
 
 
 class DatagramContract(SinkContract):
@@ -104,6 +115,12 @@ class TestSyslog(DatagramContract):
         sink.send([alert(1, path=b"a\nb\xff")])
         [datagram] = self.datagrams()
         assert rb"faces@3 a\nb\xff: the content was changed" in datagram
+
+    def test_long_path_is_cut_between_characters(self, sink):
+        for more in ("", "x"):
+            sink.send([alert(1, path=(more + "é" * 2000).encode())])
+            [datagram] = self.datagrams()
+            assert datagram.decode().endswith("é")
 
     def test_udp_is_sent_to_a_port(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
@@ -212,6 +229,18 @@ class TestWebhook(SinkContract):
             make(settings("webhook", hook.url)).send([alert(1)])
         assert "t0ken" not in caught.value.message
 
+    def test_empty_secret_is_refused(self, hook, tmp_path):
+        (tmp_path / "secret").write_bytes(b"\n")
+        sink = make(settings("webhook", hook.url, secret_file=str(tmp_path / "secret")))
+        with pytest.raises(StoreUnreachableError, match="is empty"):
+            sink.send([alert(1)])
+        assert [] == hook.requests
+
+    def test_answer_without_an_end_is_not_read_to_it(self):
+        with endless_answers() as (url, asked):
+            make(settings("webhook", url)).send([alert(1), alert(2)])
+        assert 2 == len(asked)
+
     def test_redirection_is_not_followed(self, hook):
         hook.answer = 302
         with pytest.raises(StoreUnreachableError, match="302"):
@@ -224,6 +253,35 @@ class TestWebhook(SinkContract):
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
             with pytest.raises(StoreUnreachableError):
                 make(settings("webhook", url, timeout_s=0.2)).send([alert(1)])
+
+
+@contextmanager
+def endless_answers():
+    """A web server whose answers are large without bound, until nobody reads them."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(1 << 60))
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(bytes(1 << 16))
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 EXPECTED = """\
@@ -249,16 +307,31 @@ def test_metrics_file_is_replaced_as_a_whole(tmp_path):
     assert {*names} == {*typed}
 
 
-def test_metrics_are_served_on_loopback():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with closing(make(settings("prometheus", f"127.0.0.1:{port}"))) as sink:
+def test_link_laid_where_metrics_are_written_first_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    trap = tmp_path / f"x.prom.{os.getpid()}.partial"
+    trap.symlink_to(tmp_path / "precious")
+    make(settings("prometheus", tmp_path / "x.prom")).note(status())
+    assert "precious" == (tmp_path / "precious").read_text()
+    assert "dataguard_watch_up 1" in (tmp_path / "x.prom").read_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "family"), [("127.0.0.1", socket.AF_INET), ("[::1]", socket.AF_INET6)]
+)
+def test_metrics_are_served_on_loopback(host, family):
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((host.strip("[]"), 0))
+            port = probe.getsockname()[1]
+    except OSError:
+        pytest.skip(f"no {host} here")
+    with closing(make(settings("prometheus", f"{host}:{port}"))) as sink:
         sink.note(status())
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics") as answer:
             assert "dataguard_watch_up 1" in answer.read().decode()
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/")
+            urllib.request.urlopen(f"http://{host}:{port}/")
         caught.value.close()
 
 
