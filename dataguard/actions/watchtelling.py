@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Outlets", "Telling"]
 
 _UNRECORDED_S = 0.3
+_PATHS = 1_000
+"""Paths of which the findings are looked up at once: some thousand ids."""
+
 _STANDING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 
@@ -120,20 +123,30 @@ class Telling:
         """Count the open findings of versions, by dataset, code and severity."""
         counts: Counter[tuple[str, str, str]] = Counter()
         for dataset, number in versions:
-            for finding in every_finding(self.ctx, dataset, number, states=(FindingState.OPEN,)):
-                counts[dataset, finding.code.name, str(finding.severity)] += 1
+            found = self.ctx.catalog.count_findings(dataset, number, FindingState.OPEN)
+            for (code, severity), count in found.items():
+                counts[dataset, code, severity] += count
         return dict(counts)
 
     def settled(self, watched: Watched, paths: Iterable[bytes], *, time: datetime) -> None:
         """Take note of paths that were as they should be: what was open there is resolved."""
         dataset, number = watched.version.dataset, watched.version.number
-        gone: list[Finding] = []
+        told: list[bytes] = []
         for path in paths:
             if self.known.knows(dataset, number, path):
-                self.record()
-                standing = self._standing_at(dataset, number, path)
-                gone += (one for one in standing if one.state is FindingState.OPEN)
+                told.append(path)
             self.known.settle(dataset, number, path, time)
+        if told:
+            self.record()
+        for start in range(0, len(told), _PATHS):
+            self._resolve(dataset, number, told[start : start + _PATHS])
+
+    def _resolve(self, dataset: str, number: int, paths: Sequence[bytes]) -> None:
+        """Resolve what is open at some paths, in one transaction."""
+        ids = [fingerprint(code, dataset, number, path) for path in paths for code in _AT_A_PATH]
+        gone = [
+            one for one in self.ctx.catalog.findings_by_id(ids) if one.state is FindingState.OPEN
+        ]
         if gone:
             with self.ctx.catalog.transaction() as tx:
                 tx.resolve_unseen(gone, "watch: it is as it was registered")
@@ -182,11 +195,6 @@ class Telling:
             one.send(alerts)
         if self._command is not None:
             self._command.run(alerts)
-
-    def _standing_at(self, dataset: str, number: int, path: bytes) -> list[Finding]:
-        """Return what is recorded of a path."""
-        ids = [fingerprint(code, dataset, number, path) for code in _AT_A_PATH]
-        return list(self.ctx.catalog.findings_by_id(ids))
 
     def _check_sinks(self) -> None:
         """Say on the other sinks, and on stderr, which sink takes nothing or lost something."""
