@@ -138,18 +138,36 @@ class Telling:
             self.known.settle(dataset, number, path, time)
         if told:
             self.record()
-        for start in range(0, len(told), _PATHS):
-            self._resolve(dataset, number, told[start : start + _PATHS])
+        self._resolve(dataset, number, told, _AT_A_PATH, "it is as it was registered")
 
-    def _resolve(self, dataset: str, number: int, paths: Sequence[bytes]) -> None:
-        """Resolve what is open at some paths, in one transaction."""
-        ids = [fingerprint(code, dataset, number, path) for path in paths for code in _AT_A_PATH]
+    def no_copies(
+        self, versions: Iterable[tuple[str, int]], paths: Sequence[bytes], *, time: datetime
+    ) -> None:
+        """Take note of absolute paths that are no copies: what was told of them is resolved."""
+        for dataset, number in versions:
+            told = [path for path in paths if self.known.knows(dataset, number, path)]
+            for path in told:
+                self.known.settle(dataset, number, path, time)
+            if told:
+                self.record()
+            self._resolve(dataset, number, told, (Code.DG201,), "it is no copy any more")
+
+    def _resolve(
+        self, dataset: str, number: int, paths: Sequence[bytes], codes: Iterable[Code], why: str
+    ) -> None:
+        """Resolve what is open at some paths, a transaction a batch."""
+        for start in range(0, len(paths), _PATHS):
+            part = paths[start : start + _PATHS]
+            ids = [fingerprint(code, dataset, number, path) for path in part for code in codes]
+            self._resolve_open(ids, why)
+
+    def _resolve_open(self, ids: Sequence[str], why: str) -> None:
         gone = [
             one for one in self.ctx.catalog.findings_by_id(ids) if one.state is FindingState.OPEN
         ]
         if gone:
             with self.ctx.catalog.transaction() as tx:
-                tx.resolve_unseen(gone, "watch: it is as it was registered")
+                tx.resolve_unseen(gone, f"watch: {why}")
 
     def pulse(self, *, all_of_it: bool = False) -> None:
         """Send what was gathered for long enough, and look after the sinks."""

@@ -131,7 +131,7 @@ def _explain(invocation: Invocation, names: tuple[str, ...], source: Source) -> 
     from dataguard.actions.watch import explain as action
 
     context = invocation.context()
-    result = action(context, names, _watchers(source))
+    result = action(context, names, _watchers(source), _area_watchers(source))
     invocation.show(result)
     return invocation.outcome((), unchecked=not result.complete)
 
@@ -161,6 +161,7 @@ def _watch(
         interval=every,
         is_over=lambda: bool(ended),
         environ=os.environ,
+        new_area_watcher=_area_watchers(source),
     )
     return 128 + ended[0] if ended else 0
 
@@ -190,6 +191,13 @@ def _watchers(source: Source) -> "Callable[[], Watcher]":
     from dataguard.watchers.choose import watcher
 
     return lambda: watcher(source.value, clock=utc_now)
+
+
+def _area_watchers(source: Source) -> "Callable[[], Watcher]":
+    from dataguard.cli.clock import utc_now
+    from dataguard.watchers.choose import area_watcher
+
+    return lambda: area_watcher(source.value, clock=utc_now)
 
 
 def _request(

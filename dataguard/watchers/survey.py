@@ -29,10 +29,14 @@ class Survey:
     """Handles of all directories below the roots, and of the files in them with several links.
 
     A key is what events carry: the file system's id and the handle. `mark` is told a directory on
-    each file system that is come across.
+    each file system that is come across. Without `crosses` what is mounted below a root is left
+    out.
     """
 
-    def __init__(self, outlet: Outlet, mark: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, outlet: Outlet, mark: Callable[[int, int], None], *, crosses: bool = True
+    ) -> None:
+        self.crosses = crosses
         self.tree: DirectoryTree[bytes] = DirectoryTree()
         self.linked = LinkedFiles()
         self.inodes = InodeIndex()
@@ -193,6 +197,8 @@ class _Visit:
         try:
             handle, mount = handle_of(b"", at=descriptor)
             if mount not in self._fsids:
+                if not self._survey.crosses:
+                    return None
                 self._fsids[mount] = self._survey.cross(mount, descriptor)
         except OSError as err:
             self._survey.unseen(parent, name, err)
