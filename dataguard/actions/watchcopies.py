@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.core.chain import Head
     from dataguard.core.goldindex import GoldIndex
     from dataguard.core.suspects import Suspect
     from dataguard.model.watch import Sighting, WatchEvent
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 __all__ = ["Copied", "CopyWatch", "NotWatched"]
 
 _REFRESH_S = 2.0
+_ANYWAY_S = 10.0
+"""How often areas are looked up where no record changed: one may have been made meanwhile."""
+
 _READ_S = 0.2
 _BATCH = 2_000
 _MOST_SUSPECTS = 100_000
@@ -120,12 +124,16 @@ class CopyWatch:
             own = replace(ctx, catalog=catalog, engine=SerialEngine(), progress=NoProgress())
             areas = _Areas(own, self._new_watcher, self._put, opened)
             judge = _Judge(own, self._names)
-            refreshed = float("-inf")
+            asked = refreshed = float("-inf")
+            head: Head | None = None
             while not self._ended.is_set():
-                if self._timer() - refreshed >= _REFRESH_S:
-                    areas.refresh()
-                    judge.refresh()
-                    refreshed = self._timer()
+                now = self._timer()
+                if now - asked >= _REFRESH_S:
+                    asked, before, head = now, head, own.catalog.head()
+                    if head != before or now - refreshed >= _ANYWAY_S:
+                        areas.refresh()
+                        judge.refresh()
+                        refreshed = now
                 self._look(areas, judge, self._timer())
             self._look(areas, judge, float("inf"))
 
@@ -162,19 +170,25 @@ class _Areas:
 
     def refresh(self) -> None:
         """Watch what came since; what went tells of no more files by itself."""
-        for area in copy_areas(self._ctx):
-            if area.place in self._known:
-                continue
-            self._known.add(area.place)
-            watcher = self._new_watcher()
-            try:
-                watcher.start((os.fsencode(area.place),))
-            except DataguardError as err:
-                watcher.close()
-                self._put(NotWatched(area.place, err.message))
-                continue
-            self._watchers.append(watcher)
-            self._opened.callback(watcher.close)
+        new = [one.place for one in copy_areas(self._ctx) if one.place not in self._known]
+        self._known.update(new)
+        if new and self._start(new) is not None:
+            for place in new:  # one that cannot be watched is no reason to leave the others
+                reason = self._start([place])
+                if reason is not None:
+                    self._put(NotWatched(place, reason))
+
+    def _start(self, places: Sequence[str]) -> str | None:
+        """Watch places by one source; return why that cannot be."""
+        watcher = self._new_watcher()
+        try:
+            watcher.start([os.fsencode(place) for place in places])
+        except DataguardError as err:
+            watcher.close()
+            return err.message
+        self._watchers.append(watcher)
+        self._opened.callback(watcher.close)
+        return None
 
     def read(self, timeout: float) -> Iterator[Sighting]:
         """Yield what was seen within the time."""

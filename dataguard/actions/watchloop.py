@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from dataguard.actions.watched import Watched
     from dataguard.actions.watchtelling import Telling
     from dataguard.actions.watchthreads import Inbox, Message
+    from dataguard.core.chain import Head
     from dataguard.core.suspects import Suspect
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
@@ -51,6 +52,9 @@ __all__ = ["Orders", "WatchLoop"]
 _TICK_S = 0.25
 _AFTER_GAP_S = 0.5
 _REFRESH_S = 2.0
+_MOUNTS_S = 30.0
+"""How often areas are looked up where no record changed: the table of mounts may have."""
+
 _BEAT_S = 5.0
 _STATUS_S = 10.0
 _LASTING_S = 90.0
@@ -135,8 +139,9 @@ class WatchLoop:
         self._who: dict[bytes, tuple[str | None, str | None]] = {}
         self._counts = _Counts()
         self._held: deque[tuple[float, Sequence[Finding]]] = deque()
-        self._next = dict.fromkeys(("refresh", "beat", "status", "alive"), 0.0)
+        self._next = dict.fromkeys(("refresh", "beat", "status", "alive", "mounts"), 0.0)
         self._blind = 0
+        self._head: Head | None = None
         self._copies: CopyWatch | None = None
 
     def run(self) -> None:
@@ -211,7 +216,7 @@ class WatchLoop:
             self._blind = blind
             self._next["status"] = 0.0
             self._orders.manager.status(self._words())
-        if self._is_time("refresh", now, _REFRESH_S):
+        if self._is_time("refresh", now, _REFRESH_S) and self._has_news(now):
             self._refresh()
         if self._is_time("beat", now, _BEAT_S):
             self._beat(stopped=False)
@@ -220,6 +225,15 @@ class WatchLoop:
         every_s = self._orders.manager.interval_s
         if every_s is not None and self._is_time("alive", now, every_s / 2):
             self._orders.manager.alive(self._words())
+
+    def _has_news(self, now: float) -> bool:
+        """Whether the catalog changed, or mounts may have: an idle watcher costs next to nothing.
+
+        What the watcher records itself is news too.
+        """
+        head, before = self._ctx.catalog.head(), self._head
+        self._head = head
+        return head != before or self._is_time("mounts", now, _MOUNTS_S)
 
     def _is_time(self, what: str, now: float, every_s: float) -> bool:
         if now < self._next[what]:

@@ -95,9 +95,9 @@ def watch(
 
     What happened while nobody watched is found at the start, and so is what a source could not
     see: each such gap is reported, and everything compared. Copies of gold are told as they are
-    made in workspaces, outputs places, and output and scratch areas of the policy. Ends with SIGTERM or SIGINT. With
-    --format jsonl each finding is a line, written at once; text and sinks have one alert for
-    many findings of one kind in one directory.
+    made in workspaces, outputs places, and output and scratch areas of the policy. Ends with
+    SIGTERM or SIGINT. With --format jsonl each finding is a line, written at once; text and sinks
+    have one alert for many findings of one kind in one directory.
     """
     from dataguard.model.duration import parse_duration
 

@@ -30,7 +30,7 @@ class Survey:
 
     A key is what events carry: the file system's id and the handle. `mark` is told a directory on
     each file system that is come across. Without `crosses` what is mounted below a root is left
-    out.
+    out, and so are names of its files elsewhere: nobody asks for the files' other links.
     """
 
     def __init__(
@@ -105,7 +105,8 @@ class Survey:
 
     def grew(self, directory: bytes) -> None:
         """Remember that a directory holds files that are in no index yet."""
-        self._grown.add(directory)
+        if self.crosses:
+            self._grown.add(directory)
 
     def _list_grown(self) -> None:
         """Take the inode numbers of files that came since, now that somebody asks for one."""
@@ -138,6 +139,8 @@ class Survey:
 
     def file_appeared(self, key: bytes, directory: bytes, name: bytes) -> None:
         """Learn a new name in a known directory; its file may have others."""
+        if not self.crosses:
+            return
         descriptor = self.open(key, os.O_PATH)
         if descriptor is None:
             return
@@ -217,7 +220,7 @@ class _Visit:
                     self._survey.beat()
                 if item.is_dir(follow_symlinks=False):
                     directories.append(os.fsencode(item.name))
-                elif item.is_file(follow_symlinks=False):
+                elif self._survey.crosses and item.is_file(follow_symlinks=False):
                     numbers.append(item.inode())
                     self._look_at_links(key, descriptor, item)
         self._survey.inodes.add(key, numbers)

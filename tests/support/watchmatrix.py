@@ -101,7 +101,7 @@ def columns_in(text: str) -> dict[tuple[str, str], dict[str, str]]:
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
-        if line.startswith("| ")
+        if line.startswith("| ") and not line.startswith("| ---")
     ]
     head, *rows = rows
     keys = [tuple(name.split()) for name in head[1:]]
