@@ -24,6 +24,7 @@ from dataguard.stores.medium import medium_of
 
 if TYPE_CHECKING:
     from dataguard.model.actor import Actor
+    from dataguard.model.confinement import Confinement
     from dataguard.model.ports import Clock
     from dataguard.model.settings import LoadedPolicy, Settings
 
@@ -32,6 +33,7 @@ __all__ = ["doctor"]
 
 def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor) -> Diagnosis:
     """Look at host, home and catalog without changing them."""
+    found = look_at_host()
     abilities = (
         _python(),
         _home(settings),
@@ -40,9 +42,12 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _timestamps(settings, actor),
         _workers(settings, clock, actor),
         _bind(),
+        _overlay(),
         _fuse(settings),
         _contained(),
-        _confined_jobs(),
+        _confined_jobs(found),
+        _routed(found),
+        *_watching(settings),
         _flags(),
         *_seals(settings, clock, actor),
         _blake3(),
@@ -142,6 +147,60 @@ def _bind() -> Ability:
     return Ability("read-only mounts", "missing", f"{reason}; mounts are declared only")
 
 
+def _overlay() -> Ability:
+    from dataguard.mounts import overlay  # noqa: PLC0415  names no backend that most hosts use
+
+    reason = overlay.OverlayBackend().unavailable()
+    if reason is None:
+        return Ability("overlay mounts", "ok", "backend overlay: enforced; mount --backend overlay")
+    return Ability("overlay mounts", "missing", reason)
+
+
+def _routed(found: Confinement) -> Ability:
+    """Say whether writes of jobs into their inputs can be led to their outputs.
+
+    That takes mounts of the job's own, and a kernel that has overlays.
+    """
+    layer = next((one for one in found.layers if one.name == "mounts"), None)
+    if layer is None or not layer.holds:
+        why = "; ".join(found.weaker_because) if layer is None else layer.detail
+        return Ability("routed writes", "missing", f"a job gets no mounts of its own: {why}")
+    if not _kernel_has("overlay"):
+        return Ability("routed writes", "missing", "the kernel has no overlays: modprobe overlay")
+    return Ability("routed writes", "ok", "dataguard run --writes route")
+
+
+def _kernel_has(filesystem: str) -> bool:
+    with open("/proc/filesystems", encoding="ascii") as lines:
+        return any(line.split()[-1:] == [filesystem] for line in lines)
+
+
+def _watching(settings: Settings) -> tuple[Ability, ...]:
+    """Say which sources of events work here, tried on the home's file system."""
+    from dataguard.watchers.fanotify import FanotifySensor  # noqa: PLC0415  two sources of three
+    from dataguard.watchers.inotify import InotifySensor  # noqa: PLC0415  as above
+
+    home = settings.home.value
+    place = os.fsencode(home if os.path.isdir(home) else "/")
+    return tuple(
+        _source(f"watching by {sensor.source}", sensor.unavailable(place), limits)
+        for sensor, limits in (
+            (FanotifySensor(), ("fanotify/max_user_groups", "fanotify/max_user_marks")),
+            (InotifySensor(), ("inotify/max_user_watches", "inotify/max_queued_events")),
+        )
+    )
+
+
+def _source(name: str, reason: str | None, limits: tuple[str, ...]) -> Ability:
+    from dataguard.watchers.limits import limit  # noqa: PLC0415  as above
+
+    if reason is not None:
+        return Ability(name, "missing", reason)
+    told = (limit(f"/proc/sys/fs/{one}", None) for one in limits)
+    said = ", ".join(f"{one.name} = {one.value:,}" for one in told)
+    return Ability(name, "ok", f"{said}; dataguard watch --explain")
+
+
 def _fuse(settings: Settings) -> Ability:
     reason = fuse.FuseBackend(os.path.join(settings.home.value, "state")).unavailable()
     if reason is None:
@@ -158,8 +217,7 @@ def _contained() -> Ability:
     return Ability("container mounts", "missing", reason)
 
 
-def _confined_jobs() -> Ability:
-    found = look_at_host()
+def _confined_jobs(found: Confinement) -> Ability:
     missing = "; ".join(f"{one.name}: {one.detail}" for one in found.layers if not one.holds)
     if found.step is Step.FULL:
         return Ability("confined jobs", "ok", "every layer holds: dataguard run --explain")

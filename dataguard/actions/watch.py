@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dataguard.actions.copyareas import copy_areas
 from dataguard.actions.findings import finding_of
 from dataguard.actions.footprint import refuse_written
 from dataguard.actions.reconcile import reconcile, resolve_gone
@@ -17,7 +19,7 @@ from dataguard.core.verdicts import Difference
 from dataguard.errors import ConflictError, DataguardError
 from dataguard.model.alert import SinkKind, SinkSettings
 from dataguard.model.finding import Code
-from dataguard.model.results.watch import Covered, WatchCoverage, WatchResult
+from dataguard.model.results.watch import Covered, CoveredArea, WatchCoverage, WatchResult
 from dataguard.sandbox.processes import is_alive
 from dataguard.sinks.servicemanager import ServiceManager
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.watched import Watched
+    from dataguard.model.area import Area
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
     from dataguard.watchers.interface import Watcher
@@ -55,8 +58,11 @@ def watch(
     interval: timedelta,
     is_over: Callable[[], bool],
     environ: Mapping[str, str],
+    new_area_watcher: Callable[[], Watcher] | None = None,
 ) -> None:
     """Watch until it is over; what differs already is found first.
+
+    With `new_area_watcher` copies of gold are told that are made in workspaces and areas.
 
     Raises:
         NotFoundError: there is nothing to watch, or no such dataset.
@@ -72,6 +78,7 @@ def watch(
         is_over=is_over,
         timer=request.timer,
         manager=ServiceManager(environ),
+        new_area_watcher=new_area_watcher,
     )
     try:
         WatchLoop(ctx, orders, telling).run()
@@ -102,10 +109,22 @@ def once(ctx: Context, request: Request) -> WatchResult:
 
 
 def explain(
-    ctx: Context, names: tuple[str, ...], new_watcher: Callable[[], Watcher]
+    ctx: Context,
+    names: tuple[str, ...],
+    new_watcher: Callable[[], Watcher],
+    new_area_watcher: Callable[[], Watcher],
 ) -> WatchCoverage:
     """Return what would see each watched place, and what would not be seen; watches nothing."""
-    return WatchCoverage(tuple(_covered(one, new_watcher()) for one in watched(ctx, names)))
+    return WatchCoverage(
+        tuple(_covered(one, new_watcher()) for one in watched(ctx, names)),
+        tuple(_covered_area(one, new_area_watcher()) for one in copy_areas(ctx)),
+    )
+
+
+def _covered_area(area: Area, watcher: Watcher) -> CoveredArea:
+    reason = watcher.unavailable(os.fsencode(area.place))
+    watcher.close()
+    return CoveredArea(area.place, str(area.role), area.source, reason or "")
 
 
 def _covered(one: Watched, watcher: Watcher) -> Covered:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, assert_never
 from dataguard.actions.attribution import Attribution
 from dataguard.actions.findings import finding_of
 from dataguard.actions.judgement import SPECIAL, Judge
+from dataguard.actions.leaseholders import LeaseHolders
 from dataguard.actions.permission import permission
 from dataguard.actions.reconcile import Reconciled, reconcile, resolve_gone
 from dataguard.actions.recording import is_only_location
+from dataguard.actions.watchcopies import Copied, CopyWatch, NotWatched
 from dataguard.actions.watched import OpenAreas, quiet_until, watched
 from dataguard.actions.watchthreads import Failed, Found, Judged, Pump, Seen, Worker
 from dataguard.catalog.repository import Catalog
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from dataguard.actions.watched import Watched
     from dataguard.actions.watchtelling import Telling
     from dataguard.actions.watchthreads import Inbox, Message
+    from dataguard.core.chain import Head
     from dataguard.core.suspects import Suspect
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
@@ -50,6 +53,9 @@ __all__ = ["Orders", "WatchLoop"]
 _TICK_S = 0.25
 _AFTER_GAP_S = 0.5
 _REFRESH_S = 2.0
+_MOUNTS_S = 30.0
+"""How often areas are looked up where no record changed: the table of mounts may have."""
+
 _BEAT_S = 5.0
 _STATUS_S = 10.0
 _LASTING_S = 90.0
@@ -80,6 +86,7 @@ class Orders:
     is_over: Callable[[], bool]
     timer: Callable[[], float]
     manager: ServiceManager
+    new_area_watcher: Callable[[], Watcher] | None = None
 
 
 @dataclass(slots=True)
@@ -92,9 +99,15 @@ class _Place:
     spent_s: float = 0.0
     lasting_gap_at: float | None = None
     open_at: float = 0.0
+    missed_at: datetime | None = None
     quiet: bool = False
     compared_once: bool = False
     gaps: dict[tuple[Code, bytes], float] = field(default_factory=dict)
+
+    @property
+    def blind(self) -> bool:
+        """Whether something is not seen now, or was not seen and nobody compared since."""
+        return self.lasting_gap_at is not None or self.missed_at is not None
 
 
 @dataclass(slots=True)
@@ -123,6 +136,7 @@ class WatchLoop:
         self._pumps: dict[bytes, Pump] = {}
         self._areas = OpenAreas(ctx)
         self._people = Attribution(ctx)
+        self._holders = LeaseHolders(ctx, orders.timer)
         self._beats = Heartbeats(ctx.settings.home.value, ctx.process.host)
         self._judges: dict[tuple[str, str], Judge] = {}
         self._judging = Worker("watch-judge", self._inbox)
@@ -130,7 +144,10 @@ class WatchLoop:
         self._who: dict[bytes, tuple[str | None, str | None]] = {}
         self._counts = _Counts()
         self._held: deque[tuple[float, Sequence[Finding]]] = deque()
-        self._next = dict.fromkeys(("refresh", "beat", "status", "alive"), 0.0)
+        self._next = dict.fromkeys(("refresh", "beat", "status", "alive", "mounts"), 0.0)
+        self._blind = 0
+        self._head: Head | None = None
+        self._copies: CopyWatch | None = None
 
     def run(self) -> None:
         """Watch until it is over.
@@ -141,6 +158,7 @@ class WatchLoop:
         with ExitStack() as opened:
             opened.callback(self._close)
             self._refresh(first=True)
+            self._watch_areas()
             self._orders.manager.ready(self._words())
             while not self._orders.is_over():
                 self._step()
@@ -187,13 +205,23 @@ class WatchLoop:
             case Reconciled():
                 self._comparing.done()
                 self._compared(message)
+            case Copied():
+                self._copied(message)
+            case NotWatched():
+                why = f"copies in {message.place} are not told as they are made: {message.reason}"
+                self._telling.outlets.remark(why)
             case Failed():
                 raise message.error
             case _:
                 assert_never(message)
 
     def _on_time(self, now: float) -> None:
-        if self._is_time("refresh", now, _REFRESH_S):
+        blind = sum(one.blind for one in self._places.values())
+        if blind != self._blind:  # at once: nobody shall read that all is seen when it is not
+            self._blind = blind
+            self._next["status"] = 0.0
+            self._orders.manager.status(self._words())
+        if self._is_time("refresh", now, _REFRESH_S) and self._has_news(now):
             self._refresh()
         if self._is_time("beat", now, _BEAT_S):
             self._beat(stopped=False)
@@ -204,6 +232,15 @@ class WatchLoop:
             self._orders.manager.alive(self._words())
         if self._is_time("sources", now, _REFRESH_S):
             self._open(dict.fromkeys(self._unseen()))  # what the catalog says has no part in this
+
+    def _has_news(self, now: float) -> bool:
+        """Whether the catalog changed, or mounts may have: an idle watcher costs next to nothing.
+
+        What the watcher records itself is news too.
+        """
+        head, before = self._ctx.catalog.head(), self._head
+        self._head = head
+        return head != before or self._is_time("mounts", now, _MOUNTS_S)
 
     def _is_time(self, what: str, now: float, every_s: float) -> bool:
         if now < self._next.get(what, 0.0):
@@ -260,6 +297,7 @@ class WatchLoop:
             )
             if gap.kind is GapKind.NO_EVENTS:
                 continue
+            place.missed_at = self._ctx.clock()
             if gap.kind not in _OVER_AT_ONCE:
                 place.lasting_gap_at = now
             place.compare_at = min(place.compare_at, now + max(_AFTER_GAP_S, place.spent_s))
@@ -281,6 +319,27 @@ class WatchLoop:
 
     def _at(self, root: bytes) -> list[_Place]:
         return [one for one in self._places.values() if one.watched.root == root]
+
+    # --- copies in areas ----------------------------------------------------------------------
+
+    def _watch_areas(self) -> None:
+        if self._orders.new_area_watcher is None:
+            return
+        self._copies = CopyWatch(
+            self._ctx,
+            self._orders.new_area_watcher,
+            lambda one: self._inbox.put(Failed(one) if isinstance(one, Exception) else one),
+            names=self._orders.names,
+            timer=self._orders.timer,
+        )
+
+    def _copied(self, message: Copied) -> None:
+        self._telling.tell(message.findings)
+        if message.gaps:
+            self._counts.gaps += len(message.gaps)
+            self._telling.tell_gaps(message.gaps)
+        if message.time is not None:
+            self._telling.no_copies(message.versions, message.fine, time=message.time)
 
     # --- judging ------------------------------------------------------------------------------
 
@@ -327,7 +386,8 @@ class WatchLoop:
             place.compare_at = self._orders.timer()
             return
         found = message.judgement
-        self._telling.tell(self._gold_only(message.watched, found.findings))
+        findings = self._gold_only(message.watched, found.findings)
+        self._telling.tell(self._holders.named(findings))
         if is_only_location(self._ctx, message.watched.version):  # what is fine here says nothing
             self._telling.settled(message.watched, found.fine, time=found.time)
         self._counts.traceless += len(found.fine)
@@ -379,7 +439,7 @@ class WatchLoop:
             if not is_time and len(self._held) <= _HELD_BATCHES:
                 return
             self._held.popleft()
-            self._telling.tell(findings)
+            self._telling.tell(self._holders.named(findings))
         if not any(place.comparing for place in self._places.values()):
             self._telling.known.tidy()
 
@@ -392,6 +452,8 @@ class WatchLoop:
         place.comparing, place.spent_s, place.compared_once = False, done.duration_s, True
         if place.lasting_gap_at is not None and now - place.lasting_gap_at > _LASTING_S:
             place.lasting_gap_at = None
+        if done.is_complete and place.missed_at is not None and done.started > place.missed_at:
+            place.missed_at = None
         for one in done.unreadable[:_FIRST_UNREADABLE]:
             self._unread(place, one)
         self._next["beat"] = 0.0
@@ -546,7 +608,7 @@ class WatchLoop:
         now, process = self._ctx.clock(), self._ctx.process
         told = min(self._telling.told, now)
         for place in self._places.values():
-            if place.compared_once and place.lasting_gap_at is None:
+            if place.compared_once and not place.blind:
                 beat = Heartbeat(place.watched.location.place, now, told, stopped, process)
                 self._beats.write(beat)
 
@@ -558,7 +620,7 @@ class WatchLoop:
         return WatchStatus(
             time=clock,
             watched=len(self._places),
-            blind=sum(one.lasting_gap_at is not None for one in self._places.values()),
+            blind=sum(one.blind for one in self._places.values()),
             events=counts.events,
             traceless=counts.traceless,
             suppressed=counts.suppressed,
@@ -582,7 +644,7 @@ class WatchLoop:
         return ages
 
     def _words(self) -> str:
-        blind = sum(one.lasting_gap_at is not None for one in self._places.values())
+        blind = sum(one.blind for one in self._places.values())
         return f"watching {len(self._places)} places, {blind} of them not in full"
 
     def _end(self) -> None:
@@ -600,6 +662,9 @@ class WatchLoop:
         self._beat(stopped=not len(self._suspects))
 
     def _stop_reading(self) -> None:
+        if self._copies is not None:
+            self._copies.close()
+            self._copies = None
         for pump in {id(one): one for one in self._pumps.values()}.values():
             pump.close()
         self._pumps.clear()

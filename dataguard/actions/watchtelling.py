@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Outlets", "Telling"]
 
 _UNRECORDED_S = 0.3
+_PATHS = 1_000
+"""Paths of which the findings are looked up at once: some thousand ids."""
+
 _STANDING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 
@@ -130,23 +133,51 @@ class Telling:
         """Count the open findings of versions, by dataset, code and severity."""
         counts: Counter[tuple[str, str, str]] = Counter()
         for dataset, number in versions:
-            for finding in every_finding(self.ctx, dataset, number, states=(FindingState.OPEN,)):
-                counts[dataset, finding.code.name, str(finding.severity)] += 1
+            found = self.ctx.catalog.count_findings(dataset, number, FindingState.OPEN)
+            for (code, severity), count in found.items():
+                counts[dataset, code, severity] += count
         return dict(counts)
 
     def settled(self, watched: Watched, paths: Iterable[bytes], *, time: datetime) -> None:
         """Take note of paths that were as they should be: what was open there is resolved."""
         dataset, number = watched.version.dataset, watched.version.number
-        gone: list[Finding] = []
+        told: list[bytes] = []
         for path in paths:
             if self.known.knows(dataset, number, path):
-                self.record()
-                standing = self._standing_at(dataset, number, path)
-                gone += (one for one in standing if one.state is FindingState.OPEN)
+                told.append(path)
             self.known.settle(dataset, number, path, time)
+        if told:
+            self.record()
+        self._resolve(dataset, number, told, _AT_A_PATH, "it is as it was registered")
+
+    def no_copies(
+        self, versions: Iterable[tuple[str, int]], paths: Sequence[bytes], *, time: datetime
+    ) -> None:
+        """Take note of absolute paths that are no copies: what was told of them is resolved."""
+        for dataset, number in versions:
+            told = [path for path in paths if self.known.knows(dataset, number, path)]
+            for path in told:
+                self.known.settle(dataset, number, path, time)
+            if told:
+                self.record()
+            self._resolve(dataset, number, told, (Code.DG201,), "it is no copy any more")
+
+    def _resolve(
+        self, dataset: str, number: int, paths: Sequence[bytes], codes: Iterable[Code], why: str
+    ) -> None:
+        """Resolve what is open at some paths, a transaction a batch."""
+        for start in range(0, len(paths), _PATHS):
+            part = paths[start : start + _PATHS]
+            ids = [fingerprint(code, dataset, number, path) for path in part for code in codes]
+            self._resolve_open(ids, why)
+
+    def _resolve_open(self, ids: Sequence[str], why: str) -> None:
+        gone = [
+            one for one in self.ctx.catalog.findings_by_id(ids) if one.state is FindingState.OPEN
+        ]
         if gone:
             with self.ctx.catalog.transaction() as tx:
-                tx.resolve_unseen(gone, "watch: it is as it was registered")
+                tx.resolve_unseen(gone, f"watch: {why}")
 
     def pulse(self, *, all_of_it: bool = False) -> None:
         """Send what was gathered for long enough, and look after the sinks."""
@@ -198,11 +229,6 @@ class Telling:
             one.send(alerts)
         if self._command is not None:
             self._command.run(alerts)
-
-    def _standing_at(self, dataset: str, number: int, path: bytes) -> list[Finding]:
-        """Return what is recorded of a path."""
-        ids = [fingerprint(code, dataset, number, path) for code in _AT_A_PATH]
-        return list(self.ctx.catalog.findings_by_id(ids))
 
     def _check_sinks(self) -> None:
         """Say on the other sinks, and on stderr, which sink takes nothing or lost something."""

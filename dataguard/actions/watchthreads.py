@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.judgement import Judgement
     from dataguard.actions.reconcile import Reconciled
+    from dataguard.actions.watchcopies import Copied, NotWatched
     from dataguard.actions.watched import Watched
     from dataguard.model.finding import Finding
     from dataguard.model.watch import Sighting
@@ -53,7 +54,7 @@ class Failed:
     error: Exception
 
 
-Message: TypeAlias = "Seen | Judged | Found | Failed | Reconciled"
+Message: TypeAlias = "Seen | Judged | Found | Failed | Reconciled | Copied | NotWatched"
 Inbox: TypeAlias = "queue.Queue[Message]"
 
 

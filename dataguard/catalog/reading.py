@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -267,6 +268,14 @@ class Reader:
         """Return those findings of some ids that there are, by id."""
         query = select(tables.FINDING).where(is_in("id", set(ids)))
         return self._all(Finding, query.order_by("id"))
+
+    def count_findings(
+        self, dataset: str, version: int, state: FindingState
+    ) -> Counter[tuple[str, str]]:
+        """Return how many findings of a version are in a state, by code and severity."""
+        query = select(tables.FINDING, dataset=dataset, version=version, state=state.value)
+        rows = self._rows(query.only("code", "severity"))
+        return Counter((str(row["code"]), str(row["severity"])) for row in rows)
 
     def workspaces(self) -> tuple[WorkspaceRecord, ...]:
         """Return all workspaces by host and directory."""

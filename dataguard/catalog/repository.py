@@ -98,6 +98,11 @@ class Catalog(Reader):
     ) -> None:
         self.close()
 
+    def head(self) -> Head:
+        """Return the last link of the event log: as long as it is the same, so is every record."""
+        with self._database.reading() as connection:
+            return head(connection)
+
     def events(self, after: int = 0) -> Iterator[Event]:
         """Yield the events after a number, in order; never holds up a writer."""
         return read_events(self._database, after)

@@ -94,9 +94,10 @@ def watch(
     """Report writes into gold as they happen: what changed, and who did it.
 
     What happened while nobody watched is found at the start, and so is what a source could not
-    see: each such gap is reported, and everything compared. Ends with SIGTERM or SIGINT. With
-    --format jsonl each finding is a line, written at once; text and sinks have one alert for
-    many findings of one kind in one directory.
+    see: each such gap is reported, and everything compared. Copies of gold are told as they are
+    made in workspaces, outputs places, and output and scratch areas of the policy. Ends with
+    SIGTERM or SIGINT. With --format jsonl each finding is a line, written at once; text and sinks
+    have one alert for many findings of one kind in one directory.
     """
     from dataguard.model.duration import parse_duration
 
@@ -131,7 +132,7 @@ def _explain(invocation: Invocation, names: tuple[str, ...], source: Source) -> 
     from dataguard.actions.watch import explain as action
 
     context = invocation.context()
-    result = action(context, names, _watchers(source))
+    result = action(context, names, _watchers(source), _area_watchers(source))
     invocation.show(result)
     return invocation.outcome((), unchecked=not result.complete)
 
@@ -161,6 +162,7 @@ def _watch(
         interval=every,
         is_over=lambda: bool(ended),
         environ=os.environ,
+        new_area_watcher=_area_watchers(source),
     )
     return 128 + ended[0] if ended else 0
 
@@ -190,6 +192,13 @@ def _watchers(source: Source) -> "Callable[[], Watcher]":
     from dataguard.watchers.choose import watcher
 
     return lambda: watcher(source.value, clock=utc_now)
+
+
+def _area_watchers(source: Source) -> "Callable[[], Watcher]":
+    from dataguard.cli.clock import utc_now
+    from dataguard.watchers.choose import area_watcher
+
+    return lambda: area_watcher(source.value, clock=utc_now)
 
 
 def _request(

@@ -121,6 +121,8 @@ class Gathering:
             "findings": [one.id for one in examples],
             "examples": [json_fields(one.path) for one in examples],
             "writers": list(group.writers),
+            "leases": examples[0].evidence.get("leases", []),
+            "leases_held": examples[0].evidence.get("leases_held", 0),
         }
         name = f"{examples[0].id}-{int(time.timestamp() * 1e6):x}-{self._number:x}"
         return Alert(

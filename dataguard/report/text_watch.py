@@ -27,6 +27,7 @@ __all__: list[str] = []
 
 _STYLE = {Severity.INFO: "faint", Severity.WARNING: "warn"}
 _UNKNOWN = "unknown"
+_LEASES = 3
 
 
 @lines_of.register(Alert)
@@ -42,6 +43,7 @@ def _(result: Alert, paint: Paint, verbose: int) -> Iterator[str]:
     )
     who = _writers(result.data.get("writers"))
     yield f"{time_words(result.time)} {head} {where}{path}: {message}{who}"
+    yield from _leases(result.data)
     if verbose:
         yield f"  remedy: {escape(str(result.data.get('remedy', '')))}"
 
@@ -51,6 +53,10 @@ def _(result: WatchCoverage, paint: Paint, verbose: int) -> Iterator[str]:
     del verbose
     for one in result.watched:
         yield from _covered(one, paint)
+    for area in result.areas:
+        yield paint("strong", "copies") + f" made in {place(area.place)}: {escape(area.source)}"
+        if area.reason:
+            yield paint("warn", f"  not told as they are made: {escape(area.reason)}")
 
 
 @lines_of.register(WatchResult)
@@ -90,6 +96,17 @@ def _covered(one: Covered, paint: Paint) -> Iterator[str]:
 def _limit(limit: Limit) -> str:
     used = "" if limit.used is None else f", {limit.used:,} in use"
     return f"{escape(limit.name)} = {limit.value:,}{used}; {escape(limit.hint)}"
+
+
+def _leases(data: Mapping[str, object]) -> Iterator[str]:
+    """Name the first of those who use the version now."""
+    leases, held = data.get("leases"), data.get("leases_held", 0)
+    if not isinstance(leases, list) or not isinstance(held, int):
+        return
+    for one in leases[:_LEASES]:
+        yield f"  in use: {one['words']}"
+    if held > _LEASES:
+        yield f"  in use: {held - _LEASES} more"
 
 
 def _writers(writers: object) -> str:

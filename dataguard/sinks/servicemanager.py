@@ -31,6 +31,10 @@ class ServiceManager:
         """Say that the work goes on."""
         self._tell(f"WATCHDOG=1\nSTATUS={words}")
 
+    def status(self, words: str) -> None:
+        """Say how the work is, apart from whether it goes on."""
+        self._tell(f"STATUS={words}")
+
     def stopping(self) -> None:
         """Say that the end has begun."""
         self._tell("STOPPING=1")

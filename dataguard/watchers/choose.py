@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dataguard.watchers.interface import Watcher
     from dataguard.watchers.sensor import Sensor
 
-__all__ = ["AUTO", "POLL_S", "Choice", "choose", "watcher"]
+__all__ = ["AUTO", "POLL_S", "Choice", "area_watcher", "choose", "watcher"]
 
 AUTO = "auto"
 
@@ -80,12 +80,35 @@ def watcher(
     return JoinedWatcher(chosen, lambda source: _sensor(source, poll_s), clock)
 
 
-def _sensor(source: Source, poll_s: float) -> Sensor:
+def area_watcher(requested: str = AUTO, *, clock: Callable[[], datetime]) -> Watcher:
+    """Return a watcher for areas where people work: by events alone, and not into mounts.
+
+    Its `start` raises ConflictError for a root of which no event tells.
+
+    Raises:
+        UsageError: no source has that name.
+    """
+    if requested != AUTO:
+        _source(requested)
+
+    def chosen(root: bytes) -> tuple[Source, str | None]:
+        choice = choose(root, requested)
+        if choice.source is Source.POLLING:
+            raise ConflictError(
+                f"no events tell of {os.fsdecode(root)}: {choice.weaker_because or 'polling'}",
+                hint=f"dataguard copies {os.fsdecode(root)}",
+            )
+        return choice.source, choice.weaker_because
+
+    return JoinedWatcher(chosen, lambda source: _sensor(source, POLL_S, crosses=False), clock)
+
+
+def _sensor(source: Source, poll_s: float, *, crosses: bool = True) -> Sensor:
     match source:
         case Source.FANOTIFY:
-            return FanotifySensor()
+            return FanotifySensor(crosses=crosses)
         case Source.INOTIFY:
-            return InotifySensor()
+            return InotifySensor(crosses=crosses)
         case Source.POLLING:
             return PollingSensor(poll_s)
 

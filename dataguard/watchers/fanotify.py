@@ -52,7 +52,9 @@ class FanotifySensor:
 
     source = Source.FANOTIFY
 
-    def __init__(self) -> None:
+    def __init__(self, *, crosses: bool = True) -> None:
+        """Without `crosses` leave out what is mounted below a root."""
+        self._crosses = crosses
         self._group = -1
         self._canary = b""
         self._marked: dict[int, set[bytes]] = {}
@@ -99,7 +101,7 @@ class FanotifySensor:
                 f"fanotify does not work here: {_init_reason(err)}", hint="--source auto"
             ) from err
         self._outlet = outlet
-        self._survey = Survey(outlet, self._mark)
+        self._survey = Survey(outlet, self._mark, crosses=self._crosses)
         heard = canary is not None and self._listen_for(canary)
         self._judge = Judge(self._survey, outlet, self._canary, self._overflow)
         return heard
@@ -200,7 +202,7 @@ class FanotifySensor:
         """Learn what became of directories while events were lost."""
         self._overflowed = 0.0
         roots = self._survey.tree.roots()
-        self._survey = Survey(self._outlet, self._mark)
+        self._survey = Survey(self._outlet, self._mark, crosses=self._crosses)
         self._judge = Judge(self._survey, self._outlet, self._canary, self._overflow)
         for root in roots:
             with contextlib.suppress(OSError):  # the guard of the roots reports one that is gone

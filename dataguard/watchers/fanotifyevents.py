@@ -78,7 +78,7 @@ class Judge:
             self._changed_elsewhere(record, writer)
         elif record.parent == self._canary and self._canary:
             self._outlet.canary()
-        elif _is_about_links(record) and survey.link_appeared(record.child):
+        elif survey.crosses and _is_about_links(record) and survey.link_appeared(record.child):
             self._changed_elsewhere(record, writer)
 
     def _is_ours(self, directory: bytes) -> bool:

@@ -68,7 +68,9 @@ class InotifySensor:
 
     source = Source.INOTIFY
 
-    def __init__(self) -> None:
+    def __init__(self, *, crosses: bool = True) -> None:
+        """Without `crosses` leave out what is mounted below a root."""
+        self._crosses = crosses
         self._instance = -1
 
     @property
@@ -111,7 +113,7 @@ class InotifySensor:
             hint = "sysctl fs.inotify.max_user_instances tells how many there may be"
             raise ConflictError(f"inotify: {_init_reason(err)}", hint=hint) from err
         self._outlet = outlet
-        self._watches = InotifyWatches(self._instance, outlet, self._drain)
+        self._watches = InotifyWatches(self._instance, outlet, self._drain, crosses=self._crosses)
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._departed: dict[int, _Departure] = {}

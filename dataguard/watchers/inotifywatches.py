@@ -35,7 +35,10 @@ class InotifyWatches:
     `refused` counts by root the directories that have no watch.
     """
 
-    def __init__(self, instance: int, outlet: Outlet, drain: Callable[[], None]) -> None:
+    def __init__(
+        self, instance: int, outlet: Outlet, drain: Callable[[], None], *, crosses: bool = True
+    ) -> None:
+        self._mounts: set[int] | None = None if crosses else set()  # of roots: all we enter
         self.tree: DirectoryTree[int] = DirectoryTree()
         self.roots: dict[bytes, int] = {}
         self.refused: dict[bytes, int] = {}
@@ -54,6 +57,8 @@ class InotifyWatches:
         try:
             watch = calls.add_watch(self._instance, directory, MASK)
             self.roots[root] = watch
+            if self._mounts is not None:
+                self._mounts.add(_mount_of(directory))
             self.tree.add_root(watch, root)
             exhaust(descend(self, watch, directory))
         finally:
@@ -71,6 +76,8 @@ class InotifyWatches:
     def enter(self, parent: int, name: bytes, descriptor: int) -> int | None:
         """Watch a directory before it is listed: what comes later is an event."""
         try:
+            if self._mounts is not None and _mount_of(descriptor) not in self._mounts:
+                return None
             watch = calls.add_watch(self._instance, descriptor, MASK)
         except OSError as err:
             self.unreadable(parent, name, err)
@@ -195,6 +202,12 @@ class _Found:
     def unreadable(self, parent: int, name: bytes, error: OSError) -> None:
         """Report a directory without a watch."""
         self._watches.unreadable(parent, name, error)
+
+
+def _mount_of(descriptor: int) -> int:
+    """Return the id of the mount by which a directory was opened (proc(5), fdinfo)."""
+    with open(f"/proc/self/fdinfo/{descriptor}", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("mnt_id:"))
 
 
 def place_in(place: Place, name: bytes) -> Place:

@@ -29,10 +29,14 @@ class Survey:
     """Handles of all directories below the roots, and of the files in them with several links.
 
     A key is what events carry: the file system's id and the handle. `mark` is told a directory on
-    each file system that is come across.
+    each file system that is come across. Without `crosses` what is mounted below a root is left
+    out, and so are names of its files elsewhere: nobody asks for the files' other links.
     """
 
-    def __init__(self, outlet: Outlet, mark: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, outlet: Outlet, mark: Callable[[int, int], None], *, crosses: bool = True
+    ) -> None:
+        self.crosses = crosses
         self.tree: DirectoryTree[bytes] = DirectoryTree()
         self.linked = LinkedFiles()
         self.inodes = InodeIndex()
@@ -101,7 +105,8 @@ class Survey:
 
     def grew(self, directory: bytes) -> None:
         """Remember that a directory holds files that are in no index yet."""
-        self._grown.add(directory)
+        if self.crosses:
+            self._grown.add(directory)
 
     def _list_grown(self) -> None:
         """Take the inode numbers of files that came since, now that somebody asks for one."""
@@ -134,6 +139,8 @@ class Survey:
 
     def file_appeared(self, key: bytes, directory: bytes, name: bytes) -> None:
         """Learn a new name in a known directory; its file may have others."""
+        if not self.crosses:
+            return
         descriptor = self.open(key, os.O_PATH)
         if descriptor is None:
             return
@@ -193,6 +200,8 @@ class _Visit:
         try:
             handle, mount = handle_of(b"", at=descriptor)
             if mount not in self._fsids:
+                if not self._survey.crosses:
+                    return None
                 self._fsids[mount] = self._survey.cross(mount, descriptor)
         except OSError as err:
             self._survey.unseen(parent, name, err)
@@ -211,7 +220,7 @@ class _Visit:
                     self._survey.beat()
                 if item.is_dir(follow_symlinks=False):
                     directories.append(os.fsencode(item.name))
-                elif item.is_file(follow_symlinks=False):
+                elif self._survey.crosses and item.is_file(follow_symlinks=False):
                     numbers.append(item.inode())
                     self._look_at_links(key, descriptor, item)
         self._survey.inodes.add(key, numbers)

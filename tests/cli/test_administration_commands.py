@@ -309,3 +309,11 @@ def test_finding_is_shown_with_remedy_and_evidence(registered):
     text = registered.ask("findings", "show", found["id"]).out
     assert "remedy: restore the file" in text
     assert "expected_digest: " in text
+
+
+def test_doctor_says_what_can_watch_and_route(world):
+    abilities = {one["name"]: one for one in world.ask_json("doctor")["abilities"]}
+    for name in ("watching by fanotify", "watching by inotify", "overlay mounts", "routed writes"):
+        assert abilities[name]["state"] in ("ok", "missing")
+        assert abilities[name]["detail"]
+    assert "max_user_watches" in abilities["watching by inotify"]["detail"]

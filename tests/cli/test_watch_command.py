@@ -223,6 +223,21 @@ def test_no_message_shows_the_password_of_a_web_address(registered):
     assert not any(word in answer.err for word in ("s3cret", "t0ken"))
 
 
+@needs_mounts
+def test_who_uses_the_version_is_named_in_finding_and_alert(registered):
+    workspace = registered.workspace()
+    with watching_command(heartbeats=registered.home / "state" / "watch") as watcher:
+        (registered.gold / "a").write_bytes(b"other\n")
+        watcher.wait(lambda one: any("in use: mounted at" in line for line in one.lines))
+    [finding] = registered.ask_json("findings", "list")["findings"]
+    [lease] = finding["evidence"]["leases"]
+    assert ("mount", "live", str(workspace)) == (
+        lease["kind"],
+        lease["state"],
+        lease["workspace"],
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -155,9 +155,9 @@ def _newest_beat(home):
 class Command:
     """`dataguard watch` as a process; its lines are read while they are written."""
 
-    def __init__(self, *words, env=None) -> None:
+    def __init__(self, *words, env=None, program=("-m", "dataguard")) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dataguard", "watch", *words],
+            [sys.executable, *program, "watch", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -209,9 +209,14 @@ class Command:
 
 
 @contextlib.contextmanager
-def watching_command(*words, env=None, heartbeats=None) -> Iterator[Command]:
-    """The command at work, until the block ends; with `heartbeats` it has seen all by then."""
-    command = Command(*words, env=env)
+def watching_command(
+    *words, env=None, heartbeats=None, program=("-m", "dataguard")
+) -> Iterator[Command]:
+    """The command at work, until the block ends; with `heartbeats` it has seen all by then.
+
+    `program` is what the interpreter is to run: dataguard, or a script that breaks it first.
+    """
+    command = Command(*words, env=env, program=program)
     try:
         if heartbeats is not None:
             command.wait(lambda _: any(heartbeats.rglob("*.json")))

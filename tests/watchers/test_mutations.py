@@ -10,15 +10,9 @@ import pytest
 from contracts.watching import clock, covers, until
 from dataguard.watchers.choose import watcher as chosen
 from support.mutations import MUTATIONS, Stage, UnsupportedError
+from support.watchmatrix import BLIND
 
 KINDS = ("tmpfs", "ext4", "xfs", "btrfs")
-LINKS_OUTSIDE = {
-    "through a hard link outside",
-    "hard link made outside",
-    "hard link made outside, then written",
-}
-NO_EVENT = {"chattr", "mapping stored to and kept"}
-BLIND = {"fanotify": NO_EVENT, "inotify": NO_EVENT | LINKS_OUTSIDE, "polling": set()}
 ONLY_SOME = {"reflink over", "O_TMPFILE and linkat", "splice", "setxattr", "removexattr"}
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dataguard.model.finding import Finding
     from dataguard.model.watch import Coverage
 
-__all__ = ["Covered", "WatchCoverage", "WatchResult", "WatchUnit"]
+__all__ = ["Covered", "CoveredArea", "WatchCoverage", "WatchResult", "WatchUnit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,24 @@ class Covered:
 
 
 @dataclass(frozen=True, slots=True)
+class CoveredArea:
+    """A directory in which copies of gold are told as they are made; with a `reason` they are not.
+
+    `role` and `source` are those of the area that it is.
+    """
+
+    place: str
+    role: str
+    source: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchCoverage:
     """Result of `watch --explain`."""
 
     watched: tuple[Covered, ...]
+    areas: tuple[CoveredArea, ...] = ()
 
     @property
     def complete(self) -> bool:
