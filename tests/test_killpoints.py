@@ -19,7 +19,7 @@ import pytest
 from dataguard.catalog.repository import Catalog
 from dataguard.cli.clock import utc_now
 from dataguard.model.digest import RootDigest
-from dataguard.model.run import RunState
+from dataguard.model.run import Run, RunState
 from dataguard.sandbox.processes import current_actor
 from dataguard.stores.manifests import ManifestStore
 from support.killpoints import WRITE_LIKE, kill_everywhere, why_no_strace
@@ -29,6 +29,9 @@ from support.warmcommands import Shell
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+NOT_STARTED = 125
+"""Exit code of runs whose job did not start."""
 
 pytestmark = pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
 
@@ -300,11 +303,17 @@ def state_of(bench: Bench) -> object:
             "mounts": [(m.target, m.state) for m in catalog.mounts()],
             # Whether it was full or quick tells how often the command ran.
             "audits": [audit and audit.clean for audit in last_audits],
-            "runs": {run.state for run in catalog.runs()} - {RunState.INTERRUPTED},
+            "runs": {run.state for run in catalog.runs() if not was_killed(run)},
             "findings": [(f.code, f.path, f.state) for f in catalog.findings()],
             "mounted": mounts_below(bench.work),
             "workspace": workspace_of(bench),
         }
+
+
+def was_killed(run: Run) -> bool:
+    """Whether a run is one that was killed: as a whole, or only what should start its job."""
+    not_started = run.state is RunState.FAILED and run.exit_code == NOT_STARTED
+    return not_started or run.state is RunState.INTERRUPTED
 
 
 def opened_catalog(bench: Bench) -> Catalog:
