@@ -29,7 +29,7 @@ _WORDS = {
     CopyKind.EXACT: "the same content as",
     CopyKind.PARTIAL: "a part of",
     CopyKind.ARCHIVE_MEMBER: "an archive with",
-    CopyKind.TABLE: "the same table as",
+    CopyKind.TABLE: "a table with rows of",
 }
 
 

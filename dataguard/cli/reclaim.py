@@ -78,7 +78,8 @@ def reclaim(
 
     if (undo is None) == (not places):
         raise UsageError(
-            "name places, or a reclaim to undo", hint="dataguard reclaim DIRECTORY, or --undo ID"
+            "name places, or a reclaim to undo",
+            hint="dataguard reclaim DIRECTORY, or: dataguard reclaim --undo ID",
         )
     if undo is not None:
         from dataguard.actions.reclaim import undo as undone

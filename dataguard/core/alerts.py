@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dataguard.core.chain import format_time
 from dataguard.core.paths import display, json_fields
 from dataguard.model.alert import Alert
 
@@ -117,7 +118,7 @@ class Gathering:
             "change": change or None,
             "message": message,
             "remedy": examples[0].remedy,
-            "first_seen": examples[0].first_seen.isoformat(),
+            "first_seen": format_time(examples[0].first_seen),
             "findings": [one.id for one in examples],
             "examples": [json_fields(one.path) for one in examples],
             "writers": list(group.writers),

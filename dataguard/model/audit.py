@@ -47,7 +47,9 @@ class AuditLevel(StrEnum):
         if asked in tuple(cls):
             return cls(asked)
         if re.fullmatch("[0-4]", asked, re.ASCII) is None:
-            raise UsageError(f"no audit level `{asked}`", hint="quick or full, or 0 to 4")
+            raise UsageError(
+                f"no audit level `{asked}`", hint="--level quick, --level full, or 0 to 4"
+            )
         return cls.QUICK if int(asked) <= cls.QUICK.number else cls.FULL
 
     def note_on(self, asked: str) -> str:

@@ -37,6 +37,11 @@ def _(result: UndoResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield from more(len(result.restored), limit)
     yield from _left(result.left, paint, verbose)
     done = [one for one in result.restored if one.done]
+    if result.restored and not done:
+        size = sum(one.bytes for one in result.restored)
+        files = number(len(result.restored), "file")
+        yield paint("strong", f"{files} would be brought back, {size_words(size)}")
+        return
     yield paint("strong", f"{number(len(done), 'file')} brought back, {size_words(result.bytes)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -204,7 +205,9 @@ class _Visit:
                     return None
                 self._fsids[mount] = self._survey.cross(mount, descriptor)
         except OSError as err:
-            self._survey.unseen(parent, name, err)
+            # The root has handles: what has none, such as an overlay, is mounted below it.
+            if self._survey.crosses or err.errno != errno.EOPNOTSUPP:
+                self._survey.unseen(parent, name, err)
             return None
         key = self._fsids[mount] + handle
         self._survey.tree.add(key, parent, name)

@@ -63,6 +63,7 @@ def test_text_says_what_how_and_how_to_take_it_back(copied):
     done = world.ask("reclaim", str(mine), "--method", "link", "--link-gold", "--apply").out
     assert r"mine/copy\n" in done
     words = done.splitlines()[-1].split("dataguard ")[1].split()
+    assert "1 file would be brought back" in world.ask(*words, "--dry-run").out.splitlines()[-1]
     assert "brought back" in world.ask(*words).out
     assert "reclaim" in world.ask("log", "faces").out
 

@@ -82,6 +82,9 @@ def test_a_table_is_found_in_every_format_and_order(tables):
         (one["evidence"]["relation"], one["evidence"]["confidence"]) for one in found.values()
     }
     assert {"DG204"} == {one["code"] for one in result["findings"]}
+    assert {"a table with rows of faces@1 train.parquet"} == {
+        one["message"] for one in result["findings"]
+    }
 
 
 def test_a_slice_is_told_with_its_shares_and_could_go(tables):

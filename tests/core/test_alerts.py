@@ -35,6 +35,7 @@ def test_counts_of_alerts_add_up_and_their_paths_hold_what_they_count(found):
         inside = [p for p, c in found if c.name == one.code]
         assert any(p == one.path or p.startswith(one.path + b"/") or not one.path for p in inside)
         json.dumps(one.data)
+        assert one.data["first_seen"].endswith("Z")
     assert len(alerts) == len({one.id for one in alerts})
 
 

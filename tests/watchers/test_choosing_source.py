@@ -7,11 +7,11 @@ import subprocess
 
 import pytest
 
-from contracts.watching import clock, covers, gathered
+from contracts.watching import clock, covers, gap_kinds, gathered
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.watch import Source
 from dataguard.watchers import fanotifycalls
-from dataguard.watchers.choose import choose, watcher
+from dataguard.watchers.choose import area_watcher, choose, watcher
 
 
 def test_auto_takes_fanotify_where_it_works(area):
@@ -74,6 +74,19 @@ def test_roots_of_several_kinds_are_watched_as_one(overlay, area):
     finally:
         joined.close()
     assert [] == [path for path in paths if not covers(seen, path)]
+
+
+@pytest.mark.usefixtures("overlay")
+@pytest.mark.parametrize("source", ["fanotify", "inotify"])
+def test_overlay_mounted_in_an_area_is_left_out_and_no_gap(area, source):
+    watched = area_watcher(source, clock=clock)
+    try:
+        watched.start([os.fsencode(area)])
+        (area / "b").write_bytes(b"x")
+        seen = gathered(watched, [area / "b"])
+    finally:
+        watched.close()
+    assert set() == gap_kinds(seen)
 
 
 def test_limits_come_with_what_to_raise(area):
