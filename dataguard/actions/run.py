@@ -19,49 +19,29 @@ from dataguard.actions.confinement import (
 from dataguard.actions.gate import check_gate, outputs_place, person
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words, environment_digest
-from dataguard.actions.outputs import Outputs, collect_outputs
-from dataguard.actions.recording import record_comparison, record_findings
+from dataguard.actions.recording import record_comparison
 from dataguard.actions.refusals import Served, refused_writes
-from dataguard.actions.routing import (
-    clear,
-    digested,
-    layers_of,
-    reap,
-    rehearsed,
-    reported,
-    routed,
-    with_layers,
-)
-from dataguard.actions.runrecord import (
-    admit,
-    clear_private,
-    confined,
-    finish,
-    free_record,
-    inputs_of,
-    not_started,
-    watched,
-)
-from dataguard.actions.verification import Verification, changes_between, verify
+from dataguard.actions.routing import layers_of, rehearsed, routed
+from dataguard.actions.runending import Ended, end
+from dataguard.actions.runrecord import admit, clear_private, finish, inputs_of, not_started
+from dataguard.actions.runresult import is_enforced, refused
+from dataguard.actions.verification import Verification, verify
 from dataguard.core.areas import gold_area
 from dataguard.errors import ConflictError, DataguardError, NotStartedError, UsageError
-from dataguard.model.confinement import Mode, Step
+from dataguard.model.confinement import Mode
 from dataguard.model.diversion import Writes
-from dataguard.model.gate import MountCondition
-from dataguard.model.results.run import RunResult
 from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from dataguard.actions.context import Context
     from dataguard.actions.diversion import Routing
-    from dataguard.model.attempt import Attempts
-    from dataguard.model.finding import Finding
     from dataguard.model.gate import GateResult
+    from dataguard.model.results.run import RunResult
     from dataguard.model.workspace import Workspace
     from dataguard.sandbox.launch import Ending
 
@@ -100,7 +80,7 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     if decision.allowed:
         result, decision = _run(ctx, request, inputs, place, decision)
     else:
-        result = _refused(inputs)
+        result = refused(inputs)
     return replace(result, checks=decision.checks), decision
 
 
@@ -121,10 +101,10 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         asked = replace(asked, routing=routing, rehearsal=True)
         ending = start(asked, request.rules, ctx.policy, decision.facts.places)
     result = replace(
-        _refused(inputs),
+        refused(inputs),
         allowed=decision.allowed,
         state="explained",
-        enforced=_is_enforced(inputs, ending),
+        enforced=is_enforced(inputs, ending),
         confinement=ending.confinement,
     )
     return replace(result, checks=decision.checks), decision
@@ -189,12 +169,12 @@ def _run(
     place: str,
     decision: GateResult,
 ) -> tuple[RunResult, GateResult]:
-    before = _verified(ctx, inputs, "verifying inputs")
+    before = verify(ctx, inputs, what="verifying inputs")
     if not before.is_clean:
         # The next gate must know without looking.
         for comparison in before.comparisons:
             record_comparison(ctx, comparison)
-        return _refused(inputs, before.findings, before), decision
+        return refused(inputs, before.findings, before), decision
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
         _check_made(ctx, directory)
@@ -204,14 +184,15 @@ def _run(
             record = _record(ctx, job)
             decision = admit(ctx, record, directory, decision)
             if not decision.allowed:
-                return _refused(inputs, before=before), decision
+                return refused(inputs, before=before), decision
             ending, routing, served = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
         observed = (*ending.observations, *served.observations())
-        refused = refused_writes(ctx, inputs, observed, decision.facts.places)
-        return _finish(ctx, job, record, _Ended(ending, routing, *refused)), decision
+        told = refused_writes(ctx, inputs, observed, decision.facts.places)
+        ended = Ended(inputs, before, directory, ending, routing, *told)
+        return end(ctx, record, ended), decision
 
 
 def _started(
@@ -267,60 +248,6 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A job that ended: how it was confined and routed, and what was refused to it."""
-
-    ending: Ending
-    routing: Routing | None
-    attempts: Attempts
-    blocked: tuple[Finding, ...]
-
-
-def _finish(ctx: Context, job: _Job, started: Run, ended: _Ended) -> RunResult:
-    ending, attempts = ended.ending, ended.attempts
-    code = ending.exit_code or 0
-    record = watched(confined(started, ending.confinement), attempts)
-    after = _verified(ctx, job.inputs, "verifying inputs again")
-    changes = changes_between(ctx, job.before, after)
-    for comparison in after.comparisons:
-        if not comparison.is_clean:
-            record_comparison(ctx, comparison)
-    aside = free_record(started, job.directory)
-    reaped = reap(job.directory, ended.routing, aside)
-    record = with_layers(record, reaped.left)
-    with ctx.manifests.in_use():
-        outputs = collect_outputs(ctx, job.directory)
-        diverted = digested(reaped.diverted, outputs.files)
-        tainted = bool(changes.violations) or not after.is_complete
-        finished = replace(
-            record,
-            state=_state(code, tainted=tainted),
-            inputs=tuple(
-                replace(one, after=after.word(one.dataset, one.version)) for one in record.inputs
-            ),
-            finished=ctx.clock(),
-            exit_code=code,
-            output_root=None if outputs.root is None else str(outputs.root),
-            output_files=len(outputs.files),
-            output_bytes=sum(one.size for one in outputs.files),
-        )
-        for finding in (*reported(ctx, diverted, job.id), *ended.blocked):
-            changes.add_late(finding)
-        record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory, diverted, attempts)
-    clear(ended.routing, reaped)
-    result = _result(finished, changes, after, outputs)
-    return replace(
-        result,
-        enforced=_is_enforced(job.inputs, ending),
-        confinement=ending.confinement,
-        diverted=diverted,
-        attempts=attempts,
-        unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
-    )
-
-
 def _local(place: str) -> str:
     """Return a place for outputs as an absolute path."""
     if "://" in place:
@@ -329,14 +256,6 @@ def _local(place: str) -> str:
             hint="give --output DIR",
         )
     return os.path.abspath(place)
-
-
-def _verified(ctx: Context, inputs: tuple[JobInput, ...], what: str) -> Verification:
-    ctx.progress.start(what)
-    try:
-        return verify(ctx, inputs)
-    finally:
-        ctx.progress.finish()
 
 
 def _record(ctx: Context, job: _Job) -> Run:
@@ -361,59 +280,6 @@ def _record(ctx: Context, job: _Job) -> Run:
             **layers_of(request.rules.writes, job.directory.place, job.id),
         },
     )
-
-
-def _result(
-    record: Run,
-    changes: Collection[Finding],
-    after: Verification,
-    outputs: Outputs,
-) -> RunResult:
-    return RunResult(
-        run=record.id,
-        allowed=True,
-        state=str(record.state),
-        exit_code=record.exit_code,
-        outputs_directory=record.outputs,
-        inputs=record.inputs,
-        outputs=outputs.files,
-        diverted=(),
-        findings=changes,
-        unreadable=(*after.unreadable, *outputs.unreadable),
-        enforced=False,
-    )
-
-
-def _refused(
-    inputs: tuple[JobInput, ...],
-    findings: Collection[Finding] = (),
-    before: Verification | None = None,
-) -> RunResult:
-    return RunResult(
-        run=None,
-        allowed=False,
-        state="refused",
-        exit_code=None,
-        outputs_directory=None,
-        inputs=inputs_of(inputs, before),
-        outputs=(),
-        diverted=(),
-        findings=findings,
-        unreadable=() if before is None else before.unreadable,
-        enforced=False,
-    )
-
-
-def _state(code: int, *, tainted: bool) -> RunState:
-    if tainted:
-        return RunState.TAINTED
-    return RunState.COMPLETE if code == 0 else RunState.FAILED
-
-
-def _is_enforced(inputs: tuple[JobInput, ...], ending: Ending) -> bool:
-    """Whether no input could be changed by the path at which the job reads it."""
-    mounted = all(one.mount is MountCondition.READ_ONLY for one in inputs)
-    return mounted or ending.confinement.step.rank >= Step.MOUNTS.rank
 
 
 def _new_id(now: datetime) -> str:
