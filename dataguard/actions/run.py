@@ -3,65 +3,41 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.confinement import (
-    Asked,
-    Rules,
-    in_force,
-    refuse_launcher,
-    start,
-    with_mounts,
-)
-from dataguard.actions.gate import check_gate, outputs_place, person
-from dataguard.actions.inputs import JobInput, resolve_inputs
-from dataguard.actions.jobcommand import check_words, environment_digest
+from dataguard.actions.confinement import Asked, start
+from dataguard.actions.gate import check_gate
+from dataguard.actions.jobcommand import environment_digest
 from dataguard.actions.recording import record_comparison
 from dataguard.actions.refusals import Served, refused_writes
 from dataguard.actions.routing import layers_of, rehearsed, routed
 from dataguard.actions.runending import Ended, end
 from dataguard.actions.runrecord import admit, clear_private, finish, inputs_of, not_started
+from dataguard.actions.runrequest import decided
 from dataguard.actions.runresult import is_enforced, refused
-from dataguard.actions.verification import Verification, verify
+from dataguard.actions.verification import verify
 from dataguard.core.areas import gold_area
-from dataguard.errors import ConflictError, DataguardError, NotStartedError, UsageError
-from dataguard.model.confinement import Mode
+from dataguard.errors import ConflictError, DataguardError, NotStartedError
 from dataguard.model.diversion import Writes
 from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from dataguard.actions.context import Context
     from dataguard.actions.diversion import Routing
+    from dataguard.actions.inputs import JobInput
+    from dataguard.actions.runrequest import Request
+    from dataguard.actions.verification import Verification
     from dataguard.model.gate import GateResult
     from dataguard.model.results.run import RunResult
-    from dataguard.model.workspace import Workspace
     from dataguard.sandbox.launch import Ending
 
-__all__ = ["Request", "explain", "run"]
-
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked `run` to do; `environment` is that of the caller."""
-
-    command: tuple[str, ...]
-    references: tuple[str, ...]
-    outputs: str | None
-    workspace: Workspace | None
-    directory: str
-    environment: Mapping[str, str]
-    run_id: str | None = None
-    rules: Rules = field(default_factory=Rules)
+__all__ = ["explain", "run"]
 
 
 def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
@@ -76,7 +52,7 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
-    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
+    request, inputs, place, decision = decided(ctx, request)
     if decision.allowed:
         result, decision = _run(ctx, request, inputs, place, decision)
     else:
@@ -92,7 +68,7 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
-    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
+    request, inputs, place, decision = decided(ctx, request)
     real = os.path.realpath(place)
     writes = request.rules.writes if decision.allowed else Writes.REFUSE
     near = real if writes is Writes.REFUSE else _nearest(ctx, real, decision)
@@ -124,30 +100,6 @@ def _nearest(ctx: Context, place: str, decision: GateResult) -> str:
             hint="make the outputs place first: mkdir -p PLACE",
         )
     return place
-
-
-def _ruled(ctx: Context, request: Request) -> Request:
-    """Return the request with what the policy asks for."""
-    return replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
-
-
-def _decided(
-    ctx: Context, request: Request
-) -> tuple[Request, tuple[JobInput, ...], str, GateResult]:
-    if not request.command:
-        raise UsageError("no command to run", hint="dataguard run -- python train.py")
-    if request.rules.mode is not Mode.UNCONFINED:
-        refuse_launcher(request.command)
-    inputs = resolve_inputs(ctx, request.references, request.workspace)
-    rules = with_mounts(request.rules, ctx.policy, inputs)
-    request = replace(request, rules=rules)
-    place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
-    if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
-        raise UsageError(
-            f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
-        )
-    check_words(request.command, inputs)
-    return request, inputs, place, check_gate(ctx, inputs, (place,), made_real=rules.makes_mounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +198,6 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
             f"{directory.path} is no place for outputs any more",
             hint="dataguard policy explain PLACE",
         )
-
-
-def _local(place: str) -> str:
-    """Return a place for outputs as an absolute path."""
-    if "://" in place:
-        raise UsageError(
-            f"cannot put outputs into {place}: this release writes to file systems only",
-            hint="give --output DIR",
-        )
-    return os.path.abspath(place)
 
 
 def _record(ctx: Context, job: _Job) -> Run:
