@@ -11,16 +11,14 @@ from dataguard.actions.leaseholders import LeaseHolders
 from dataguard.actions.reconcile import Reconciled
 from dataguard.actions.watchcomparing import Comparing
 from dataguard.actions.watchcopies import Copied, CopyWatch, NotWatched
-from dataguard.actions.watched import watched
 from dataguard.actions.watchgaps import Gaps
 from dataguard.actions.watchjudging import Judging
 from dataguard.actions.watchplaces import REFRESH_S, Places
+from dataguard.actions.watchroster import Roster
 from dataguard.actions.watchsources import Sources
 from dataguard.actions.watchthreads import Failed, Found, Judged, Seen
-from dataguard.errors import NotFoundError
 from dataguard.model.alert import WatchStatus
 from dataguard.model.watch import Gap
-from dataguard.sandbox.processes import is_alive
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from dataguard.actions.context import Context
-    from dataguard.actions.watchplaces import Place
     from dataguard.actions.watchtelling import Telling
     from dataguard.actions.watchthreads import Inbox, Message
     from dataguard.core.chain import Head
@@ -89,6 +86,17 @@ class WatchLoop:
             interval=orders.interval,
         )
         self._beats = Heartbeats(ctx.settings.home.value, ctx.process.host)
+        self._roster = Roster(
+            ctx,
+            telling,
+            places,
+            names=orders.names,
+            gaps=gaps,
+            sources=self._sources,
+            judging=self._judging,
+            beats=self._beats,
+            timer=timer,
+        )
         self._copies: CopyWatch | None = None
         self._next = dict.fromkeys(("refresh", "beat", "status", "alive", "mounts"), 0.0)
         self._blind = 0
@@ -102,13 +110,24 @@ class WatchLoop:
         """
         with ExitStack() as opened:
             opened.callback(self._close)
-            self._refresh(first=True)
+            self._roster.refresh(first=True)
             self._watch_areas()
             self._orders.manager.ready(self._words())
             while not self._orders.is_over():
                 self._step()
             self._orders.manager.stopping()
             self._end()
+
+    def _watch_areas(self) -> None:
+        if self._orders.new_area_watcher is None:
+            return
+        self._copies = CopyWatch(
+            self._ctx,
+            self._orders.new_area_watcher,
+            lambda one: self._inbox.put(Failed(one) if isinstance(one, Exception) else one),
+            names=self._orders.names,
+            timer=self._orders.timer,
+        )
 
     # --- one turn -----------------------------------------------------------------------------
 
@@ -183,7 +202,7 @@ class WatchLoop:
             self._next["status"] = 0.0
             self._orders.manager.status(self._words())
         if self._is_time("refresh", now, REFRESH_S) and self._has_news(now):
-            self._refresh()
+            self._roster.refresh()
         if self._is_time("beat", now, _BEAT_S):
             self._beat(stopped=False)
         if self._is_time("status", now, _STATUS_S):
@@ -208,55 +227,6 @@ class WatchLoop:
             return False
         self._next[what] = now + every_s
         return True
-
-    # --- places that come and go --------------------------------------------------------------
-
-    def _refresh(self, *, first: bool = False) -> None:
-        """Watch what the catalog says now: places come, go, and get other versions."""
-        try:
-            now_watched = watched(self._ctx, self._orders.names, all_named=first)
-        except NotFoundError:
-            if first:
-                raise
-            now_watched = ()
-        wanted = {one.key: one for one in now_watched}
-        for key in self._places.keys:
-            if key not in wanted:
-                self._leave(key)
-        new = [
-            self._places.add(one) for key, one in wanted.items() if self._places.get(key) is None
-        ]
-        self._sources.open_unseen()
-        for place in new:
-            self._enter(place)
-        for one in wanted.values():
-            self._places.update(one)
-        self._places.refresh_areas()
-        self._judging.refresh()
-
-    def _enter(self, place: Place) -> None:
-        """Begin with a place that is watched by now: so nothing falls in between."""
-        beat = self._beats.read(place.watched.location.place)
-        self._telling.learn(place.watched, None if beat is None else beat.told)
-        if beat is not None and not is_alive(beat.process):
-            self._gaps.was_down(place, beat)
-        place.compare_at = self._orders.timer()
-
-    def _leave(self, key: tuple[str, str]) -> None:
-        place = self._places.remove(key).watched
-        self._judging.leave(place)
-        self._sources.leave(place.root)
-
-    def _watch_areas(self) -> None:
-        if self._orders.new_area_watcher is None:
-            return
-        self._copies = CopyWatch(
-            self._ctx,
-            self._orders.new_area_watcher,
-            lambda one: self._inbox.put(Failed(one) if isinstance(one, Exception) else one),
-            names=self._orders.names,
-            timer=self._orders.timer,
-        )
 
     # --- how it is ----------------------------------------------------------------------------
 
