@@ -3,85 +3,41 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.confinement import (
-    Asked,
-    Rules,
-    in_force,
-    refuse_launcher,
-    start,
-    with_mounts,
-)
-from dataguard.actions.gate import check_gate, outputs_place, person
-from dataguard.actions.inputs import JobInput, resolve_inputs
-from dataguard.actions.jobcommand import check_words, environment_digest
-from dataguard.actions.outputs import Outputs, collect_outputs
-from dataguard.actions.recording import record_comparison, record_findings
+from dataguard.actions.confinement import Asked, start
+from dataguard.actions.gate import check_gate
+from dataguard.actions.jobcommand import environment_digest
+from dataguard.actions.recording import record_comparison
 from dataguard.actions.refusals import Served, refused_writes
-from dataguard.actions.routing import (
-    clear,
-    digested,
-    layers_of,
-    reap,
-    rehearsed,
-    reported,
-    routed,
-    with_layers,
-)
-from dataguard.actions.runrecord import (
-    admit,
-    clear_private,
-    confined,
-    finish,
-    free_record,
-    inputs_of,
-    not_started,
-    watched,
-)
-from dataguard.actions.verification import Verification, changes_between, verify
+from dataguard.actions.routing import layers_of, rehearsed, routed
+from dataguard.actions.runending import Ended, end
+from dataguard.actions.runrecord import admit, clear_private, finish, inputs_of, not_started
+from dataguard.actions.runrequest import decided
+from dataguard.actions.runresult import is_enforced, refused
+from dataguard.actions.verification import verify
 from dataguard.core.areas import gold_area
-from dataguard.errors import ConflictError, DataguardError, NotStartedError, UsageError
-from dataguard.model.confinement import Mode, Step
+from dataguard.errors import ConflictError, DataguardError, NotStartedError
 from dataguard.model.diversion import Writes
-from dataguard.model.gate import MountCondition
-from dataguard.model.results.run import RunResult
 from dataguard.model.run import Run, RunState
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from dataguard.actions.context import Context
     from dataguard.actions.diversion import Routing
-    from dataguard.model.attempt import Attempts
-    from dataguard.model.finding import Finding
+    from dataguard.actions.inputs import JobInput
+    from dataguard.actions.runrequest import Request
+    from dataguard.actions.verification import Verification
     from dataguard.model.gate import GateResult
-    from dataguard.model.workspace import Workspace
+    from dataguard.model.results.run import RunResult
     from dataguard.sandbox.launch import Ending
 
-__all__ = ["Request", "explain", "run"]
-
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked `run` to do; `environment` is that of the caller."""
-
-    command: tuple[str, ...]
-    references: tuple[str, ...]
-    outputs: str | None
-    workspace: Workspace | None
-    directory: str
-    environment: Mapping[str, str]
-    run_id: str | None = None
-    rules: Rules = field(default_factory=Rules)
+__all__ = ["explain", "run"]
 
 
 def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
@@ -96,11 +52,11 @@ def run(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         NotStartedError: the job cannot be confined as asked.
         StoreUnreachableError: the outputs place cannot be written.
     """
-    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
+    request, inputs, place, decision = decided(ctx, request)
     if decision.allowed:
         result, decision = _run(ctx, request, inputs, place, decision)
     else:
-        result = _refused(inputs)
+        result = refused(inputs)
     return replace(result, checks=decision.checks), decision
 
 
@@ -112,7 +68,7 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
-    request, inputs, place, decision = _decided(ctx, _ruled(ctx, request))
+    request, inputs, place, decision = decided(ctx, request)
     real = os.path.realpath(place)
     writes = request.rules.writes if decision.allowed else Writes.REFUSE
     near = real if writes is Writes.REFUSE else _nearest(ctx, real, decision)
@@ -121,10 +77,10 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
         asked = replace(asked, routing=routing, rehearsal=True)
         ending = start(asked, request.rules, ctx.policy, decision.facts.places)
     result = replace(
-        _refused(inputs),
+        refused(inputs),
         allowed=decision.allowed,
         state="explained",
-        enforced=_is_enforced(inputs, ending),
+        enforced=is_enforced(inputs, ending),
         confinement=ending.confinement,
     )
     return replace(result, checks=decision.checks), decision
@@ -146,30 +102,6 @@ def _nearest(ctx: Context, place: str, decision: GateResult) -> str:
     return place
 
 
-def _ruled(ctx: Context, request: Request) -> Request:
-    """Return the request with what the policy asks for."""
-    return replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
-
-
-def _decided(
-    ctx: Context, request: Request
-) -> tuple[Request, tuple[JobInput, ...], str, GateResult]:
-    if not request.command:
-        raise UsageError("no command to run", hint="dataguard run -- python train.py")
-    if request.rules.mode is not Mode.UNCONFINED:
-        refuse_launcher(request.command)
-    inputs = resolve_inputs(ctx, request.references, request.workspace)
-    rules = with_mounts(request.rules, ctx.policy, inputs)
-    request = replace(request, rules=rules)
-    place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
-    if request.run_id is not None and _RUN_ID.fullmatch(request.run_id) is None:
-        raise UsageError(
-            f"`{request.run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`"
-        )
-    check_words(request.command, inputs)
-    return request, inputs, place, check_gate(ctx, inputs, (place,), made_real=rules.makes_mounts)
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
     """A job that may start, with its directories."""
@@ -189,12 +121,12 @@ def _run(
     place: str,
     decision: GateResult,
 ) -> tuple[RunResult, GateResult]:
-    before = _verified(ctx, inputs, "verifying inputs")
+    before = verify(ctx, inputs, what="verifying inputs")
     if not before.is_clean:
         # The next gate must know without looking.
         for comparison in before.comparisons:
             record_comparison(ctx, comparison)
-        return _refused(inputs, before.findings, before), decision
+        return refused(inputs, before.findings, before), decision
     run_id = request.run_id or _new_id(ctx.clock())
     with RunDirectory.make(place, run_id) as directory:
         _check_made(ctx, directory)
@@ -204,14 +136,15 @@ def _run(
             record = _record(ctx, job)
             decision = admit(ctx, record, directory, decision)
             if not decision.allowed:
-                return _refused(inputs, before=before), decision
+                return refused(inputs, before=before), decision
             ending, routing, served = _started(ctx, job, record, decision)
         finally:
             # Before the last record: nobody looks for what a finished run left.
             clear_private(private, run_id)
         observed = (*ending.observations, *served.observations())
-        refused = refused_writes(ctx, inputs, observed, decision.facts.places)
-        return _finish(ctx, job, record, _Ended(ending, routing, *refused)), decision
+        told = refused_writes(ctx, inputs, observed, decision.facts.places)
+        ended = Ended(inputs, before, directory, ending, routing, *told)
+        return end(ctx, record, ended), decision
 
 
 def _started(
@@ -267,78 +200,6 @@ def _check_made(ctx: Context, directory: RunDirectory) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A job that ended: how it was confined and routed, and what was refused to it."""
-
-    ending: Ending
-    routing: Routing | None
-    attempts: Attempts
-    blocked: tuple[Finding, ...]
-
-
-def _finish(ctx: Context, job: _Job, started: Run, ended: _Ended) -> RunResult:
-    ending, attempts = ended.ending, ended.attempts
-    code = ending.exit_code or 0
-    record = watched(confined(started, ending.confinement), attempts)
-    after = _verified(ctx, job.inputs, "verifying inputs again")
-    changes = changes_between(ctx, job.before, after)
-    for comparison in after.comparisons:
-        if not comparison.is_clean:
-            record_comparison(ctx, comparison)
-    aside = free_record(started, job.directory)
-    reaped = reap(job.directory, ended.routing, aside)
-    record = with_layers(record, reaped.left)
-    with ctx.manifests.in_use():
-        outputs = collect_outputs(ctx, job.directory)
-        diverted = digested(reaped.diverted, outputs.files)
-        tainted = bool(changes.violations) or not after.is_complete
-        finished = replace(
-            record,
-            state=_state(code, tainted=tainted),
-            inputs=tuple(
-                replace(one, after=after.word(one.dataset, one.version)) for one in record.inputs
-            ),
-            finished=ctx.clock(),
-            exit_code=code,
-            output_root=None if outputs.root is None else str(outputs.root),
-            output_files=len(outputs.files),
-            output_bytes=sum(one.size for one in outputs.files),
-        )
-        for finding in (*reported(ctx, diverted, job.id), *ended.blocked):
-            changes.add_late(finding)
-        record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, job.directory, diverted, attempts)
-    clear(ended.routing, reaped)
-    result = _result(finished, changes, after, outputs)
-    return replace(
-        result,
-        enforced=_is_enforced(job.inputs, ending),
-        confinement=ending.confinement,
-        diverted=diverted,
-        attempts=attempts,
-        unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
-    )
-
-
-def _local(place: str) -> str:
-    """Return a place for outputs as an absolute path."""
-    if "://" in place:
-        raise UsageError(
-            f"cannot put outputs into {place}: this release writes to file systems only",
-            hint="give --output DIR",
-        )
-    return os.path.abspath(place)
-
-
-def _verified(ctx: Context, inputs: tuple[JobInput, ...], what: str) -> Verification:
-    ctx.progress.start(what)
-    try:
-        return verify(ctx, inputs)
-    finally:
-        ctx.progress.finish()
-
-
 def _record(ctx: Context, job: _Job) -> Run:
     request = job.request
     return Run(
@@ -361,59 +222,6 @@ def _record(ctx: Context, job: _Job) -> Run:
             **layers_of(request.rules.writes, job.directory.place, job.id),
         },
     )
-
-
-def _result(
-    record: Run,
-    changes: Collection[Finding],
-    after: Verification,
-    outputs: Outputs,
-) -> RunResult:
-    return RunResult(
-        run=record.id,
-        allowed=True,
-        state=str(record.state),
-        exit_code=record.exit_code,
-        outputs_directory=record.outputs,
-        inputs=record.inputs,
-        outputs=outputs.files,
-        diverted=(),
-        findings=changes,
-        unreadable=(*after.unreadable, *outputs.unreadable),
-        enforced=False,
-    )
-
-
-def _refused(
-    inputs: tuple[JobInput, ...],
-    findings: Collection[Finding] = (),
-    before: Verification | None = None,
-) -> RunResult:
-    return RunResult(
-        run=None,
-        allowed=False,
-        state="refused",
-        exit_code=None,
-        outputs_directory=None,
-        inputs=inputs_of(inputs, before),
-        outputs=(),
-        diverted=(),
-        findings=findings,
-        unreadable=() if before is None else before.unreadable,
-        enforced=False,
-    )
-
-
-def _state(code: int, *, tainted: bool) -> RunState:
-    if tainted:
-        return RunState.TAINTED
-    return RunState.COMPLETE if code == 0 else RunState.FAILED
-
-
-def _is_enforced(inputs: tuple[JobInput, ...], ending: Ending) -> bool:
-    """Whether no input could be changed by the path at which the job reads it."""
-    mounted = all(one.mount is MountCondition.READ_ONLY for one in inputs)
-    return mounted or ending.confinement.step.rank >= Step.MOUNTS.rank
 
 
 def _new_id(now: datetime) -> str:

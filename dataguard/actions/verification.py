@@ -58,12 +58,22 @@ class Verification:
         return "not checked"
 
 
-def verify(ctx: Context, inputs: tuple[JobInput, ...]) -> Verification:
+def verify(ctx: Context, inputs: tuple[JobInput, ...], *, what: str) -> Verification:
     """Compare every input with its version, quickly; records nothing.
+
+    The progress of it is shown as `what`.
 
     Raises:
         CatalogDamagedError: the manifest of an input is missing or damaged.
     """
+    ctx.progress.start(what)
+    try:
+        return _verified(ctx, inputs)
+    finally:
+        ctx.progress.finish()
+
+
+def _verified(ctx: Context, inputs: tuple[JobInput, ...]) -> Verification:
     comparisons = []
     for one in inputs:
         if one.version is not None and one.location is not None:

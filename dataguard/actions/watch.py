@@ -13,12 +13,11 @@ from dataguard.actions.footprint import refuse_written
 from dataguard.actions.reconcile import reconcile, resolve_gone
 from dataguard.actions.sinksettings import read_sinks
 from dataguard.actions.watched import OpenAreas, quiet_until, watched
+from dataguard.actions.watchgaps import downtime
 from dataguard.actions.watchloop import Orders, WatchLoop
 from dataguard.actions.watchtelling import Outlets, Telling
-from dataguard.core.verdicts import Difference
 from dataguard.errors import ConflictError, DataguardError
 from dataguard.model.alert import SinkKind, SinkSettings
-from dataguard.model.finding import Code
 from dataguard.model.results.watch import Covered, CoveredArea, WatchCoverage, WatchResult
 from dataguard.sandbox.processes import is_alive
 from dataguard.sinks.servicemanager import ServiceManager
@@ -195,9 +194,7 @@ class _Look:
 
     def _was_down(self, one: Watched, beat: Heartbeat) -> None:
         now, version = self._ctx.clock(), one.version
-        message = f"nobody watched from {beat.seen:%Y-%m-%d %H:%M:%SZ} to {now:%Y-%m-%d %H:%M:%SZ}"
-        evidence = {"from": beat.seen.isoformat(), "to": now.isoformat(), "stopped": beat.stopped}
-        difference = Difference(Code.DG903, b"", message, evidence)
+        difference = downtime(beat, now)
         gap = finding_of(self._ctx, difference, version.dataset, version.number, now)
         self._findings.add_late(gap)
         self._telling.tell_gaps([gap])

@@ -98,6 +98,7 @@ def perform(
     """Run or explain a job, show the report, return the exit code."""
     from dataguard.actions import run as action
     from dataguard.actions.confinement import Rules
+    from dataguard.actions.runrequest import Request
     from dataguard.model.confinement import Mode
     from dataguard.model.diversion import Writes
 
@@ -106,7 +107,7 @@ def perform(
     found = find_workspace(workspace)
     ctx = invocation.context(None if found is None else found.directory)
     invocation.check_report(report)
-    request = action.Request(
+    request = Request(
         command=job,
         references=tuple(inputs or ()),
         outputs=output,

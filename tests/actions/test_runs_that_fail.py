@@ -9,6 +9,7 @@ import pytest
 
 from dataguard.actions import run as action
 from dataguard.actions.confinement import Rules
+from dataguard.actions.runrequest import Request
 from dataguard.actions.settings import load, load_policy
 from dataguard.cli import main
 from dataguard.cli.opening import open_context
@@ -35,7 +36,7 @@ def ctx(tmp_path, monkeypatch):
 @pytest.fixture
 def request_(tmp_path):
     """Return what is asked: a job that leaves a trace."""
-    return action.Request(
+    return Request(
         command=("touch", str(tmp_path / "ran")),
         references=("faces@1",),
         outputs=str(tmp_path / "out"),

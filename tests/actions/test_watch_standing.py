@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataguard.actions import reaction, watchloop
+from dataguard.actions import reaction, watchjudging
 from dataguard.actions.reaction import SiteCommand
 from dataguard.cli import main
 from dataguard.errors import ConflictError, StoreUnreachableError
@@ -172,7 +172,7 @@ def test_one_look_does_not_say_that_a_blind_watcher_sees_again(home):
 
 def test_too_many_suspects_are_compared_for_every_dataset_at_the_place(home, gold, monkeypatch):
     assert 0 == ask("register", "voices", gold)
-    monkeypatch.setattr(watchloop, "_MOST_SUSPECTS", 1)
+    monkeypatch.setattr(watchjudging, "_MOST_SUSPECTS", 1)
     with watching(home) as session:
         for name in ("a", "b"):
             (gold / name).write_bytes(b"other\n")

@@ -621,20 +621,21 @@ def writer_of(schema):
 
 
 def test_a_seal_that_becomes_overdue_during_a_run_taints_no_outputs(gold, monkeypatch):
-    from dataguard.actions import run as action
+    from dataguard.actions import run, runending
 
     seal(gold)
     unseal(gold)
-    verify, calls = action.verify, []
+    verify, calls = run.verify, []
 
-    def verify_later(ctx, inputs):
+    def verify_later(ctx, inputs, **kwargs):
         calls.append(ctx)
-        return verify(dataclasses.replace(ctx, clock=lambda: clock(len(calls))), inputs)
+        return verify(dataclasses.replace(ctx, clock=lambda: clock(len(calls))), inputs, **kwargs)
 
     def clock(count):
         return datetime.now(UTC) + timedelta(hours=3 * (count - 1))
 
-    monkeypatch.setattr(action, "verify", verify_later)
+    monkeypatch.setattr(run, "verify", verify_later)
+    monkeypatch.setattr(runending, "verify", verify_later)
     gold.workspace()
     ws = str(gold.top / "ws")
     found = gold.ask_json("run", "-w", ws, "--", "true")

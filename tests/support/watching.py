@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dataguard.actions import watchloop
+from dataguard.actions import watchcomparing, watchloop
 from dataguard.actions.settings import load, load_policy
 from dataguard.actions.watch import Request, watch
 from dataguard.actions.watchtelling import Outlets
@@ -132,8 +132,9 @@ def watching(home, *names, interval=timedelta(hours=1), source=None, is_ready=Tr
     thread = threading.Thread(target=run)
     before = time.time()
     with pytest.MonkeyPatch.context() as patch:
-        for name, seconds in (("_BEAT_S", 0.05), ("_TICK_S", 0.05), ("_HELD_S", 0.3)):
-            patch.setattr(watchloop, name, seconds)
+        patch.setattr(watchloop, "_BEAT_S", 0.05)
+        patch.setattr(watchloop, "_TICK_S", 0.05)
+        patch.setattr(watchcomparing, "_HELD_S", 0.3)
         thread.start()
         try:
             if is_ready:
