@@ -184,14 +184,14 @@ def test_mount_of_another_host_is_unknown_and_says_so(registered, ws, changed):
 
 
 def test_version_withdrawn_between_gate_and_record_starts_no_job(registered, monkeypatch):
-    verified = run._verified
+    verify = run.verify
 
-    def withdrawing(*arguments):
-        monkeypatch.setattr(run, "_verified", verified)
+    def withdrawing(*arguments, **named):
+        monkeypatch.setattr(run, "verify", verify)
         registered.ask_json("withdraw", "faces@1", "--reason", "licence")
-        return verified(*arguments)
+        return verify(*arguments, **named)
 
-    monkeypatch.setattr(run, "_verified", withdrawing)
+    monkeypatch.setattr(run, "verify", withdrawing)
     out = registered.top / "out"
     words = ("run", "--input", "faces@1", "--output", str(out), "--run-id", "late")
     answer = registered.ask(*words, "--format", "json", "--", "touch", str(registered.top / "ran"))
