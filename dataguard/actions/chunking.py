@@ -6,11 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core.chunkmatch import ChunkColumns, index_of, joined_chunks
 from dataguard.core.chunks import LEAST_FILE
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
+from dataguard.core.numeric import np
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.results.register import ChunkSheet

@@ -12,7 +12,7 @@ from dataguard.actions.recording import BATCH
 from dataguard.actions.resolution import is_here
 from dataguard.actions.sealwatch import SealWatch
 from dataguard.core.baseline import is_usable
-from dataguard.core.columns import kind_mask, raw_paths
+from dataguard.core.columns import content_of, kind_mask, raw_paths
 from dataguard.core.coverage import Gaps
 from dataguard.core.membership import Membership
 from dataguard.core.slicing import cut, rows_in
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    import numpy as np
     import pyarrow as pa
 
     from dataguard.actions.audittargets import Begun
     from dataguard.actions.context import Context
+    from dataguard.core.align import Window
     from dataguard.model.audit import Slice
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
@@ -234,7 +234,7 @@ class _Look:
         for seen in observe(store, expected, plan, reading, self.ctx.progress, span=self.span):
             gaps.add(seen.unreadable)
             self.unreadable.extend(_real_gaps(seen.unreadable))
-            self.files += _files(seen.window.right, seen.window.right_rows)
+            self.files += _files(seen.window)
             self.bytes_read += seen.bytes_read
             found = judge(seen.window, baseline=self.baseline, sheet=sheet is not None)
             found += watch.lost(seen.window, baseline=self.baseline)
@@ -300,5 +300,8 @@ def _real_gaps(unreadable: tuple[Unreadable, ...]) -> list[Unreadable]:
     return [item for item in unreadable if item.obstacle is not Obstacle.VANISHED]
 
 
-def _files(entries: pa.RecordBatch, rows: np.ndarray) -> int:
-    return int(kind_mask(entries, "f")[rows].sum())
+def _files(window: Window) -> int:
+    """Return how many files of a window have a partner."""
+    if window.is_paired:
+        return bytes(content_of(window.right.column("kind"))).count(b"f")
+    return int(kind_mask(window.right, "f")[window.right_rows].sum())

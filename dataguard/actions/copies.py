@@ -7,8 +7,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.actions.copydeeper import Deeper, Searched
 from dataguard.actions.copyfindings import findings_of_copies, record_copies
 from dataguard.actions.copyfolders import folders_in
@@ -26,6 +24,7 @@ from dataguard.actions.copysymlinks import links_into
 from dataguard.actions.goldindex import gold_index
 from dataguard.core.copies import Sizes, repeated
 from dataguard.core.copyaccount import account
+from dataguard.core.numeric import np
 from dataguard.core.paths import is_inside
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.copies import (

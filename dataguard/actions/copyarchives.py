@@ -6,11 +6,10 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.actions.copyfiles import files_of
 from dataguard.actions.copymatch import PlaceMatch, originals
 from dataguard.core.extents import bytes_of_others
+from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.entry import Obstacle, Unreadable

@@ -9,8 +9,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import numpy as np
-
 from dataguard.actions.chunking import chunk_index
 from dataguard.actions.copymatch import originals
 from dataguard.actions.copypartial import PartialMatch
@@ -19,6 +17,7 @@ from dataguard.core.chunkmatch import LEAST_SHARED, Cover, covered, part_told, p
 from dataguard.core.chunks import LEAST_FILE
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
 from dataguard.core.extents import bytes_of_others
+from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.digest import Algorithm, DigestPlan

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.actions.places import store_of
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
 from dataguard.core.kernels import taken
+from dataguard.core.numeric import np
 from dataguard.model.digest import Algorithm, DigestPlan
 
 if TYPE_CHECKING:

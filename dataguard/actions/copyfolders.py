@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.actions.places import store_of
@@ -14,6 +13,7 @@ from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths,
 from dataguard.core.folders import Vote, nominees
 from dataguard.core.goldindex import digest_words
 from dataguard.core.kernels import places_in, present, taken
+from dataguard.core.numeric import np
 from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.copies import FolderCopy, ListedPath

@@ -8,13 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-
 from dataguard.actions.resolution import is_here
 from dataguard.core.columns import distinct, mask_of, number_column, numbers, raw_paths
 from dataguard.core.copies import common_parts, occurrences
 from dataguard.core.extents import bytes_of_others, common_bytes, have_same_blocks, shared_bytes
 from dataguard.core.kernels import taken
+from dataguard.core.numeric import np
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.dataset import LocationState
 from dataguard.model.entry import Obstacle, Unreadable

@@ -7,13 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import numpy as np
-
 from dataguard.actions.copymatch import originals
 from dataguard.actions.places import store_of
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
 from dataguard.core.extents import bytes_of_others
 from dataguard.core.kernels import taken
+from dataguard.core.numeric import np
 from dataguard.core.partial import HEAD_BYTES, Part, part_of
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.digest import Algorithm, DigestPlan

@@ -7,7 +7,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.actions.places import store_of
@@ -16,6 +15,7 @@ from dataguard.core.columns import joined, kind_mask, number_column, numbers, ra
 from dataguard.core.copies import Recalled, by_digest, candidates, recall, signatures
 from dataguard.core.kernels import nulls_of, places_in, taken
 from dataguard.core.merge import by_path
+from dataguard.core.numeric import np
 from dataguard.core.runs import rows_through
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema

@@ -6,12 +6,11 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from dataguard.actions.copyfiles import files_of
 from dataguard.actions.copymatch import PlaceMatch, originals
 from dataguard.core.cellprints import UnhashableColumnError
 from dataguard.core.extents import bytes_of_others
+from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.core.rowprints import cells_of
 from dataguard.core.tablematch import KnownTables

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.align import Window, align, match
@@ -19,9 +18,10 @@ from dataguard.core.columns import (
     numbers,
     raw_paths,
 )
-from dataguard.core.kernels import kept, nulls_of, taken
+from dataguard.core.kernels import as_type, coalesced, kept, nulls_of, taken
 from dataguard.core.merge import by_path
-from dataguard.core.verdicts import suspects
+from dataguard.core.numeric import np
+from dataguard.core.verdicts import all_vouched, suspects
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE
 
@@ -81,13 +81,13 @@ def observe(
     pieces = store.scan(plan, read=reading.full, span=span)
     scanned = gather(notes.entries(pieces), WINDOW_ROWS)
     for window in align(expected, scanned):
-        rows = np.empty(0, dtype=np.int64) if reading.full else _rows_to_read(window, reading)
-        if len(rows):
+        rows = None if reading.full else _rows_to_read(window, reading)
+        if rows is None or not len(rows):
+            yield notes.observation(window)
+        else:
             chosen = taken(window.right, number_column(rows))
             fresh = list(notes.entries(store.read([chosen], plan)))
             yield notes.observation(_with_fresh(window, rows, fresh))
-        else:
-            yield notes.observation(window)
     if notes.unreadable:
         yield notes.observation(_nothing(plan))
 
@@ -97,18 +97,32 @@ def with_known_digests(window: Window) -> pa.RecordBatch:
     entries = window.right
     if not entries.column("digest").null_count:
         return entries
+    if window.is_paired:
+        return _filled(entries, window.left)
     unread = numbers(nulls_of(entries.column("digest")))[window.right_rows]
     for name in _digest_columns(entries.schema):
         observed = entries.column(name)
         # Rows of the observed digests first, then those of the expected ones.
         rows = np.arange(len(observed))
         rows[window.right_rows[unread]] = window.left_rows[unread] + len(observed)
-        known = window.left.column(name)
-        known = known if known.type == observed.type else known.cast(observed.type)
+        known = _typed(window.left.column(name), observed.type)
         both = pa.concat_arrays([observed, known])
         position = entries.schema.get_field_index(name)
         entries = entries.set_column(position, name, taken(both, number_column(rows)))
     return entries
+
+
+def _filled(entries: pa.RecordBatch, known: pa.RecordBatch) -> pa.RecordBatch:
+    """Return entries with digests from the same rows of what is known, where they have none."""
+    for name in _digest_columns(entries.schema):
+        observed = entries.column(name)
+        column = coalesced(observed, _typed(known.column(name), observed.type))
+        entries = entries.set_column(entries.schema.get_field_index(name), name, column)
+    return entries
+
+
+def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    return column if column.type == kind else as_type(column, kind)
 
 
 def _digest_columns(schema: pa.Schema) -> list[str]:
@@ -122,7 +136,9 @@ def _nothing(plan: DigestPlan) -> Window:
     return match(empty, raw_paths(empty), empty, raw_paths(empty))
 
 
-def _rows_to_read(window: Window, reading: Reading) -> np.ndarray:
+def _rows_to_read(window: Window, reading: Reading) -> np.ndarray | None:
+    if reading.baseline and all_vouched(window):
+        return None
     rows = suspects(window, baseline=reading.baseline)
     if not reading.extras:
         return rows

@@ -6,12 +6,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.actions.observation import Reading, observe, with_known_digests
 from dataguard.core.columns import numbers, raw_paths
 from dataguard.core.cursor import Cursor
 from dataguard.core.kernels import nulls_of
+from dataguard.core.numeric import np
 from dataguard.core.slicing import rows_in
 from dataguard.model.ports import NoProgress
 from dataguard.model.span import WHOLE, Span

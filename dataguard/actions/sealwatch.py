@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core.align import differing
 from dataguard.core.columns import kind_mask
 from dataguard.core.directories import entered, parents
+from dataguard.core.numeric import np
 from dataguard.core.sealing import notice
 from dataguard.core.verdicts import Difference
 from dataguard.model.audit import AuditLevel

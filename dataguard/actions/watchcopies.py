@@ -13,14 +13,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.actions.attribution import Attribution
 from dataguard.actions.copies import Wish, copies
 from dataguard.actions.copyareas import copy_areas
 from dataguard.actions.goldindex import gold_index
 from dataguard.actions.permission import permission
 from dataguard.catalog.repository import Catalog
+from dataguard.core.numeric import np
 from dataguard.core.suspects import Suspects
 from dataguard.core.writers import writer_evidence
 from dataguard.engines.serial import SerialEngine

@@ -1,8 +1,13 @@
-"""How numpy is loaded into a process of dataguard's own: without threads for linear algebra.
+"""How numpy is loaded into a process of dataguard's own: late, and without threads.
 
-Nothing here uses them, and idle they spin: some 0.07 s of CPU for each command. OpenBLAS reads
-their number from the environment while it loads, and only then: the environment that a job or a
-hook gets is the caller's. Whoever imports dataguard as a library has numpy as ever.
+Arrow loads numpy with itself where it finds it, to make arrays of numpy's, which nothing here asks
+it for: columns pass as memory. Hidden until `core.numeric` shows it, it costs the commands nothing
+that do not come to use it.
+
+Nothing here uses threads for linear algebra, and idle they spin: some 0.07 s of CPU for each
+command. OpenBLAS reads their number from the environment while it loads, and only then: the
+environment that a job or a hook gets is the caller's. Whoever imports dataguard as a library has
+numpy as ever.
 """
 
 import os
@@ -11,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
+from typing import cast
 
 __all__ = ["lean_loading"]
 
@@ -19,13 +25,19 @@ _SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREA
 
 @contextmanager
 def lean_loading() -> Iterator[None]:
-    """Load numpy so whenever it is first imported; what the caller's environment says counts."""
+    """Load numpy so, once it is shown; what the caller's environment says counts."""
     finder = _Finder()
     sys.meta_path.insert(0, finder)
+    hidden = "numpy" not in sys.modules
+    if hidden:
+        # The import system's word for a module that is not to be had.
+        sys.modules["numpy"] = cast("ModuleType", None)
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
+        if hidden and sys.modules.get("numpy", finder) is None:
+            del sys.modules["numpy"]
 
 
 class _Finder:

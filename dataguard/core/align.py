@@ -6,12 +6,11 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dataguard.core.columns import mask_of, number_column, numbers, truths, words
+from dataguard.core.columns import ascending, mask_of, number_column, numbers, truths, words
 from dataguard.core.cursor import Cursor
-from dataguard.core.kernels import places_in, present, taken, unequal
-from dataguard.core.runs import equal_runs, gaps, lefts, rights, rows_of
+from dataguard.core.kernels import any_of, places_in, present, taken, unequal
+from dataguard.core.numeric import np
+from dataguard.core.runs import Run, equal_runs, gaps, lefts, rights, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,11 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataguard.core.cursor import Rows
-    from dataguard.core.runs import Run
 
-__all__ = ["Window", "align", "differing", "differing_pairs", "match"]
-
-_NO_ROWS = np.empty(0, dtype=np.int64)
+__all__ = ["Window", "align", "are_alike", "differing", "differing_pairs", "match"]
 
 
 @dataclass(frozen=True)  # without slots: what few ask for is made when they do
@@ -31,8 +27,7 @@ class Window:
     """The rows of both streams in one range of paths.
 
     `runs` are the pairs of rows with the same path as ranges, in order; None where they are too
-    scattered for that, and `scattered` has them one by one. `only_left` and `only_right` are the
-    rows without a partner. All are ascending row numbers into the two batches.
+    scattered for that. All row numbers into the two batches are ascending.
     """
 
     left: pa.RecordBatch
@@ -40,19 +35,42 @@ class Window:
     left_paths: pa.Array
     right_paths: pa.Array
     runs: tuple[Run, ...] | None
-    scattered: tuple[np.ndarray, np.ndarray]
-    only_left: np.ndarray
-    only_right: np.ndarray
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether every row of either side has a partner: row by row."""
+        rows = len(self.left_paths)
+        return rows == len(self.right_paths) and self.runs == ((Run(0, 0, rows),) if rows else ())
 
     @functools.cached_property
     def left_rows(self) -> np.ndarray:
         """The left rows that have a partner: `left_rows[i]` has the path of `right_rows[i]`."""
-        return self.scattered[0] if self.runs is None else rows_of(lefts(self.runs))
+        return self._scattered[0] if self.runs is None else rows_of(lefts(self.runs))
 
     @functools.cached_property
     def right_rows(self) -> np.ndarray:
         """The right rows that have a partner."""
-        return self.scattered[1] if self.runs is None else rows_of(rights(self.runs))
+        return self._scattered[1] if self.runs is None else rows_of(rights(self.runs))
+
+    @functools.cached_property
+    def only_left(self) -> np.ndarray:
+        """The left rows without a partner."""
+        rows = len(self.left_paths)
+        if self.runs is None:
+            return _others(rows, self.left_rows)
+        return rows_of(gaps(lefts(self.runs), rows))
+
+    @functools.cached_property
+    def only_right(self) -> np.ndarray:
+        """The right rows without a partner."""
+        rows = len(self.right_paths)
+        if self.runs is None:
+            return _others(rows, self.right_rows)
+        return rows_of(gaps(rights(self.runs), rows))
+
+    @functools.cached_property
+    def _scattered(self) -> tuple[np.ndarray, np.ndarray]:
+        return _rows_by_hash(self.left_paths, self.right_paths)
 
 
 def align(
@@ -86,16 +104,18 @@ def match(
 ) -> Window:
     """Return the window of two batches that cover one range of paths."""
     runs = equal_runs(left_paths, right_paths)
-    if runs is None:
-        one, other = scattered = _rows_by_hash(left_paths, right_paths)
-        alone = _others(len(left_paths), one), _others(len(right_paths), other)
-    else:
-        scattered = _NO_ROWS, _NO_ROWS
-        alone = (
-            rows_of(gaps(lefts(runs), len(left_paths))),
-            rows_of(gaps(rights(runs), len(right_paths))),
-        )
-    return Window(left, right, left_paths, right_paths, runs, scattered, *alone)
+    return Window(left, right, left_paths, right_paths, runs)
+
+
+def are_alike(window: Window, names: Sequence[str]) -> bool:
+    """Whether every row has a partner and none differs from it in one of these columns.
+
+    Law: then `differing` is true nowhere. Costs a comparison of memory, or two with nulls.
+    """
+    return window.is_paired and not any(
+        _may_differ(left, right) and any_of(unequal(left, right))
+        for left, right in ((window.left.column(n), window.right.column(n)) for n in names)
+    )
 
 
 def differing_pairs(window: Window, names: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -171,4 +191,4 @@ def _rows_by_hash(left: pa.Array, right: pa.Array) -> tuple[np.ndarray, np.ndarr
 
 
 def _others(length: int, rows: np.ndarray) -> np.ndarray:
-    return _NO_ROWS if len(rows) == length else np.flatnonzero(~mask_of(length, rows))
+    return ascending(0, 0) if len(rows) == length else np.flatnonzero(~mask_of(length, rows))

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -37,6 +36,7 @@ from dataguard.core.numbercells import (
     spans,
     truths,
 )
+from dataguard.core.numeric import np
 from dataguard.core.textcells import texts
 
 if TYPE_CHECKING:

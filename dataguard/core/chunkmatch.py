@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core.lookup import lookup
+from dataguard.core.numeric import np
 from dataguard.core.partial import Part
 
 if TYPE_CHECKING:

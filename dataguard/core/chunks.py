@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

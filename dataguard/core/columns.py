@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import functools
+import sys
+from array import array
+from itertools import accumulate
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import pyarrow as pa
 
-from dataguard.core.kernels import coalesced, present
+from dataguard.core.kernels import as_type, coalesced, equal, lengths_of, present
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
+    "are_files",
     "array_column",
     "ascending",
     "binary_column",
+    "content_of",
     "distinct",
     "fixed_bytes",
     "fixed_column",
@@ -28,6 +32,7 @@ __all__ = [
     "joined_fixed_column",
     "kind_mask",
     "letter_column",
+    "little_endian",
     "mask_of",
     "number_column",
     "numbers",
@@ -99,18 +104,14 @@ def _without_nulls(
 
 def joined_column(data: bytes, lengths: array[int]) -> pa.Array:
     """Return values of any length, given joined, as a binary column."""
-    offsets = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(np.frombuffer(lengths, np.int32), out=offsets[1:])
+    offsets = array("i", accumulate(lengths, initial=0))
     buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     return pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
 
 
 def joined_fixed_column(data: bytes, width: int, known: bytes) -> pa.Array:
     """Return values of one length, given joined, as a column; null where `known` has a 0."""
-    valid = None
-    if 0 in known:
-        flags = np.frombuffer(known, np.uint8)
-        valid = pa.py_buffer(np.packbits(flags, bitorder="little"))
+    valid = flag_column(known).buffers()[1] if 0 in known else None
     return pa.Array.from_buffers(pa.binary(width), len(known), [valid, pa.py_buffer(data)])
 
 
@@ -127,20 +128,24 @@ def number_column(values: np.ndarray | array[int]) -> pa.Array:
 
 def flag_column(values: bytes | bytearray) -> pa.Array:
     """Return bytes that are 0 or 1 as a boolean column."""
-    flags = np.asarray(bytearray(values), dtype=np.uint8)
-    buffers = [None, pa.py_buffer(np.packbits(flags, bitorder="little"))]
-    return pa.Array.from_buffers(pa.bool_(), len(values), buffers)
+    flags = pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)])
+    return as_type(flags, pa.bool_())
+
+
+def content_of(column: pa.Array) -> memoryview:
+    """Return the concatenated bytes of a binary or text column without nulls."""
+    if not len(column):  # then there may be no buffer of offsets
+        return memoryview(b"")
+    _, offsets_buffer, data = column.buffers()
+    flat = memoryview(offsets_buffer).cast("B")
+    offsets = flat.cast("q") if isinstance(column, pa.LargeBinaryArray) else flat.cast("i")
+    start, stop = offsets[column.offset], offsets[column.offset + len(column)]
+    return memoryview(data)[start:stop] if data is not None else memoryview(b"")
 
 
 def values_of(column: pa.Array) -> tuple[memoryview, np.ndarray]:
     """Return the concatenated bytes of a binary or text column without nulls, and each length."""
-    width = np.int64 if isinstance(column, pa.LargeBinaryArray) else np.int32
-    if not len(column):  # then there may be no buffer of offsets
-        return memoryview(b""), np.empty(0, width)
-    _, offsets_buffer, data = column.buffers()
-    offsets = np.frombuffer(offsets_buffer, width)[column.offset : column.offset + len(column) + 1]
-    content = memoryview(data)[offsets[0] : offsets[-1]] if data is not None else memoryview(b"")
-    return content, np.diff(offsets)
+    return content_of(column), numbers(lengths_of(column))
 
 
 def shortened(column: pa.Array, skip: int) -> pa.Array:
@@ -169,6 +174,18 @@ def fixed_bytes(column: pa.Array) -> memoryview:
     )
 
 
+def little_endian(column: pa.Array) -> memoryview:
+    """Return an integer column without nulls as its little-endian bytes."""
+    width = column.type.bit_width // 8
+    data = memoryview(column.buffers()[1] or b"").cast("B")
+    found = data[column.offset * width : (column.offset + len(column)) * width]
+    if sys.byteorder == "little":
+        return found
+    swapped = array("i" if width == array("i").itemsize else "q", found)
+    swapped.byteswap()
+    return memoryview(swapped).cast("B")
+
+
 def numbers(column: pa.Array) -> np.ndarray:
     """Return an integer or boolean column without nulls as a numpy array."""
     data = column.buffers()[1]
@@ -176,7 +193,7 @@ def numbers(column: pa.Array) -> np.ndarray:
     if pa.types.is_boolean(column.type):
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
         return bits[start:stop].astype(bool)
-    return np.frombuffer(data, column.type.to_pandas_dtype())[start:stop]
+    return np.frombuffer(data, str(column.type))[start:stop]
 
 
 def words(column: pa.Array) -> np.ndarray | None:
@@ -199,6 +216,11 @@ def truths(column: pa.Array, *, null: bool) -> np.ndarray:
     found = numbers(column)
     result: np.ndarray = found | ~known if null else found & known
     return result
+
+
+def are_files(kinds: pa.Array) -> pa.Array:
+    """Return for each kind of an entry whether it is that of a regular file."""
+    return equal(kinds, letter_column(b"f")[0])
 
 
 def kind_mask(entries: pa.RecordBatch, kind: str) -> np.ndarray:
@@ -225,11 +247,21 @@ def mask_of(length: int, rows: np.ndarray) -> np.ndarray:
 
 def letter_column(letters: np.ndarray | bytes) -> pa.Array:
     """Return ASCII codes as a column of texts of one character."""
-    given = np.frombuffer(letters, np.uint8) if isinstance(letters, bytes) else letters
-    codes = np.ascontiguousarray(given, np.uint8)
-    offsets = ascending(0, len(codes) + 1, "i4")
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(codes)]
+    codes = letters if isinstance(letters, bytes) else np.ascontiguousarray(letters, np.uint8)
+    buffers = [None, _one_each(len(codes)), pa.py_buffer(codes)]
     return pa.Array.from_buffers(pa.string(), len(codes), buffers)
+
+
+def _one_each(count: int) -> pa.Buffer:
+    """Return the offsets of so many values of one byte."""
+    if count < _ASCENDING_MAX:
+        return _offsets()
+    return pa.py_buffer(array("i", range(count + 1)))
+
+
+@functools.cache
+def _offsets() -> pa.Buffer:
+    return pa.py_buffer(array("i", range(_ASCENDING_MAX)))
 
 
 def ascending(start: int, stop: int, width: str = "i8") -> np.ndarray:

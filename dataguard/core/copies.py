@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from dataguard.core.columns import kind_mask, number_column, numbers, truths
 from dataguard.core.goldindex import Hits, digest_words
 from dataguard.core.kernels import present, taken
+from dataguard.core.numeric import np
 from dataguard.core.signature import FACTORS
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.columns import binary_column, kind_mask, number_column, text_paths, truths
 from dataguard.core.kernels import taken, unequal
+from dataguard.core.numeric import np
 from dataguard.core.verdicts import Difference
 from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from dataguard.core.columns import fixed_bytes, kind_mask, numbers
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,10 +6,8 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dataguard.core.columns import fixed_bytes, numbers, raw_paths, values_of
-from dataguard.core.kernels import is_ascending, kept
+from dataguard.core.columns import are_files, content_of, fixed_bytes, little_endian, raw_paths
+from dataguard.core.kernels import is_ascending, kept, lengths_of, summed
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.digest import Algorithm, RootDigest
 
@@ -51,19 +49,16 @@ class RootBuilder:
         if not len(paths):
             return
         self._last = check_order(paths, self._last)
-        content, lengths = values_of(paths)
-        letters, _ = values_of(kinds)
-        # Little-endian columns of these widths are hashed where they lie, others are copied.
-        lengths_le = np.ascontiguousarray(lengths, "<i4")
-        sizes_le = np.ascontiguousarray(numbers(sizes), "<i8")
-        parts = (content, lengths_le.data, letters, sizes_le.data, fixed_bytes(digests))
+        letters = content_of(kinds)
+        lengths = little_endian(lengths_of(paths))
+        parts = (content_of(paths), lengths, letters, little_endian(sizes), fixed_bytes(digests))
         for stream, part in zip(self._streams, parts, strict=True):
             stream.update(part)
-        is_file = np.frombuffer(letters, np.uint8) == ord("f")
-        files = int(np.count_nonzero(is_file))
+        files = bytes(letters).count(b"f")
         self.count += len(paths)
         self.files += files
-        self.bytes += int((sizes_le if files == len(is_file) else sizes_le[is_file]).sum())
+        of_files = sizes if files == len(paths) else kept(sizes, are_files(kinds))
+        self.bytes += summed(of_files)
 
     def root(self) -> RootDigest:
         """Return the digest of what was taken so far."""

@@ -11,21 +11,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 try:
-    from pyarrow._compute import SetLookupOptions, call_function
+    from pyarrow._compute import CastOptions, SetLookupOptions, call_function
 except ImportError:  # a release of Arrow that keeps it in its public place only
-    from pyarrow.compute import SetLookupOptions, call_function
+    from pyarrow.compute import CastOptions, SetLookupOptions, call_function
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "any_of",
+    "as_type",
     "coalesced",
+    "counted",
+    "equal",
     "is_ascending",
     "kept",
+    "largest",
+    "lengths_of",
     "nulls_of",
     "order_of",
     "places_in",
     "present",
+    "summed",
     "taken",
     "unequal",
 ]
@@ -47,6 +54,44 @@ def kept(values: T, flags: pa.Array) -> T:
 def coalesced(values: pa.Array, others: pa.Array) -> pa.Array:
     """Return values, with those of others where they are null."""
     return call_function("coalesce", [values, others])
+
+
+def equal(left: pa.Array, right: pa.Array | pa.Scalar) -> pa.Array:
+    """Return for each value whether it is another's, or one value; null where one of them is."""
+    return call_function("equal", [left, right])
+
+
+def any_of(flags: pa.Array) -> bool:
+    """Whether one of these is set; nulls are not."""
+    return call_function("any", [flags]).as_py() is True
+
+
+def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return values as another type that holds each of them."""
+    return call_function("cast", [values], CastOptions(kind))
+
+
+def lengths_of(values: pa.Array) -> pa.Array:
+    """Return the bytes in each value of a binary or text column, as numbers of 32 bits."""
+    return call_function("binary_length", [values])
+
+
+def summed(values: pa.Array) -> int:
+    """Return the sum of numbers."""
+    return call_function("sum", [values]).as_py() or 0
+
+
+def largest(values: pa.Array) -> int | None:
+    """Return the greatest number; None where there is none."""
+    return call_function("max", [values]).as_py()  # type: ignore[no-any-return]
+
+
+def counted(values: pa.Array) -> dict[Any, int]:
+    """Return each value with how often it occurs."""
+    found = call_function("value_counts", [values])
+    return dict(
+        zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+    )
 
 
 def unequal(left: pa.Array, right: pa.Array) -> pa.Array:

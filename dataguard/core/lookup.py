@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataguard.core.numeric import np
 
 __all__ = ["lookup"]
 

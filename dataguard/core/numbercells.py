@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
+
+from dataguard.core.numeric import np
 
 __all__ = [
     "SPAN",
@@ -97,7 +98,7 @@ def _filled(column: pa.Array, kind: pa.DataType) -> np.ndarray:
     """Return the values of a column as numpy has them, anything for null."""
     column = column if column.type == kind else column.cast(kind, safe=False)
     data = column.buffers()[1]
-    width = kind.to_pandas_dtype()
+    width = str(kind)  # numpy has the same names for these
     if data is None:
         return np.zeros(len(column), width)
     return np.frombuffer(data, width)[column.offset : column.offset + len(column)]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from dataguard.core.lookup import lookup
+from dataguard.core.numeric import np
 
 __all__ = ["HEAD_BYTES", "Heads", "Part", "heads_of", "part_of"]
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.cellprints import cell_hashes, name_hash
 from dataguard.core.numbercells import mixed
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

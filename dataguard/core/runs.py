@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from dataguard.core.columns import ascending
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

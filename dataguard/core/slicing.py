@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core.columns import numbers, raw_paths
+from dataguard.core.numeric import np
 from dataguard.core.runs import rows_through
 from dataguard.model.span import WHOLE, Span
 

@@ -6,8 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
+from dataguard.core.numeric import np
 from dataguard.core.rowprints import ALL, Printer, row_hashes
 
 if TYPE_CHECKING:

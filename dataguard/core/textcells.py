@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
 from dataguard.core.columns import number_column, numbers
 from dataguard.core.numbercells import floats, instants, integers, truths
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable

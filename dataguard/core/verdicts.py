@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dataguard.core.align import differing
+from dataguard.core.align import are_alike, differing
 from dataguard.core.columns import kind_mask, numbers
-from dataguard.core.kernels import present
+from dataguard.core.kernels import any_of, largest, present
+from dataguard.core.numeric import np
 from dataguard.core.paths import display, leaves_root
 from dataguard.model.finding import Code
 
@@ -20,10 +19,12 @@ if TYPE_CHECKING:
 
     from dataguard.core.align import Window
 
-__all__ = ["Difference", "hazards", "judge", "merge_kind_changes", "suspects"]
+__all__ = ["Difference", "all_vouched", "hazards", "judge", "merge_kind_changes", "suspects"]
 
 _SIGNATURE = ("size", "mtime_ns", "ctime_ns", "inode", "mode")
 _TIMES = ("size", "mtime_ns", "ctime_ns", "inode")
+_CONTENT = ("kind", "digest")
+_METADATA = ("mode", "uid", "gid", "mtime_ns")
 _KIND_WORDS = {"f": "file", "l": "symlink", "d": "empty directory"}
 _WITH_ARTICLE = {"f": "a file", "l": "a symlink", "d": "an empty directory"}
 _OTHER_KIND = {
@@ -42,6 +43,14 @@ class Difference:
     path: bytes
     message: str
     evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+def all_vouched(window: Window) -> bool:
+    """Whether the baseline vouches for every row, none of them new or gone.
+
+    Law: then `suspects` with a baseline are none.
+    """
+    return are_alike(window, _SIGNATURE) and not any_of(window.left.column("racy"))
 
 
 def suspects(window: Window, *, baseline: bool) -> np.ndarray:
@@ -68,6 +77,8 @@ def judge(window: Window, *, baseline: bool, sheet: bool) -> list[Difference]:
     there. A null digest on the right means that the baseline vouched for the file. `baseline`
     tells whether times and inodes of the sheet mean something here.
     """
+    if are_alike(window, (*_CONTENT, *_METADATA) if sheet else _CONTENT):
+        return []
     found = [_missing(window, row) for row in window.only_left]
     found += [_extra(window, row) for row in window.only_right]
     found += _changed(window, baseline=baseline)
@@ -80,6 +91,9 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
     """Return what makes observed entries hard to protect: hard links and links that lead out."""
     if not entries.num_rows:
         return []
+    links = entries.column("link_target")
+    if links.null_count == len(links) and (largest(entries.column("nlink")) or 0) <= 1:
+        return []
     found = []
     for row in np.flatnonzero(numbers(entries.column("nlink")) > 1):
         if entries.column("kind")[row].as_py() == "f":
@@ -88,9 +102,6 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
             found.append(
                 Difference(Code.DG108, _path(entries, int(row)), message, {"nlink": count})
             )
-    links = entries.column("link_target")
-    if links.null_count == len(links):
-        return found
     for row in np.flatnonzero(numbers(present(links))):
         path, target = _path(entries, int(row)), links[int(row)].as_py()
         if leaves_root(path, target):
@@ -203,7 +214,7 @@ def _content(window: Window, i: int, *, baseline: bool) -> Difference:
 
 def _metadata(window: Window) -> list[Difference]:
     """Return matched entries of the same content whose mode, owner or mtime changed."""
-    differs = {name: differing(window, name) for name in ("mode", "uid", "gid", "mtime_ns")}
+    differs = {name: differing(window, name) for name in _METADATA}
     if not any(differences.any() for differences in differs.values()):
         return []
     differs["mode"] &= ~_is_kind(window.right, window.right_rows, "l")

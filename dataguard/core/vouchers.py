@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.align import align
@@ -21,6 +20,7 @@ from dataguard.core.columns import (
 )
 from dataguard.core.kernels import kept, present, taken
 from dataguard.core.merge import by_path
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

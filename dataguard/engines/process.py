@@ -54,7 +54,8 @@ def may_fork() -> bool:
         threads = os.listdir("/proc/self/task")
     except OSError:  # no proc: nobody knows
         return False
-    return len(threads) == 1 and not _UNFORKED & sys.modules.keys()
+    # None stands for a module that must not be loaded yet.
+    return len(threads) == 1 and all(sys.modules.get(name) is None for name in _UNFORKED)
 
 
 class _Forked:

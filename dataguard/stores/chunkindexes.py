@@ -14,10 +14,10 @@ import struct
 import tempfile
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xxhash
 
 from dataguard.core.chunkmatch import ChunkIndex
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from dataguard.model.digest import RootDigest

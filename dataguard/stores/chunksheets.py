@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataguard.core.chunkmatch import ChunkColumns, joined_chunks
 from dataguard.core.chunks import CHUNKING
 from dataguard.core.columns import fixed_bytes, number_column, numbers
+from dataguard.core.numeric import np
 from dataguard.errors import CatalogDamagedError, StoreUnreachableError
 from dataguard.model.schema import ROWS_PER_GROUP, SHEET_FORMAT
 from dataguard.stores.rowgroups import opened, row_groups

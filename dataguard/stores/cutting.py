@@ -7,11 +7,11 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xxhash
 
 from dataguard.core.chunkmatch import Chunks
 from dataguard.core.chunks import CHUNKING, Cutter, is_plain
+from dataguard.core.numeric import np
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.descent import Descent
 from dataguard.stores.hashing import new_hash

@@ -14,10 +14,10 @@ import struct
 import tempfile
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xxhash
 
 from dataguard.core.goldindex import Shard, make_shard
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,10 +13,10 @@ import struct
 import tempfile
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xxhash
 
 from dataguard.core.columns import kind_mask, numbers, raw_paths
+from dataguard.core.numeric import np
 from dataguard.core.partial import HEAD_BYTES, Heads, heads_of
 from dataguard.stores.beginnings import Beginnings
 

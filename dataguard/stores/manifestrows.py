@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.columns import distinct, number_column, raw_paths
 from dataguard.core.kernels import taken
+from dataguard.core.numeric import np
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.schema import ROWS_PER_GROUP
 from dataguard.stores.rowgroups import opened

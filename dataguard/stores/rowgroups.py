@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataguard.core.columns import letter_column, numbers
+from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.errors import CatalogDamagedError
 

@@ -12,11 +12,11 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.columns import joined, number_column, raw_paths
 from dataguard.core.kernels import taken
+from dataguard.core.numeric import np
 from dataguard.stores.frames import append_frames, frames
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core.chunkmatch import Span
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from dataguard.core.chunkmatch import Hit

@@ -14,11 +14,11 @@ import struct
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import xxhash
 
 from dataguard.core.cellprints import FORMAT, UnhashableColumnError
 from dataguard.core.columns import kind_mask, raw_paths
+from dataguard.core.numeric import np
 from dataguard.core.rowprints import Printer, Sample, TablePrint, cells_of
 from dataguard.stores.beginnings import Beginnings
 from dataguard.stores.tables import (

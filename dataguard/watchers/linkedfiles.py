@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-import numpy as np
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import stat
 from array import array
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xxhash
 
+from dataguard.core.numeric import np
 from dataguard.model.watch import ChangeKind
 
 if TYPE_CHECKING:
