@@ -8,6 +8,7 @@ DataguardError                 1  internal
 ├── NotFoundError             10  not_found
 ├── ConflictError             11  conflict
 ├── StoreUnreachableError     12  store_unreachable
+│   └── DeniedError           12  denied
 ├── CatalogDamagedError       13  catalog_damaged
 ├── NotStartedError          125  not_started
 └── InterruptError           130  interrupted (143 for SIGTERM)
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DataguardError",
+    "DeniedError",
     "InterruptError",
     "NotFoundError",
     "NotStartedError",
@@ -87,6 +89,12 @@ class StoreUnreachableError(DataguardError):
 
     code = "store_unreachable"
     exit_code = 12
+
+
+class DeniedError(StoreUnreachableError):
+    """The store answers, and does not let these credentials do it."""
+
+    code = "denied"
 
 
 class CatalogDamagedError(DataguardError):
