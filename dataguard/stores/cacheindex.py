@@ -7,6 +7,7 @@ it can be removed at any time, and costs reading the cache once.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -74,10 +75,8 @@ class CacheIndex:
         """
         if os.path.exists(self.path):
             return
-        draft = f"{self.path}.{os.getpid()}"
+        draft = f"{self.path}.{secrets.token_hex(8)}"
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(draft)
             with closing(sqlite3.connect(draft, isolation_level=None)) as made:
                 made.executescript(_SCHEMA)
             os.chmod(draft, mode)

@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "INDEX", "PARTS", "PINS", "CachePlace", "groups_at", "why_unfit"]
 
-GROUPS, PARTS, PINS, INDEX, _LOCK = "groups", "part", "pins", "index.db", "lock"
+GROUPS, PARTS, PINS, INDEX = "groups", "part", "pins", "index.db"
 
 _PUBLIC, _PRIVATE = 0o755, 0o2770
-_LOCKABLE = 0o444
-"""Who can read a lock can take it; the directory says who comes so far."""
-
 _OTHERS = 0o007
 _OTHERS_WRITE = 0o002
 
@@ -120,9 +117,8 @@ class CachePlace:
         Raises:
             StoreUnreachableError: it cannot be had.
         """
-        flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            descriptor = os.open(os.path.join(self.root, _LOCK), flags, _LOCKABLE)
+        try:  # the directory itself: whoever may look into it can lock it
+            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as err:
             raise self.failed("lock", err) from err
         try:
