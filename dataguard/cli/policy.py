@@ -86,7 +86,7 @@ def explain(
     "export",
     group="policy",
     examples=(
-        "dataguard policy export s3://data/gold --dialect ceph --exempt registrar > policy.json",
+        "dataguard policy export s3://data/gold --dialect ceph --exempt registrar",
         "dataguard policy export faces@3 --exempt arn:aws:iam::111122223333:role/registrar",
         "dataguard policy export faces@3 --as iam-policy --dialect minio",
         "dataguard policy export faces@3 --as object-lock --lock-mode compliance --lock-days 730",
