@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dataguard.model.mount import MountRecord
     from dataguard.model.mountpoint import TargetView
 
-_MOUNTED = (Backend.BIND, Backend.FUSE, Backend.OVERLAY)
+_MOUNTED = (Backend.BIND, Backend.CAS, Backend.FUSE, Backend.OVERLAY)
 
 __all__ = ["save", "take_down", "unmount"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.cas import CasBackend
 from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.fuse import FuseBackend
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "Choice", "backend_of", "choose"]
 
 AUTO = "auto"
-_NOT_BUILT = ("cas",)
+_STATELESS: dict[Backend, type[MountBackend]] = {
+    Backend.BIND: BindBackend,
+    Backend.CAS: CasBackend,
+    Backend.CONTAINER: ContainerBackend,
+    Backend.DECLARED: DeclaredBackend,
+    Backend.OVERLAY: OverlayBackend,
+    Backend.SYMLINK: SymlinkBackend,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +70,10 @@ def choose(
 
 def backend_of(name: Backend, *, state: str) -> MountBackend:
     """Return the backend of a record."""
-    match name:
-        case Backend.BIND:
-            return BindBackend()
-        case Backend.CONTAINER:
-            return ContainerBackend()
-        case Backend.FUSE:
-            return FuseBackend(state)
-        case Backend.OVERLAY:
-            return OverlayBackend()
-        case Backend.SYMLINK:
-            return SymlinkBackend()
-        case Backend.DECLARED:
-            return DeclaredBackend()
+    return FuseBackend(state) if name is Backend.FUSE else _STATELESS[name]()
 
 
 def _named(requested: str, state: str) -> MountBackend:
-    if requested in _NOT_BUILT:
-        raise ConflictError(
-            f"backend `{requested}` does not work here: this dataguard is built without it",
-            hint="--backend auto takes the strongest that works",
-        )
     if requested not in set(Backend):
         raise UsageError(
             f"no mount backend `{requested}`", hint=f"one of: auto, {', '.join(Backend)}"
