@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "Choice", "backend_of", "choose"]
 
 AUTO = "auto"
+_REMOTE = (Backend.CAS,)
 _STATELESS: dict[Backend, type[MountBackend]] = {
     Backend.BIND: BindBackend,
     Backend.CAS: CasBackend,
@@ -41,22 +42,37 @@ class Choice:
 
 
 def choose(
-    requested: str = AUTO, *, best_effort: bool = False, contained: bool = False, state: str = ""
+    requested: str = AUTO,
+    *,
+    best_effort: bool = False,
+    contained: bool = False,
+    remote: bool = False,
+    cached: bool = False,
+    state: str = "",
 ) -> Choice:
     """Return the backend for what was asked: `auto`, or a backend's name.
 
     `auto` takes `bind` where it works, else `declared`; with `best_effort` a link in its place,
     so that something is visible. In a container (`contained`) it takes what the runtime mounted
-    and nothing else, also where this process could mount. Each choice carries its guarantee, for
-    the user to see. `state` is where the servers of `fuse` keep their files; that backend is
-    never chosen unasked.
+    and nothing else, also where this process could mount. What lies in an object store (`remote`)
+    can be shown from the node cache only, and what is `cached` is shown from there. Each choice
+    carries its guarantee, for the user to see. `state` is where the servers of `fuse` keep their
+    files; that backend is never chosen unasked.
 
     Raises:
         ConflictError: a backend was named that cannot work here.
         UsageError: no backend has that name.
     """
     if requested != AUTO:
-        return Choice(_named(requested, state), insisted=True)
+        backend = _named(requested, state)
+        if remote and backend.name not in _REMOTE:
+            raise ConflictError(
+                f"backend `{requested}` shows directories, and this lies in an object store",
+                hint=f"--backend {Backend.CAS}",
+            )
+        return Choice(backend, insisted=True)
+    if cached and not contained:
+        return Choice(_named(Backend.CAS, state), insisted=False)
     if contained:
         return Choice(ContainerBackend(), insisted=False)
     bind = BindBackend()
