@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-import numpy as np
+from dataguard.core.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

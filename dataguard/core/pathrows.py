@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core.columns import fixed_bytes, numbers, raw_paths, truths, values_of
+from dataguard.core.numeric import np
 from dataguard.model.entry import Kind
 from dataguard.model.pinned import Baseline, PinnedEntry
 

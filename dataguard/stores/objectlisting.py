@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree as ET
 
-import numpy as np
 import pyarrow as pa
 
 from dataguard.core.columns import binary_column, flag_column
 from dataguard.core.kernels import is_ascending
+from dataguard.core.numeric import np
 from dataguard.model.schema import LISTING
 
 if TYPE_CHECKING:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
-import numpy as np
-
 from dataguard.core import erofs
 from dataguard.core.columns import fixed_bytes, kind_mask, numbers, raw_paths
 from dataguard.core.mountable import check_mountable, refuse_unmountable
+from dataguard.core.numeric import np
 from dataguard.errors import ConflictError
 
 if TYPE_CHECKING:
