@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AreaRules",
     "AuditRules",
+    "CanaryRule",
     "CatalogRules",
     "DigestRules",
     "Exemption",
     "InputRules",
     "Maintenance",
     "MountRules",
+    "ObjectRules",
     "OutputRules",
     "Policy",
     "Rules",
@@ -49,6 +51,13 @@ class Seal(StrEnum):
     NONE = "none"
     MODE = "mode"
     IMMUTABLE = "immutable"
+
+
+class CanaryRule(StrEnum):
+    """Whether a job whose credential could write gold in an object store is refused."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +118,14 @@ class SealRules(Rules):
     """How the sources of inputs must be protected in place."""
 
     required: Seal = Seal.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRules(Rules):
+    """What must be proven of inputs in object stores; a proof counts for `canary_max_age`."""
+
+    canary: CanaryRule = CanaryRule.OPTIONAL
+    canary_max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +200,7 @@ class Policy(Rules):
     audit: AuditRules = AuditRules()
     mount: MountRules = MountRules()
     seal: SealRules = SealRules()
+    objects: ObjectRules = ObjectRules()
     run: RunRules = RunRules()
     watch: WatchRules = WatchRules()
     catalog: CatalogRules = CatalogRules()
