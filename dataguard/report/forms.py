@@ -28,6 +28,7 @@ AS_LINES = {
     "dataguard.model.policy_report": "text_rules",
     "dataguard.model.reclaim": "text_reclaim",
     "dataguard.model.results.audit": "text_audit",
+    "dataguard.model.results.cache": "text_cache",
     "dataguard.model.results.diff": "text_datasets",
     "dataguard.model.results.findings": "text_audit",
     "dataguard.model.results.lineage": "text_work",

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from dataguard.errors import WrongBytesError
+from dataguard.sandbox.processes import current_process
+from support.caches import Source, cache_at, wanted_of
 from support.mountcleanup import needs_mounts
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "json-shapes.json"
@@ -49,6 +53,22 @@ def copies_story(world):
 def reclaim_story(world):
     """What can be given back of these: nothing that a link could take the place of."""
     return world.ask_json("reclaim", str(world.top / "private"), "--method", "link")
+
+
+def cache_story(world):
+    """A cache with two contents, both pinned: one was damaged since, one could not be had."""
+    one, other = wanted_of(b"one"), wanted_of(b"other")
+    with cache_at(world.home / "cache") as cache:
+        path = cache.fill(one, Source(b"one"))
+        with pytest.raises(WrongBytesError):
+            cache.fill(other, Source(b"wrong"))
+        cache.pin("a test", [one, other], current_process())
+    os.chmod(path, 0o600)
+    with open(path, "wb") as file:
+        file.write(b"two")
+    words = ("show", "prune")
+    found = {f"cache {word}": world.ask_json("cache", word) for word in words}
+    return found | {"cache verify": world.ask_json("cache", "verify", code=3)}
 
 
 def policy_story(world):
@@ -103,7 +123,7 @@ def story(world):
     ask("audit", "faces@2")
     found["release"] = ask("release", "faces@2", "--reason", "checked")
     found["withdraw"] = ask("withdraw", "faces@1", "--reason", "old")
-    found |= policy_story(world)
+    found |= policy_story(world) | {"version": ask("version")}
     found["doctor"] = ask("doctor")
     found["catalog check"] = ask("catalog", "check")
     found["catalog events"] = ask("catalog", "events", "--after", "1")
@@ -111,7 +131,7 @@ def story(world):
     found["catalog copy"] = ask("catalog", "copy", str(world.top / "copy"))
     found["catalog upgrade"] = ask("catalog", "upgrade")
     found["catalog rebuild"] = ask("catalog", "rebuild", "--yes")
-    found["version"] = ask("version")
+    found |= cache_story(world)
     found["seal"] = ask("seal", "faces@2", "--seal", "mode")
     found["show sealed"] = ask("show", "faces@2")
     found["unseal"] = ask("unseal", "faces@2", "--reason", "why", "--for", "1h")
