@@ -13,7 +13,7 @@ from dataguard.model.duration import format_duration
 from dataguard.model.finding import Code
 from dataguard.model.gate import Check, MountCondition
 from dataguard.model.mount import GUARANTEE_SENTENCES, Guarantee
-from dataguard.model.policy import CanaryRule, Seal
+from dataguard.model.policy import Seal, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,7 +204,7 @@ def _check_protection(
     proven = is_proven(record, rules.canary_max_age, now)
     said = protection.error or protection_words(record, rules.canary_max_age, now)
     reason = f"{version.reference}: {said}"
-    ok = proven or rules.canary is CanaryRule.OPTIONAL
+    ok = proven or rules.canary is Wanted.OPTIONAL
     if not ok:
         reason += f"; policy `{policy.name}` requires a canary that was refused"
     remedy = "" if proven else f"dataguard policy verify {protection.place}"

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AreaRules",
     "AuditRules",
-    "CanaryRule",
     "CatalogRules",
     "DigestRules",
     "Exemption",
@@ -41,6 +40,7 @@ __all__ = [
     "RunRules",
     "Seal",
     "SealRules",
+    "Wanted",
     "WatchRules",
 ]
 
@@ -53,8 +53,8 @@ class Seal(StrEnum):
     IMMUTABLE = "immutable"
 
 
-class CanaryRule(StrEnum):
-    """Whether a job whose credential could write gold in an object store is refused."""
+class Wanted(StrEnum):
+    """How much something is wanted; from weak to strong."""
 
     OPTIONAL = "optional"
     REQUIRED = "required"
@@ -124,7 +124,7 @@ class SealRules(Rules):
 class ObjectRules(Rules):
     """What must be proven of inputs in object stores; a proof counts for `canary_max_age`."""
 
-    canary: CanaryRule = CanaryRule.OPTIONAL
+    canary: Wanted = Wanted.OPTIONAL
     canary_max_age: timedelta | None = None
 
 

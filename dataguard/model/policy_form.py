@@ -26,7 +26,7 @@ from dataguard.model.diversion import Reported, Writes
 from dataguard.model.finding import Code, Severity
 from dataguard.model.home import embedded_catalog
 from dataguard.model.mount import Guarantee
-from dataguard.model.policy import CanaryRule, Seal
+from dataguard.model.policy import Seal, Wanted
 from dataguard.model.policy_values import (
     CatalogHome,
     CatalogUrl,
@@ -156,8 +156,8 @@ class SealRules(Rules):
 class ObjectRules(Rules):
     """What must be proven of inputs in object stores."""
 
-    canary: CanaryRule = Field(
-        default=CanaryRule.OPTIONAL,
+    canary: Wanted = Field(
+        default=Wanted.OPTIONAL,
         description="`required`: a job is refused unless `dataguard policy verify` has shown that "
         "its own credential cannot write there; `optional`: it is said",
     )

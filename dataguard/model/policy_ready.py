@@ -14,7 +14,6 @@ from dataguard.model.mount import Guarantee
 from dataguard.model.policy import (
     AreaRules,
     AuditRules,
-    CanaryRule,
     DigestRules,
     InputRules,
     MountRules,
@@ -25,6 +24,7 @@ from dataguard.model.policy import (
     RunRules,
     Seal,
     SealRules,
+    Wanted,
 )
 
 __all__ = ["READY_POLICIES"]
@@ -64,7 +64,7 @@ READY_POLICIES = {
         audit=_said(AuditRules, max_age=timedelta(days=30), level=AuditLevel.FULL),
         mount=_said(MountRules, required_guarantee=Guarantee.ENFORCED),
         seal=_said(SealRules, required=Seal.NONE),
-        objects=_said(ObjectRules, canary=CanaryRule.REQUIRED, canary_max_age=timedelta(days=30)),
+        objects=_said(ObjectRules, canary=Wanted.REQUIRED, canary_max_age=timedelta(days=30)),
         run=_said(RunRules, confine=Mode.STRICT, required=Step.FULL, diverted=Reported.ALL),
         severity={"DG105": Severity.ERROR, "DG108": Severity.ERROR},
     ),

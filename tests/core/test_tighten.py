@@ -19,7 +19,7 @@ from dataguard.model.finding import Code, Severity
 from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts
 from dataguard.model.mount import Guarantee
 from dataguard.model.placement import Places
-from dataguard.model.policy import CanaryRule, Policy, Seal
+from dataguard.model.policy import Policy, Seal, Wanted
 from support.canaries import canary
 from support.gatefacts import ALICE, FACES, NOW, an_input, audit, facts, output, policy, version
 
@@ -56,7 +56,7 @@ ALWAYS = {
     "mount": st.fixed_dictionaries({"required_guarantee": st.sampled_from(Guarantee)}),
     "seal": st.fixed_dictionaries({"required": st.sampled_from(Seal)}),
     "objects": st.fixed_dictionaries(
-        {"canary": st.sampled_from(CanaryRule)},
+        {"canary": st.sampled_from(Wanted)},
         optional={"canary_max_age": st.sampled_from(["12h", "30d"])},
     ),
 }
@@ -123,7 +123,7 @@ FACTS = st.builds(
 def is_at_least_as_strict(strict: Policy, weak: Policy) -> bool:
     """Compare key by key, the way a person would."""
     ages = (strict.audit.max_age, weak.audit.max_age)
-    order = [*Guarantee], [*Seal], [*Strength], [*AuditLevel], [*CanaryRule]
+    order = [*Guarantee], [*Seal], [*Strength], [*AuditLevel], [*Wanted]
     pairs = (
         (strict.mount.required_guarantee, weak.mount.required_guarantee),
         (strict.seal.required, weak.seal.required),
