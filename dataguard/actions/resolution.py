@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, StoreUnreachableError, UsageError
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.reference import Reference, check_dataset_name
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.workspace import Workspace
 
-__all__ = ["check_usable", "fits", "is_here", "wanted_entries"]
+__all__ = ["check_usable", "fits", "is_here", "is_readable", "wanted_entries"]
 
 
 def wanted_entries(
@@ -158,6 +159,11 @@ def _place(ctx: Context, version: Version, preferred: tuple[str, ...], *, contai
         f"no location of {version.reference} can be reached from this host",
         hint=f"`dataguard show {version.reference}` lists its locations",
     )
+
+
+def is_readable(location: Location, host: str) -> bool:
+    """Whether what a location holds can be read from this host, as a directory or as objects."""
+    return is_objects(location.place) or is_here(location, host)
 
 
 def is_here(location: Location, host: str) -> bool:
