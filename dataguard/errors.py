@@ -8,6 +8,7 @@ DataguardError                 1  internal
 ├── NotFoundError             10  not_found
 ├── ConflictError             11  conflict
 ├── StoreUnreachableError     12  store_unreachable
+│   ├── DeniedError           12  denied
 │   └── NoRoomError           12  no_room
 ├── WrongBytesError            3  wrong_bytes
 ├── CatalogDamagedError       13  catalog_damaged
@@ -25,6 +26,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DataguardError",
+    "DeniedError",
     "InterruptError",
     "NoRoomError",
     "NotFoundError",
@@ -104,6 +106,12 @@ class WrongBytesError(DataguardError):
 
     code = "wrong_bytes"
     exit_code = 3
+
+
+class DeniedError(StoreUnreachableError):
+    """The store answers, and does not let these credentials do it."""
+
+    code = "denied"
 
 
 class CatalogDamagedError(DataguardError):

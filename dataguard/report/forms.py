@@ -22,6 +22,7 @@ AS_LINES = {
     "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",
     "dataguard.model.gate": "text_gate",
+    "dataguard.model.objectpolicy": "text_protection",
     "dataguard.model.placement": "text_rules",
     "dataguard.model.policy_report": "text_rules",
     "dataguard.model.reclaim": "text_reclaim",

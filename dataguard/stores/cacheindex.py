@@ -135,6 +135,14 @@ class CacheIndex:
             files, size = ask.execute("SELECT files, bytes FROM total").fetchone()
         return int(files), int(size)
 
+    def next_reading(self, now: int) -> int:
+        """Return a time for reading all again that is after every time of `verified`."""
+        if not os.path.exists(self.path):
+            return now
+        with self._asked() as ask:
+            (last,) = ask.execute("SELECT coalesce(max(verified), 0) FROM object").fetchone()
+        return max(now, int(last) + 1)
+
     def by_verification(self, before: int) -> Iterator[CacheObject]:
         """Yield objects that were not verified since, those longest not verified first."""
         last: tuple[int, str, bytes] = (-1, "", b"")
