@@ -221,7 +221,7 @@ class NodeCache:
 
     def _expected(self, wanted: Wanted) -> CacheObject | None:
         """Return how an object should be, and note that it is used."""
-        if not self.place.exists():
+        if not (self.index.is_open() or self.place.exists()):
             return None
         known = self.index.known(wanted)
         if known is None or known[0].wanted != wanted:
