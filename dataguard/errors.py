@@ -95,6 +95,12 @@ class StoreUnreachableError(DataguardError):
     exit_code = 12
 
 
+class DeniedError(StoreUnreachableError):
+    """The store answers, and does not let these credentials do it."""
+
+    code = "denied"
+
+
 class NoRoomError(StoreUnreachableError):
     """There is no room for what is to be kept, and nothing that may go to make some."""
 
@@ -106,12 +112,6 @@ class WrongBytesError(DataguardError):
 
     code = "wrong_bytes"
     exit_code = 3
-
-
-class DeniedError(StoreUnreachableError):
-    """The store answers, and does not let these credentials do it."""
-
-    code = "denied"
 
 
 class CatalogDamagedError(DataguardError):
