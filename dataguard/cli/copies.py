@@ -1,6 +1,5 @@
 """`dataguard copies`."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -11,11 +10,9 @@ from dataguard.cli.options import DryRun
 from dataguard.errors import UsageError
 from dataguard.model.duration import parse_duration
 from dataguard.model.reference import Reference
+from dataguard.model.size import parse_size
 
 __all__ = ["add"]
-
-_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def add(app: typer.Typer) -> None:
@@ -123,7 +120,7 @@ def copies(
 
         read_when_idle()
     invocation.flag("workers", workers)
-    size = _bytes(min_size)
+    size = parse_size(min_size)
     duration = None if max_duration is None else parse_duration(max_duration)
     version = None if only is None else Reference.parse(only)
     context = invocation.context(reads=True)
@@ -147,10 +144,3 @@ def copies(
     result = action(context, asked, listed, wish)
     invocation.show(result)
     return invocation.outcome(result.findings, unchecked=not result.complete)
-
-
-def _bytes(text: str) -> int:
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise UsageError(f"`{text}` is no size", hint="write bytes, or K, M, G, T: 4096, 64K, 1M")
-    return int(found[1]) * _FACTORS[found[2].upper()]
