@@ -133,10 +133,11 @@ def filled(ctx: Context, wanted: Wanted) -> Wanted:
     entry = wanted.entry
     with closing(cache_for(ctx, entry.dataset)) as cache:
         shown = tree_at(ctx, cache, entry.dataset, entry.version, entry.location)
+        cache.prepare()
+        stage(shown.tree, shown.looks, lambda: shown.rows(ctx))  # first: it may be refused
         needed = contents(shown.rows(ctx), shown.version)
         cache.pin(_subject(wanted.target), needed, ctx.process, lasting=True)
         fill(ctx, cache, shown)
-        stage(shown.tree, shown.looks, lambda: shown.rows(ctx))
         device, inode = shown.identity()
     return replace(wanted, device=device, inode=inode)
 
