@@ -71,6 +71,18 @@ def cache_story(world):
     return found | {"cache verify": world.ask_json("cache", "verify", code=3)}
 
 
+def policy_story(world):
+    """What is said of rules, and made of them for others."""
+    ask = world.ask_json
+    return {
+        "policy check": ask("policy", "check", "regulated"),
+        "policy show": ask("policy", "show"),
+        "policy explain": ask("policy", "explain", str(world.gold), code=3),
+        "policy explain code": ask("policy", "explain", "DG105"),
+        "policy export": ask("policy", "export", "s3://b/gold", "--as", "iam-policy"),
+    }
+
+
 def story(world):
     """Every result that can be had from one small story, by what it is about."""
     ask = world.ask_json
@@ -111,10 +123,7 @@ def story(world):
     ask("audit", "faces@2")
     found["release"] = ask("release", "faces@2", "--reason", "checked")
     found["withdraw"] = ask("withdraw", "faces@1", "--reason", "old")
-    found |= {"version": ask("version"), "policy check": ask("policy", "check", "regulated")}
-    found["policy show"] = ask("policy", "show")
-    found["policy explain"] = ask("policy", "explain", str(world.gold), code=3)
-    found["policy explain code"] = ask("policy", "explain", "DG105")
+    found |= policy_story(world) | {"version": ask("version")}
     found["doctor"] = ask("doctor")
     found["catalog check"] = ask("catalog", "check")
     found["catalog events"] = ask("catalog", "events", "--after", "1")
