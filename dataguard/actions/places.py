@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects, normal_place
 from dataguard.core.paths import is_inside
 from dataguard.engines.fitted import fit
 from dataguard.errors import NotFoundError, UsageError
@@ -22,22 +23,19 @@ __all__ = ["open_store", "source_place", "store_of"]
 
 
 def source_place(written: str, *, home: str, own: Mapping[str, str] | None = None) -> str:
-    """Return the absolute path, without links, of a source to register.
+    """Return the absolute path, without links, of a source to register, or the URL of objects.
 
     `own` is what dataguard may write to, by what it is.
 
     Raises:
         NotFoundError: there is no such directory.
-        UsageError: it is an object store, a file, it and the home lie in one another, or it holds
+        UsageError: it is a URL of something else than objects, a file, it and the home lie in one another, or it holds
             something else that dataguard writes to.
     """
     if not written:
         raise UsageError("the location is empty", hint="dataguard register NAME DIRECTORY")
     if "://" in written:
-        raise UsageError(
-            f"cannot register {written}: this release registers local trees only",
-            hint="mount the bucket, or register the copy on a file system",
-        )
+        return normal_place(written)
     place = os.path.realpath(written)
     if not os.path.lexists(place):
         raise NotFoundError(f"no directory {place}")
@@ -64,6 +62,10 @@ def open_store(
 
     With `polite` reading leaves nothing in the page cache that was not there before.
     """
+    if is_objects(place):
+        from dataguard.actions.objectplaces import open_objects  # noqa: PLC0415  few need it
+
+        return open_objects(ctx, place, exclude)
     from dataguard.stores.local import LocalStore  # noqa: PLC0415  loads Arrow
 
     fit(ctx.engine, medium_of(place))

@@ -33,12 +33,14 @@ __all__ = [
     "InputRules",
     "Maintenance",
     "MountRules",
+    "ObjectRules",
     "OutputRules",
     "Policy",
     "Rules",
     "RunRules",
     "Seal",
     "SealRules",
+    "Wanted",
     "WatchRules",
 ]
 
@@ -109,6 +111,20 @@ class SealRules(Rules):
     """How the sources of inputs must be protected in place."""
 
     required: Seal = Seal.NONE
+
+
+class Wanted(StrEnum):
+    """How much something is wanted; from weak to strong."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRules(Rules):
+    """What the buckets of inputs must do."""
+
+    versioning: Wanted = Wanted.OPTIONAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +199,7 @@ class Policy(Rules):
     audit: AuditRules = AuditRules()
     mount: MountRules = MountRules()
     seal: SealRules = SealRules()
+    objects: ObjectRules = ObjectRules()
     run: RunRules = RunRules()
     watch: WatchRules = WatchRules()
     catalog: CatalogRules = CatalogRules()

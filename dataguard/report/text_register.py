@@ -12,6 +12,7 @@ from dataguard.report.lines import (
     gap_lines,
     lines_of,
     number,
+    pinned_words,
     place,
     size_words,
 )
@@ -35,10 +36,16 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  read      {number(result.hashed, 'file')}"
     if result.resumed:
         yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
+    if result.by_checksum:
+        count = number(result.by_checksum, "object")
+        yield f"  checksum  {count} not read: the server keeps the digest"
+    if result.objects is not None:
+        yield f"  pinned    {pinned_words(result.objects)}"
     if result.expected is not None:
         unlisted = number(result.unlisted, "file")
         yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
-    yield f"  writable  {_writers(result)}"
+    if result.objects is None:
+        yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
     if result.hint is not None:

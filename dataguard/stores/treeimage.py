@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from dataguard.core import erofs
 from dataguard.core.columns import fixed_bytes, kind_mask, numbers, raw_paths
@@ -22,6 +21,8 @@ from dataguard.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    import pyarrow as pa
 
     from dataguard.model.tree import Looks
 
@@ -34,9 +35,8 @@ _NID = 8
 def write_image(file: IO[bytes], entries: Iterable[pa.RecordBatch], looks: Looks) -> None:
     """Write the image of a version to an empty file.
 
-    Entries have a manifest's columns, and may have `mtime_ns` or `last_modified`, `mode`, `uid` and
-    `gid` beside them; what they lack, all files take from the looks. Nobody may write, whatever
-    the modes say.
+    Entries have a manifest's columns, and may have `mtime_ns`, `mode`, `uid` and `gid` beside them;
+    what they lack, all files take from the looks. Nobody may write, whatever the modes say.
 
     Raises:
         ConflictError: a name can be none on a local file system.
@@ -148,7 +148,7 @@ class _Image:
         records = erofs.file_inodes(
             _column(batch, "mode", looks.file_mode)[rows] & _READ_AND_SEARCH,
             sizes,
-            _times(batch, looks.mtime_ns)[rows],
+            _column(batch, "mtime_ns", looks.mtime_ns)[rows],
             (_column(batch, "uid", looks.uid)[rows], _column(batch, "gid", looks.gid)[rows]),
             table[rows].tobytes(),
         )
@@ -160,7 +160,7 @@ class _Image:
 
     def _links(self, batch: pa.RecordBatch, nids: np.ndarray) -> None:
         targets = batch.column("link_target")
-        times = _times(batch, self._looks.mtime_ns)
+        times = _column(batch, "mtime_ns", self._looks.mtime_ns)
         for row in np.flatnonzero(kind_mask(batch, "l")).tolist():
             target: bytes = targets[row].as_py()
             room = self._room(len(target))
@@ -284,16 +284,13 @@ def _way(folder: bytes, path: bytes) -> Iterator[bytes]:
         at = cut + 1
 
 
-def _times(batch: pa.RecordBatch, instead: int) -> np.ndarray:
-    """Return when files were last written: by a local sheet, or by that of a bucket."""
-    if "last_modified" not in batch.schema.names or batch.column("last_modified").null_count:
-        return _column(batch, "mtime_ns", instead)
-    moments = batch.column("last_modified").cast(pa.timestamp("ns", tz="UTC"))
-    return numbers(moments.view(pa.int64()))
-
-
 def _column(batch: pa.RecordBatch, name: str, instead: int) -> np.ndarray:
-    """Return a column of numbers, with one value for all where the entries don't have it."""
-    if name not in batch.schema.names or batch.column(name).null_count:
+    """Return a column of numbers, with one value for all where the entries don't have it.
+
+    Objects have times; what stands for their owner and mode means nothing.
+    """
+    names = batch.schema.names
+    unowned = "etag" in names and name != "mtime_ns"
+    if unowned or name not in names or batch.column(name).null_count:
         return np.full(batch.num_rows, instead, np.int64)
     return numbers(batch.column(name))

@@ -62,9 +62,10 @@ def rows_of(contents, written):
             *plain.columns,
             pa.array([one.version_id for one in ordered]),
             pa.array([one.etag for one in ordered]),
-            pa.array([MOMENT] * len(ordered), pa.timestamp("ms", tz="UTC")),
+            pa.array([int(MOMENT.timestamp() * 1000) * 10**6] * len(ordered), pa.int64()),
+            pa.array([0o100000] * len(ordered), pa.int32()),
         ],
-        names=[*plain.schema.names, "version_id", "etag", "last_modified"],
+        names=[*plain.schema.names, "version_id", "etag", "mtime_ns", "mode"],
     )
 
 
