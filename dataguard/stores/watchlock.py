@@ -51,7 +51,7 @@ def _hold(held: contextlib.ExitStack, directory: str, name: str, how: int) -> No
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError as err:
         raise ConflictError(
-            f"{_holder(descriptor)} tells of these datasets already: everything would be told twice",
+            f"{_holder(descriptor)} tells of these datasets already: all would be told twice",
             hint="`systemctl status dataguard-watch`; `dataguard watch --once` works beside it",
         ) from err
     os.ftruncate(descriptor, 0)
