@@ -37,11 +37,15 @@ _STANDING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where the words of a watcher go: `findings` one by one, `alerts` gathered, `remarks`."""
+    """Where the words of a watcher go: `findings` one by one, `alerts` gathered, `remarks`.
+
+    `status` takes how the watcher is, where somebody looks on.
+    """
 
     findings: Callable[[Sequence[Finding]], None]
     alerts: Callable[[Sequence[Alert]], None]
     remark: Callable[[str], None]
+    status: Callable[[WatchStatus], None] | None = None
 
 
 @dataclass(slots=True)
@@ -207,6 +211,8 @@ class Telling:
         """Give the sinks the newest status."""
         for one in self.deliveries:
             one.note(status)
+        if self.outlets.status is not None:
+            self.outlets.status(status)
 
     def close(self) -> None:
         """Send what was gathered, and end the sinks; say which of them took nothing."""
