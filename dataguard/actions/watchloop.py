@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["Orders", "WatchLoop"]
 
 _TICK_S = 0.25
+_IDLE_TICK_S = 0.5
+"""How soon a signal ends it where nothing happens; each waking costs CPU."""
+
 _MOUNTS_S = 30.0
 """How often areas are looked up where no record changed: the table of mounts may have."""
 
@@ -158,7 +161,7 @@ class WatchLoop:
     def _patience(self) -> float:
         due = self._judging.next_due()
         if due is None:
-            return _TICK_S
+            return _TICK_S if self._telling.is_holding else _IDLE_TICK_S
         return min(max(due - self._orders.timer(), 0.001), _TICK_S)
 
     def _take(self, message: Message) -> None:

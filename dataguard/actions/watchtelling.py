@@ -198,6 +198,11 @@ class Telling:
             self.record()
 
     @property
+    def is_holding(self) -> bool:
+        """Whether something that was told waits to be sent, recorded or acted upon."""
+        return bool(len(self.gathering) or self._unrecorded or self._unanswered)
+
+    @property
     def told(self) -> datetime:
         """Up to when everything was handed to the outboxes."""
         return self._oldest or self.ctx.clock()
