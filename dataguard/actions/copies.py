@@ -61,7 +61,8 @@ class Wish:
 
     `only` is the one version to look for, whatever its state. With `among`, files that repeat one
     another are told too, with `partial` truncated and appended copies. `resume` goes on where
-    the time of an earlier scan was over.
+    the time of an earlier scan was over. No more than `rate` bytes a second are read, where it is
+    not 0.
     """
 
     min_size: int = 1
@@ -73,6 +74,7 @@ class Wish:
     chunks: bool = False
     archives: bool = False
     tables: bool = False
+    rate: int = 0
     dry_run: bool = False
 
 
@@ -172,6 +174,7 @@ class _Found:
             tables=wish.tables,
             min_size=wish.min_size,
             any_row=wish.only is not None,
+            rate=wish.rate,
             expired=lambda: deadline is not None and clock() >= deadline,
         )
 
@@ -245,6 +248,7 @@ class _Found:
             resume=wish.resume,
             keep=not wish.dry_run,
             rolled=rolled,
+            rate=wish.rate,
         )
 
     def _repeated_sizes(self) -> np.ndarray:

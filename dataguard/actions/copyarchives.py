@@ -88,11 +88,8 @@ def _occurs(index: GoldIndex, size: int) -> bool:
 def _looked_into(
     files: Beginnings, path: bytes, wanted: Wanted, expired: Callable[[], bool]
 ) -> ArchiveLook | None:
-    descriptor = files.open(path)
-    try:
+    with files.reading(path) as descriptor:
         return look_into(descriptor, wanted, expired=expired)
-    finally:
-        os.close(descriptor)
 
 
 class _Gold:

@@ -14,6 +14,7 @@ import numpy as np
 from dataguard.actions.chunking import chunk_index
 from dataguard.actions.copylooks import Looked, Looks, question
 from dataguard.actions.copymatch import originals
+from dataguard.actions.places import share_of
 from dataguard.core.chunkmatch import LEAST_SHARED, Cover, covered, part_told, promising
 from dataguard.core.chunks import LEAST_FILE
 from dataguard.core.extents import bytes_of_others
@@ -73,7 +74,8 @@ def chunk_copies(
         looks = Looks(
             ctx, files, CopyKind.PARTIAL, name="chunks", asked=asked, least=least, known=known
         )
-        units = (CutUnit(files.place, path) for path in looks.unseen())
+        rate = share_of(ctx, files.rate)
+        units = (CutUnit(files.place, path, rate=rate) for path in looks.unseen(paced=False))
         for unit, cut in ctx.engine.map(cut_file, units):
             gaps = len(gold.gaps)
             copy = _judged(gold, files, unit.path, cut)

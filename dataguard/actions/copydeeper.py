@@ -50,7 +50,7 @@ class Deeper:
     """What else is looked for in files of `min_size` or more, until `expired` says so.
 
     `partial` are parts from the beginning on, `chunks` these and parts anywhere. With `any_row`
-    one row of a table is enough to be told.
+    one row of a table is enough to be told. No more than `rate` bytes a second are read.
     """
 
     partial: bool
@@ -59,6 +59,7 @@ class Deeper:
     tables: bool
     min_size: int
     any_row: bool
+    rate: int
     expired: Callable[[], bool]
 
     @property
@@ -106,7 +107,11 @@ class Deeper:
         with roll:
             try:
                 opened = place_files(
-                    scan.place, roll, is_list=place.listed is not None, keep=place.keep
+                    scan.place,
+                    roll,
+                    is_list=place.listed is not None,
+                    keep=place.keep,
+                    rate=self.rate,
                 )
                 with opened as files:
                     self._look(ctx, index, place, files)

@@ -24,7 +24,10 @@ __all__ = ["PlaceFiles", "place_files", "walked"]
 
 @dataclass(frozen=True, slots=True)
 class PlaceFiles:
-    """The files of a place, or those of it that were listed; `keep` remembers what is told."""
+    """The files of a place, or those of it that were listed; `keep` remembers what is told.
+
+    No more than `rate` bytes of them a second are to be read, where it is not 0.
+    """
 
     place: str
     roll: FileRoll
@@ -32,6 +35,7 @@ class PlaceFiles:
     look: CopyLook
     is_list: bool
     keep: bool
+    rate: int
 
     @property
     def prefix(self) -> bytes:
@@ -41,7 +45,7 @@ class PlaceFiles:
 
 @contextmanager
 def place_files(
-    place: str, roll: FileRoll, *, is_list: bool = False, keep: bool = False
+    place: str, roll: FileRoll, *, is_list: bool = False, keep: bool = False, rate: int = 0
 ) -> Iterator[PlaceFiles]:
     """Hold a place open for all that look into its files.
 
@@ -49,7 +53,7 @@ def place_files(
         OSError: it cannot be opened.
     """
     with Beginnings(place) as contents, CopyLook(place) as look:
-        yield PlaceFiles(place, roll, contents, look, is_list, keep)
+        yield PlaceFiles(place, roll, contents, look, is_list, keep, rate)
 
 
 def walked(

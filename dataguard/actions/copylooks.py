@@ -19,6 +19,7 @@ from dataguard.model.copies import Copy
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.looknotes import LookNotes
 from dataguard.stores.obstacles import unreadable
+from dataguard.stores.pace import pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -96,11 +97,17 @@ class Looks:
         self.unreadable: list[Unreadable] = []
         self.opened = 0
 
-    def unseen(self) -> Iterator[bytes]:
-        """Yield the relative paths of files to look into, in path order."""
+    def unseen(self, *, paced: bool = True) -> Iterator[bytes]:
+        """Yield the relative paths of files to look into, in path order.
+
+        Where `paced`, the next comes when what this process has read is paid for.
+        """
+        pace = pace_of(self._files.rate) if paced else None
         for window in self._rest:
-            if window.left.num_rows:
-                yield from self._window(_seen(window))
+            for path in self._window(_seen(window)) if window.left.num_rows else ():
+                if pace is not None:
+                    pace.keep()
+                yield path
 
     def over(self, expired: Callable[[], bool]) -> bool:
         """Whether the time is over; then the rest is unchecked."""

@@ -48,7 +48,8 @@ class Search:
 
     `key` names everything that decides which files are candidates. With `resume` a place goes on
     where the time of an earlier scan was over; `keep` remembers what was read. Files of `rolled`
-    bytes or more are told whatever their size is, for others to look into; None tells none.
+    bytes or more are told whatever their size is, for others to look into; None tells none. No
+    more than `rate` bytes a second are read, where it is not 0.
     """
 
     sizes: Sizes
@@ -58,6 +59,7 @@ class Search:
     resume: bool = False
     keep: bool = True
     rolled: int | None = None
+    rate: int = 0
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ def scan_place(
         NotFoundError: the place is gone.
         StoreUnreachableError: it does not answer.
     """
-    store = store_of(ctx, place, left_out=left_out, polite=True)
+    store = store_of(ctx, place, left_out=left_out, polite=True, rate=search.rate)
     scan = _Scan(ctx, store, search, listed)
     try:
         scan.run()

@@ -158,8 +158,7 @@ class _Gold:
             UnhashableColumnError: it has a column that cannot be compared.
             UnreadableTableError: it is damaged.
         """
-        descriptor = files.open(path)
-        try:
+        with files.reading(path) as descriptor:
             form = table_form(descriptor)
             if form is None:
                 return None
@@ -167,8 +166,6 @@ class _Gold:
             for batch in batches_of(descriptor, form, expired=expired):
                 question.add(cells_of(batch))
             return question.result()
-        finally:
-            os.close(descriptor)
 
     def copies(
         self,
