@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 settings.register_profile("dataguard", deadline=None)
 settings.load_profile("dataguard")
 
-pytest_plugins = ["support.loopimages"]
+pytest_plugins = ["support.loopimages", "support.s3servers", "support.countingproxy"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

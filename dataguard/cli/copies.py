@@ -1,6 +1,5 @@
 """`dataguard copies`."""
 
-import re
 from typing import Annotated
 
 import typer
@@ -11,11 +10,9 @@ from dataguard.cli.options import DryRun
 from dataguard.errors import UsageError
 from dataguard.model.duration import parse_duration
 from dataguard.model.reference import Reference
+from dataguard.model.size import parse_size
 
 __all__ = ["add"]
-
-_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def add(app: typer.Typer) -> None:
@@ -127,7 +124,7 @@ def copies(
 
         read_when_idle()
     invocation.flag("workers", workers)
-    size, most = _bytes(min_size), 0 if rate is None else _rate(rate)
+    size, most = parse_size(min_size), 0 if rate is None else _rate(rate)
     duration = None if max_duration is None else parse_duration(max_duration)
     version = None if only is None else Reference.parse(only)
     context = invocation.context(reads=True)
@@ -155,20 +152,13 @@ def copies(
 
 
 def _rate(text: str) -> int:
-    from dataguard.stores.pace import pace_of
+    from dataguard.stores.pace import Pace
 
-    found = _bytes(text)
+    found = parse_size(text)
     if not found:
         raise UsageError("a rate of 0 reads nothing", hint="--rate 20M")
     try:
-        pace_of(found)
+        Pace(found).close()
     except OSError as err:
         raise UsageError(f"no --rate here: {err}", hint="--idle, or ionice") from err
     return found
-
-
-def _bytes(text: str) -> int:
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise UsageError(f"`{text}` is no size", hint="write bytes, or K, M, G, T: 4096, 64K, 1M")
-    return int(found[1]) * _FACTORS[found[2].upper()]

@@ -61,12 +61,12 @@ def _check_catalog(catalog: CatalogFacts, policy: Policy) -> Check:
     if any(catalog_identity(url) != used for url in rules.url):
         wanted = " and ".join(f"`{catalog_identity(url)}`" for url in rules.url)
         reason = f"policy `{policy.name}` names the catalog {wanted}, this one is `{used}`"
-        return Check("catalog", ok=False, reason=reason)
+        return Check("catalog", ok=False, reason=reason, remedy="name it with --catalog")
     home = posixpath.normpath(catalog.home)
     if any(posixpath.normpath(named) != home for named in rules.home):
         wanted = " and ".join(f"`{named}`" for named in rules.home)
         reason = f"policy `{policy.name}` names the home {wanted}, this one is `{home}`"
-        return Check("catalog", ok=False, reason=reason)
+        return Check("catalog", ok=False, reason=reason, remedy="set DATAGUARD_HOME to it")
     named = "the one the policy names" if rules.url or rules.home else "no policy names another"
     return Check("catalog", ok=True, reason=f"`{used}`: {named}")
 
@@ -81,6 +81,7 @@ def _check_output(
         reason=placement.reason,
         code=placement.code,
         subject=output.place,
+        remedy="" if placement.code is None else placement.code.remedy,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from dataguard.core.clearance import is_at_least, standing_damage
+from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Strength
 from dataguard.model.duration import format_duration
@@ -34,7 +35,8 @@ def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Ch
     version = facts.version
     if version is None:
         reason = facts.error or f"no version is known for `{facts.reference}`"
-        yield Check("known", ok=False, reason=reason, subject=facts.reference)
+        remedy = "`dataguard list` shows what is known"
+        yield Check("known", ok=False, reason=reason, subject=facts.reference, remedy=remedy)
     else:
         reason = f"`{facts.reference}` is {version.reference}, {version.root}"
         yield Check("known", ok=True, reason=reason, subject=facts.reference)
@@ -55,35 +57,44 @@ def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Ch
 
 
 def _check_pinned(facts: InputFacts) -> Check:
-    reason = f"`{facts.reference}` names a version or is in the lock file"
-    if not facts.pinned:
-        better = facts.version.reference if facts.version is not None else "NAME@N"
-        reason = f"`{facts.reference}` may mean another version tomorrow; write `{better}`"
-    return Check("pinned", facts.pinned, reason, Code.DG503, subject=facts.reference)
+    if facts.pinned:
+        reason = f"`{facts.reference}` names a version or is in the lock file"
+        return Check("pinned", ok=True, reason=reason, code=Code.DG503, subject=facts.reference)
+    better = facts.version.reference if facts.version is not None else "NAME@N"
+    reason = f"`{facts.reference}` may mean another version tomorrow"
+    remedy = f"--input {better}, or `dataguard mount {better}`, which writes the lock file"
+    return Check("pinned", False, reason, Code.DG503, subject=facts.reference, remedy=remedy)
 
 
 def _check_state(version: Version) -> Check:
+    reference, remedy = version.reference, ""
     match version.state:
         case VersionState.ACTIVE:
             ok, said = True, "active"
         case VersionState.SUPERSEDED:
             ok, said = True, "superseded: there is a newer version"
-        case VersionState.WITHDRAWN | VersionState.QUARANTINED:
+        case VersionState.WITHDRAWN:
             ok, said = False, str(version.state)
+            remedy = f"`dataguard log {version.dataset}` shows other versions"
+        case VersionState.QUARANTINED:
+            ok, said = False, str(version.state)
+            remedy = f"{_audit(version)}, then dataguard release {reference} --reason WHY"
         case _:
             assert_never(version.state)
     why = f" ({version.state_reason})" if version.state_reason else ""
-    reason = f"{version.reference} is {said}{why}"
-    return Check("state", ok, reason, Code.DG502, subject=version.reference)
+    reason = f"{reference} is {said}{why}"
+    return Check("state", ok, reason, Code.DG502, subject=reference, remedy=remedy)
 
 
 def _check_strength(version: Version, policy: Policy) -> Check:
     required, strength = policy.digest.required_strength, version.algorithm.strength
     reason = f"{version.reference} has {version.algorithm} digests (against {strength} change)"
     ok = required is Strength.ACCIDENTAL or strength is required
+    remedy = ""
     if not ok:
-        reason = f"{reason}; policy `{policy.name}` requires {required}: register with sha256"
-    return Check("digest strength", ok, reason, subject=version.reference)
+        reason = f"{reason}; policy `{policy.name}` requires {required}"
+        remedy = "register the dataset again with --digest sha256"
+    return Check("digest strength", ok, reason, subject=version.reference, remedy=remedy)
 
 
 def _check_audit_result(version: Version, audits: tuple[AuditRecord, ...]) -> Check:
@@ -93,7 +104,8 @@ def _check_audit_result(version: Version, audits: tuple[AuditRecord, ...]) -> Ch
     if bad is not None:
         when = _when(bad.finished)
         reason = f"the {bad.level} audit of {version.reference} at {when} found damage"
-    return Check("audit result", bad is None, reason, subject=version.reference)
+    remedy = "" if bad is None else f"dataguard findings list {version.reference}"
+    return Check("audit result", bad is None, reason, subject=version.reference, remedy=remedy)
 
 
 def _check_audit_age(
@@ -110,7 +122,8 @@ def _check_audit_age(
     ok = last is not None and now - last <= max_age
     said = f"has no clean {level} audit" if last is None else f"was found clean as of {_when(last)}"
     reason = f"{version.reference} {said}; policy `{policy.name}` allows {format_duration(max_age)}"
-    return Check("audit age", ok, reason, Code.DG501, subject=version.reference)
+    remedy = "" if ok else _audit(version, level)
+    return Check("audit age", ok, reason, Code.DG501, subject=version.reference, remedy=remedy)
 
 
 def _check_mount(version: Version, facts: InputFacts) -> Check:
@@ -142,7 +155,8 @@ def _check_mount(version: Version, facts: InputFacts) -> Check:
             assert_never(condition)
     detail = f" ({facts.detail})" if facts.detail else ""
     reason = f"{version.reference}: {said}{detail}"
-    return Check("mount", ok, reason, code, enforced, subject=version.reference)
+    remedy = "" if ok else f"dataguard unmount {version.reference}, then {_mount(version)}"
+    return Check("mount", ok, reason, code, enforced, subject=version.reference, remedy=remedy)
 
 
 def _check_guarantee(version: Version, facts: InputFacts, policy: Policy) -> Check:
@@ -150,9 +164,11 @@ def _check_guarantee(version: Version, facts: InputFacts, policy: Policy) -> Che
     reason = f"{version.reference}: mount guarantee `{facts.guarantee}`"
     reason += f"; policy `{policy.name}` requires `{required}`"
     ok = facts.guarantee.rank >= required.rank
+    remedy = "" if ok else _mount(version)
     if not ok and facts.mount is MountCondition.DECLARED:
         reason += ", which a declared mount is inside `dataguard run` and `shell` only"
-    return Check("mount guarantee", ok, reason, subject=version.reference)
+        remedy = "start the job by `dataguard run`"
+    return Check("mount guarantee", ok, reason, subject=version.reference, remedy=remedy)
 
 
 def _check_seal(version: Version, facts: InputFacts, policy: Policy) -> Check:
@@ -163,7 +179,16 @@ def _check_seal(version: Version, facts: InputFacts, policy: Policy) -> Check:
     detail = f" ({facts.seal_detail})" if facts.seal_detail else ""
     reason = f"{version.reference}: {found}{detail}; policy `{policy.name}` requires `{required}`"
     enforced = seal not in (None, Seal.NONE)
-    return Check("seal", ok, reason, enforced=enforced, subject=version.reference)
+    remedy = "" if ok else f"dataguard seal {version.reference} --seal {required}"
+    return Check("seal", ok, reason, enforced=enforced, subject=version.reference, remedy=remedy)
+
+
+def _audit(version: Version, level: AuditLevel = AuditLevel.FULL) -> str:
+    return f"dataguard audit {version.reference} --level {level}"
+
+
+def _mount(version: Version) -> str:
+    return f"dataguard mount {version.reference}"
 
 
 def _seal_rank(seal: Seal | None) -> int:

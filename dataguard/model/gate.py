@@ -118,7 +118,8 @@ class Check:
 
     `subject` is the reference or place, empty for the gate as a whole. `code` is the finding
     code a refusal has; None where no policy can lower it. `enforced` is False where the check
-    passed although nothing keeps the job from writing.
+    passed although nothing keeps the job from writing. `remedy` is what a refusal is answered
+    with, a command where one does it.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Check:
     code: Code | None = None
     enforced: bool = True
     subject: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

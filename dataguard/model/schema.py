@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from dataguard.model.digest import Algorithm
 
 __all__ = [
+    "LISTING",
     "LOCATION_SHEET",
     "MANIFEST_FORMAT",
+    "OBJECT_SHEET",
     "ROWS_PER_GROUP",
     "SHEET_FORMAT",
     "digest_sheet_schema",
@@ -36,6 +38,33 @@ LOCATION_SHEET = pa.schema(
         pa.field("racy", pa.bool_()),
     ]
 )
+
+OBJECT_SHEET = pa.schema(
+    [
+        pa.field("version_id", pa.string()),
+        pa.field("etag", pa.string()),
+        pa.field("last_modified", pa.timestamp("ms", tz="UTC")),
+        pa.field("checksum", pa.string()),
+        pa.field("checksum_type", pa.string()),
+    ]
+)
+"""The location sheet of objects; `checksum` is `ALGORITHM:base64`, as `XXHASH128:...`."""
+
+LISTING = pa.schema(
+    [
+        pa.field("key", pa.binary(), nullable=False),
+        pa.field("size", pa.int64()),
+        pa.field("etag", pa.string()),
+        pa.field("version_id", pa.string()),
+        pa.field("last_modified", pa.timestamp("ms", tz="UTC")),
+        pa.field("is_latest", pa.bool_()),
+        pa.field("is_delete_marker", pa.bool_()),
+        pa.field("storage_class", pa.string()),
+        pa.field("checksum_algorithm", pa.string()),
+        pa.field("checksum_type", pa.string()),
+    ]
+)
+"""What a server lists of a bucket; a delete marker has no size and no etag, both null."""
 
 
 @functools.cache

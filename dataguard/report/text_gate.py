@@ -21,6 +21,8 @@ def _(result: GateResult, paint: Paint, verbose: int) -> Iterator[str]:
     del verbose
     for check in result.checks:
         yield _checked(check, paint)
+        if check.remedy and not check.ok:
+            yield f"        remedy: {escape(check.remedy)}"
     verdict = paint("good", "allowed") if result.allowed else paint("bad", "refused")
     yield f"{verdict} by policy `{escape(result.policy)}`"
 

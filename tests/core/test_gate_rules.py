@@ -27,7 +27,9 @@ LAX = policy(inputs={"pinned": False})
 
 
 def refusals(changed, rules=STRICT):
-    return {(c.name, c.code) for c in decide(changed, rules) if not c.ok}
+    refused = [check for check in decide(changed, rules) if not check.ok]
+    assert all(check.remedy for check in refused), "a refusal that does not say what to do"
+    return {(check.name, check.code) for check in refused}
 
 
 def test_job_that_meets_a_strict_policy_is_allowed():

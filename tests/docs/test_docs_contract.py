@@ -82,6 +82,7 @@ def test_exit_code_of_every_error_is_documented(error):
 def test_mount_table_quotes_the_sentences_that_commands_print():
     promised = {
         Backend.BIND: Guarantee.ENFORCED,
+        Backend.CAS: Guarantee.ENFORCED,
         Backend.CONTAINER: Guarantee.ENFORCED,
         Backend.DECLARED: Guarantee.DECLARED,
         Backend.FUSE: Guarantee.ENFORCED,

@@ -1,0 +1,71 @@
+"""Objects in buckets: what pins one, where a bucket is reached, and what its server can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Capabilities", "ObjectPlace", "Pin", "Versioning"]
+
+
+class Versioning(StrEnum):
+    """Whether a bucket keeps what is overwritten or deleted."""
+
+    ENABLED = "enabled"
+    SUSPENDED = "suspended"
+    OFF = "off"
+    UNKNOWN = "unknown"
+    """The server does not say, or not to us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One content of one key, and no other: what is read is this or nothing.
+
+    `key` is the whole key, verbatim. With a `version_id` that version is read; without one the
+    `etag` has to be the object's still. The etag has no quotes.
+    """
+
+    key: bytes
+    version_id: str | None
+    etag: str | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the server of a bucket does, as far as looking at it showed; None: nobody knows.
+
+    `versions_listed`: it answers ListObjectVersions. `lock`: the bucket has an object lock.
+    `checksums` are the checksum algorithms, in the words of S3 (`XXHASH128`), that objects looked
+    at had. `attributes`: GetObjectAttributes answers what was asked, not with the object.
+    `literal_keys`: keys come back as they were given (`a//b`). `ordered`: listings come in
+    bytewise order. `conditional_writes`: If-None-Match on a PUT is honoured; found out by writing,
+    so by no command that only reads.
+    """
+
+    versioning: Versioning = Versioning.UNKNOWN
+    versions_listed: bool = False
+    lock: bool | None = None
+    checksums: tuple[str, ...] = ()
+    attributes: bool | None = None
+    literal_keys: bool | None = None
+    ordered: bool = True
+    conditional_writes: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlace:
+    """How the bucket of a location is reached, in names: never a key, a secret or a token.
+
+    `endpoint` is a URL, or empty for AWS; `profile` the name of a profile of AWS's own files, or
+    empty. `pinned`: the bucket is versioned, and every entry of the sheet has a version id.
+    """
+
+    endpoint: str = ""
+    region: str = ""
+    profile: str = ""
+    anonymous: bool = False
+    requester_pays: bool = False
+    pinned: bool = False
+    capabilities: Capabilities = Capabilities()

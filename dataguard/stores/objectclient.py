@@ -1,0 +1,290 @@
+"""The client of one bucket: the only thing that talks to an object store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dataguard.errors import ConflictError, StoreUnreachableError
+from dataguard.model.objects import Versioning
+from dataguard.stores.objectconnection import BrokenError
+from dataguard.stores.objectreplies import facts_of, failure, text_of
+from dataguard.stores.objectrequest import Request
+from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
+from dataguard.stores.objectwire import Outgoing, Wire
+from dataguard.stores.s3credentials import keys_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    import pyarrow as pa
+
+    from dataguard.model.objects import Pin
+    from dataguard.stores.objectconnection import Reply
+    from dataguard.stores.objectreplies import ObjectFacts, Written
+    from dataguard.stores.objectsigning import Keys
+    from dataguard.stores.objectwire import Pending
+    from dataguard.stores.s3access import Access
+
+__all__ = ["ObjectClient"]
+
+_OK = range(200, 300)
+_BROKEN_MAX = 3
+"""How often the rest of a body is asked for again before it is given up."""
+
+
+class ObjectClient:
+    """One bucket; keys are bytes, taken literally. May be inherited by forked processes.
+
+    All methods raise:
+        NotFoundError: the bucket, the key or the version does not exist.
+        DeniedError: these credentials may not do it.
+        ConflictError: the object is not what the pin says (any more), is archived, or is there.
+        StoreUnreachableError: the server does not answer, or not in its protocol.
+    """
+
+    def __init__(self, access: Access, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Connect to nothing yet; `pause` waits between attempts."""
+        self.access = access
+        self._pause = pause
+        self._region = access.region or "us-east-1"
+
+    def list_versions(self, prefix: bytes, *, after: bytes = b"") -> Iterator[pa.RecordBatch]:
+        """Yield every version and delete marker of the keys below a prefix, a page at a time.
+
+        Columns: `LISTING` of model/schema.py. The newest version of a key comes first; keys come
+        in the server's order, which is bytewise but with some servers in each page alone.
+        `after`: only keys that sort after this whole key.
+        """
+        from dataguard.stores.objectpages import Pages  # noqa: PLC0415  loads Arrow
+
+        return Pages(self, prefix, versions=True).after(after)
+
+    def list_current(self, prefix: bytes, *, after: bytes = b"") -> Iterator[pa.RecordBatch]:
+        """Yield the objects below a prefix, a page at a time, with `version_id` null."""
+        from dataguard.stores.objectpages import Pages  # noqa: PLC0415  as above
+
+        return Pages(self, prefix, versions=False).after(after)
+
+    def head(self, key: bytes, version_id: str | None = None) -> ObjectFacts:
+        """Return what is known of an object or of one version of it, checksums included."""
+        query = _of_version(version_id)
+        request = Request("HEAD", key, query, (("x-amz-checksum-mode", "ENABLED"),))
+        return facts_of(key, self.ask(request).headers)
+
+    def attributes(self, key: bytes, version_id: str | None = None) -> Mapping[str, str]:
+        """Return the checksum and the parts by GetObjectAttributes; texts by element name."""
+        from dataguard.stores.objectanswers import attributes_of  # noqa: PLC0415  loads XML
+
+        query = (("attributes", ""), *_of_version(version_id))
+        wanted = (("x-amz-object-attributes", "ETag,Checksum,ObjectParts,ObjectSize"),)
+        reply = self.ask(Request("GET", key, query, wanted))
+        try:
+            return attributes_of(reply)
+        finally:
+            reply.close()
+
+    def read(self, pin: Pin, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of what is pinned, in pieces; exactly those asked for, or an error."""
+        end = pin.size if length is None else min(start + length, pin.size)
+        broken = 0
+        while start < end or (start == end == 0):
+            reply = self.ask(self.reading(pin, start, end))
+            self.check_read(reply, pin, start, end)
+            try:
+                for piece in reply.pieces():
+                    start += len(piece)
+                    yield piece
+            except BrokenError as err:
+                broken += 1
+                if broken > _BROKEN_MAX:
+                    raise StoreUnreachableError(f"{self.named(pin.key)}: {err}") from err
+                continue
+            if start != end:
+                raise ConflictError(f"{self.named(pin.key)} is {start} bytes long, not {end}")
+            return
+
+    def reading(self, pin: Pin, start: int, end: int) -> Request:
+        """Return the request for a range of what is pinned."""
+        headers = [("x-amz-checksum-mode", "ENABLED")]
+        if pin.etag and pin.version_id in (None, "null"):  # such a version may be overwritten
+            headers.append(("if-match", f'"{pin.etag}"'))
+        if (start, end) != (0, pin.size):
+            headers.append(("range", f"bytes={start}-{end - 1}"))
+        return Request("GET", pin.key, _of_version(pin.version_id), tuple(headers))
+
+    def check_read(self, reply: Reply, pin: Pin, start: int, end: int) -> None:
+        """Refuse a reply that brings anything else than was asked for.
+
+        Raises:
+            ConflictError: the object has another size, etag or version.
+        """
+        headers, wanted = reply.headers, end - start
+        told = headers.get("content-length")
+        etag = headers.get("etag", "").strip('"')
+        reason = None
+        if told is not None and int(told) != wanted:
+            reason = f"it sends {told} bytes, not {wanted}"
+        elif wanted != pin.size and reply.status != 206:  # noqa: PLR2004  Partial Content
+            reason = "it does not send a part"
+        elif pin.etag and etag and etag != pin.etag:
+            reason = f"its etag is {etag}, not {pin.etag}"
+        elif pin.version_id and headers.get("x-amz-version-id", pin.version_id) != pin.version_id:
+            reason = f"its version is {headers['x-amz-version-id']}, not {pin.version_id}"
+        if reason is not None:
+            reply.close()
+            raise ConflictError(f"{self.named(pin.key)} is not what was pinned: {reason}")
+
+    def put(self, key: bytes, data: bytes, *, only_new: bool = False) -> Written:
+        """Write a small object with a checksum; with `only_new` never over another one."""
+        from dataguard.stores.objectwriting import put  # noqa: PLC0415  most clients only read
+
+        return put(self, key, data, only_new=only_new)
+
+    def put_stream(self, key: bytes, pieces: Iterable[bytes], *, only_new: bool = False) -> Written:
+        """Write an object of any size, in parts where it is large; complete or absent."""
+        from dataguard.stores.objectwriting import put_stream  # noqa: PLC0415  as above
+
+        return put_stream(self, key, pieces, only_new=only_new)
+
+    def delete(self, key: bytes, version_id: str | None = None) -> None:
+        """Delete an object (in a versioned bucket: put a delete marker), or one version."""
+        self.ask(Request("DELETE", key, _of_version(version_id))).close()
+
+    def versioning(self) -> Versioning:
+        """Return whether the bucket is versioned."""
+        body = self.text(Request("GET", query=(("versioning", ""),)))
+        status = text_of(body, "Status")
+        return Versioning(status.lower()) if status in ("Enabled", "Suspended") else Versioning.OFF
+
+    def policy(self) -> str | None:
+        """Return the bucket's policy document; None where there is none."""
+        reply = self.send(Request("GET", query=(("policy", ""),)))
+        body = self.whole(reply)
+        if reply.status in _OK:
+            return body.decode("utf-8", "replace")
+        if text_of(body, "Code") == "NoSuchBucketPolicy":
+            return None
+        raise failure(reply.status, body, self.named(None))
+
+    def lock(self) -> str | None:
+        """Return the bucket's object lock configuration as XML; None where it has none."""
+        reply = self.send(Request("GET", query=(("object-lock", ""),)))
+        body = self.whole(reply)
+        if reply.status in _OK:
+            return body.decode() if b"<ObjectLockEnabled>Enabled" in body else None
+        if text_of(body, "Code") == "ObjectLockConfigurationNotFoundError":
+            return None
+        raise failure(reply.status, body, self.named(None))
+
+    def ask(self, request: Request) -> Reply:
+        """Return the reply to a request, its body still to be read; refusals are errors."""
+        reply = self.send(request)
+        if reply.status not in _OK:
+            raise self.failure_of(reply, request.key)
+        return reply
+
+    def ask_many(self, requests: Iterable[Request], width: int) -> Iterator[Reply]:
+        """Yield the reply to each request, in order, with so many under way; none is an error yet.
+
+        A reply is to be read, or closed, before the next one is asked for.
+        """
+        return self._wire.ask_many(map(self.outgoing, requests), width)
+
+    def begin(self, request: Request) -> Pending:
+        """Send a request; its reply is to be asked for with `finish`."""
+        return self._wire.begin(self.outgoing(request))
+
+    def finish(self, pending: Pending) -> Reply:
+        """Return the reply to a request that was sent, whatever it is."""
+        return self._wire.finish(pending)
+
+    def whole(self, reply: Reply) -> bytes:
+        """Return the body of a reply."""
+        try:
+            return reply.whole()
+        except BrokenError as err:
+            raise StoreUnreachableError(f"{self.named(None)}: {err}") from err
+
+    def text(self, request: Request) -> bytes:
+        """Return the body of the reply to a request, for which the same holds."""
+        return self.whole(self.ask(request))
+
+    def send(self, request: Request) -> Reply:
+        """Return the reply to a request, whatever it is, where the bucket's region wants it."""
+        reply = self._wire.ask(self.outgoing(request))
+        region = reply.headers.get("x-amz-bucket-region")
+        if reply.status in (301, 307, 400, 403) and region and region != self._region:
+            reply.close()
+            self._region = region
+            self.__dict__.pop("_signer", None)
+            if not self.access.endpoint:
+                self.__dict__.pop("_wire", None)
+            reply = self._wire.ask(self.outgoing(request))
+        return reply
+
+    def failure_of(self, reply: Reply, key: bytes | None) -> Exception:
+        """Return the error that a reply means."""
+        return failure(reply.status, self.whole(reply), self.named(key))
+
+    def outgoing(self, request: Request) -> Outgoing:
+        """Return a request as it is sent, to be signed at each attempt."""
+        return Outgoing(lambda: self._made(request), bodiless=request.method == "HEAD")
+
+    def named(self, key: bytes | None) -> str:
+        """Return the URL of a key, or of the bucket, for messages."""
+        name = "" if key is None else "/" + key.decode("utf-8", "backslashreplace")
+        return f"s3://{self.access.bucket}{name}"
+
+    def close(self) -> None:
+        """Close what is open; the client can be used again."""
+        self._wire.close()
+
+    @cached_property
+    def _keys(self) -> Callable[[], Keys | None]:
+        return keys_for(self.access)
+
+    @cached_property
+    def _signer(self) -> Signer:
+        return Signer(self._region)
+
+    @cached_property
+    def _wire(self) -> Wire:
+        return Wire(replace(self.access, region=self._region).peer, pause=self._pause)
+
+    def _made(self, request: Request) -> bytes:
+        before = "" if self.access.is_virtual else f"/{self.access.bucket}"
+        path = before if request.key is None else f"{before}/{encoded_path(request.key)}"
+        path = path or "/"
+        query = encoded_query(request.query)
+        headers = {"host": self._wire.peer.name, **dict(request.headers)}
+        if self.access.requester_pays:
+            headers["x-amz-request-payer"] = "requester"
+        if request.body or request.method in ("PUT", "POST"):
+            headers["content-length"] = str(len(request.body))
+        keys = self._keys()
+        if keys is not None:
+            moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            digest = _sha256(request.body) if request.body else EMPTY_SHA256
+            headers = self._signer.headers(
+                (request.method, path, query),
+                headers,
+                body_sha256=digest,
+                keys=keys,
+                moment=moment,
+            )
+        target = f"{path}?{query}" if query else path
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{request.method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + request.body
+
+
+def _of_version(version_id: str | None) -> tuple[tuple[str, str | bytes], ...]:
+    return (("versionId", version_id),) if version_id else ()
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib  # noqa: PLC0415
+
+    return hashlib.sha256(data).hexdigest()

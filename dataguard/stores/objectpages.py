@@ -1,0 +1,128 @@
+"""Listings of a bucket, page by page: the next page is asked for before this one is understood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataguard.errors import NotFoundError, StoreUnreachableError
+from dataguard.stores.objectlisting import decoded, parse_page, rows_of, tail_of
+from dataguard.stores.objectreplies import failure
+from dataguard.stores.objectrequest import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from dataguard.stores.objectclient import ObjectClient
+    from dataguard.stores.objectlisting import Listed, Tail
+    from dataguard.stores.objectwire import Pending
+
+__all__ = ["Pages"]
+
+_KEYS = "1000"
+_OK = 200
+
+
+class Pages:
+    """The pages of one listing. A listing that cannot be completed is an error."""
+
+    def __init__(self, client: ObjectClient, prefix: bytes, *, versions: bool) -> None:
+        """Ask for nothing yet."""
+        self._client = client
+        self._prefix = prefix
+        self._versions = versions
+        self._plus: bool | None = None
+
+    def after(self, key: bytes) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of each page that has any, of the keys after one."""
+        name = "key-marker" if self._versions else "start-after"
+        wanted = self._query((name, key)) if key else self._query()
+        page = self._first(wanted)
+        while page is not None:
+            tail = self._tail(page)
+            listed = None
+            if b"+" in (tail.key_marker or b""):  # what that means, other keys show
+                listed = parse_page(page)
+                self._settle_plus(listed)
+            following = self._next(wanted, tail)
+            pending = None if following is None else self._client.begin(following)
+            rows = self._rows(parse_page(page) if listed is None else listed)
+            if rows.num_rows:
+                yield rows
+            if following is None or pending is None:
+                return
+            page, wanted = self._received(pending, following), following
+
+    def _query(self, *more: tuple[str, str | bytes]) -> Request:
+        fixed: list[tuple[str, str | bytes]] = [("encoding-type", "url"), ("max-keys", _KEYS)]
+        fixed.append(("versions", "") if self._versions else ("list-type", "2"))
+        if self._prefix:
+            fixed.append(("prefix", self._prefix))
+        return Request("GET", query=(*fixed, *more))
+
+    def _first(self, wanted: Request) -> bytes:
+        reply = self._client.send(wanted)  # which learns the region of the bucket
+        body = self._client.whole(reply)
+        if reply.status != _OK:
+            raise failure(reply.status, body, self._client.named(None))
+        return body
+
+    def _received(self, pending: Pending, wanted: Request) -> bytes:
+        reply = self._client.finish(pending)
+        try:
+            body = self._client.whole(reply)
+        except StoreUnreachableError:  # the connection broke in the middle: once more, in peace
+            return self._first(wanted)
+        if reply.status != _OK:
+            raise failure(reply.status, body, self._client.named(None))
+        return body
+
+    def _tail(self, page: bytes) -> Tail:
+        try:
+            return tail_of(page)
+        except ValueError as err:
+            raise StoreUnreachableError(f"{self._client.named(None)}: {err}") from err
+
+    def _next(self, wanted: Request, tail: Tail) -> Request | None:
+        if not tail.is_truncated:
+            return None
+        if self._versions:
+            marker = tail.key_marker
+            if marker is not None and tail.is_encoded:
+                marker = decoded(marker, plus=bool(self._plus))
+            pairs = [("key-marker", marker), ("version-id-marker", tail.version_marker)]
+        else:
+            pairs = [("continuation-token", tail.token)]
+        given = [(name, value) for name, value in pairs if value]
+        following = self._query(*given)
+        if not given or following == wanted:
+            raise StoreUnreachableError(
+                f"{self._client.named(None)}: the listing cannot be completed: the server says "
+                "that there is more, and not where"
+            )
+        return following
+
+    def _rows(self, listed: Listed) -> pa.RecordBatch:
+        self._settle_plus(listed)
+        try:
+            return rows_of(listed, plus=bool(self._plus))
+        except ValueError as err:
+            raise StoreUnreachableError(f"{self._client.named(None)}: {err}") from err
+
+    def _settle_plus(self, listed: Listed) -> None:
+        """Find out whether the server writes `+` for a space, where a key is the first to ask."""
+        if self._plus is not None or not listed.has_plus:
+            return
+        self._plus = listed.plus
+        if self._plus is not None:
+            return
+        key = listed.first_with_plus
+        for plus in (False, True):
+            try:
+                self._client.head(decoded(key, plus=plus))
+            except NotFoundError:
+                continue
+            self._plus = plus
+            return
+        self._plus = False

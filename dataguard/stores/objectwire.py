@@ -1,0 +1,176 @@
+"""Requests to one object store: several under way, and again where a failure may pass.
+
+Replies are awaited in the order of their requests, each on a connection of its own, so that many
+are under way without a thread. A process that was forked opens connections of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from dataguard.errors import StoreUnreachableError
+from dataguard.stores.objectconnection import BrokenError, Connection
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterable, Iterator
+
+    from dataguard.stores.objectconnection import Reply
+    from dataguard.stores.s3access import Peer
+
+__all__ = ["Outgoing", "Pending", "Wire"]
+
+_ATTEMPTS = 6
+_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+"""Statuses that another attempt may not have."""
+
+
+class Outgoing:
+    """A request: `make` returns its bytes, signed anew for each attempt."""
+
+    __slots__ = ("bodiless", "make")
+
+    def __init__(self, make: Callable[[], bytes], *, bodiless: bool = False) -> None:
+        """`bodiless`: the reply has no body, whatever its headers say, as that to HEAD."""
+        self.make = make
+        self.bodiless = bodiless
+
+
+class Pending(NamedTuple):
+    """A request that was sent, on a connection of its own; None where that failed."""
+
+    request: Outgoing
+    connection: Connection | None
+
+
+class Wire:
+    """Connections to one peer; several threads may use it, and processes forked meanwhile."""
+
+    def __init__(self, peer: Peer, *, pause: Callable[[float], None] = time.sleep) -> None:
+        """Connect to nothing yet; `pause` waits between attempts."""
+        self.peer = peer
+        self._pause = pause
+        self._idle: list[Connection] = []
+        self._process = os.getpid()
+        self._tls: ssl.SSLContext | None = None
+        if peer.secure:
+            import ssl  # noqa: PLC0415  costs as much as all else here together
+
+            self._tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+
+    def ask(self, request: Outgoing, *, failed: int = 0) -> Reply:
+        """Send a request until there is a reply that another attempt would not change.
+
+        `failed` attempts were made before. The last reply of a server that cannot answer now is
+        returned as it is.
+
+        Raises:
+            StoreUnreachableError: there is no connection, or no HTTP.
+        """
+        reason: Exception | None = None
+        for attempt in range(failed, _ATTEMPTS):
+            if attempt:
+                longest = min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)
+                self._pause(longest * random.uniform(0.5, 1))  # noqa: S311  spreads retries
+            try:
+                reply = self._once(request)
+            except (OSError, BrokenError) as err:
+                reason = err
+                continue
+            if reply.status not in _PASSING or attempt == _ATTEMPTS - 1:
+                return reply
+            reply.close()
+        raise StoreUnreachableError(
+            f"{self.peer.url} does not answer: {reason or 'too many failures'}",
+            hint="check the endpoint, the network and the server",
+        ) from reason
+
+    def ask_many(self, requests: Iterable[Outgoing], width: int) -> Iterator[Reply]:
+        """Yield the reply to each request, in order, with so many of them under way.
+
+        A reply is to be read, or closed, before the next one is asked for.
+
+        Raises:
+            StoreUnreachableError: as `ask`.
+        """
+        waiting: deque[Pending] = deque()
+        try:
+            for request in requests:
+                waiting.append(self.begin(request))
+                if len(waiting) >= width:
+                    yield self.finish(waiting.popleft())
+            while waiting:
+                yield self.finish(waiting.popleft())
+        finally:
+            for one in waiting:
+                if one.connection is not None:
+                    one.connection.close()
+
+    def begin(self, request: Outgoing) -> Pending:
+        """Send a request; its reply is to be asked for with `finish`."""
+        data, connection = request.make(), None
+        try:
+            connection = self._connection()
+            connection.send(data)
+        except OSError:
+            if connection is not None:
+                connection.close()
+            return Pending(request, None)
+        return Pending(request, connection)
+
+    def finish(self, pending: Pending) -> Reply:
+        """Return the reply to a request that was sent, as `ask` does.
+
+        Raises:
+            StoreUnreachableError: as `ask`.
+        """
+        request, connection = pending
+        if connection is None:
+            return self.ask(request)
+        # A connection that the server closed meanwhile is no failure of the server.
+        failed = 0 if connection.used else 1
+        try:
+            reply = connection.receive(self._give_back, bodiless=request.bodiless)
+        except BrokenError:
+            connection.close()
+            return self.ask(request, failed=failed)
+        if reply.status in _PASSING:
+            reply.close()
+            return self.ask(request, failed=1)
+        return reply
+
+    def close(self) -> None:
+        """Close what is open."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _once(self, request: Outgoing) -> Reply:
+        connection = self._connection()
+        stale = connection.used
+        try:
+            connection.send(request.make())
+            return connection.receive(self._give_back, bodiless=request.bodiless)
+        except (OSError, BrokenError):
+            connection.close()
+            if not stale:
+                raise
+        # The server had closed it; others may be as old.
+        self.close()
+        return self._once(request)
+
+    def _connection(self) -> Connection:
+        if self._process != os.getpid():  # forked: these are the parent's
+            self._idle, self._process = [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Connection(self.peer, self._tls)
+
+    def _give_back(self, connection: Connection) -> None:
+        self._idle.append(connection)
