@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, StoreUnreachableError, UsageError
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.reference import Reference, check_dataset_name
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.workspace import Workspace
 
-__all__ = ["check_usable", "fits", "is_here", "is_remote", "wanted_entries"]
+__all__ = ["check_usable", "fits", "is_here", "is_readable", "is_remote", "wanted_entries"]
 
 
 def wanted_entries(
@@ -166,6 +167,11 @@ def _place(ctx: Context, version: Version, preferred: tuple[str, ...], *, contai
 def is_remote(place: str) -> bool:
     """Whether a place is in an object store."""
     return "://" in place
+
+
+def is_readable(location: Location, host: str) -> bool:
+    """Whether what a location holds can be read from this host, as a directory or as objects."""
+    return is_objects(location.place) or is_here(location, host)
 
 
 def is_here(location: Location, host: str) -> bool:

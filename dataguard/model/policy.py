@@ -122,8 +122,12 @@ class SealRules(Rules):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRules(Rules):
-    """What must be proven of inputs in object stores; a proof counts for `canary_max_age`."""
+    """What the buckets of inputs must do, and what must be proven of them.
 
+    A proof counts for `canary_max_age`.
+    """
+
+    versioning: Wanted = Wanted.OPTIONAL
     canary: Wanted = Wanted.OPTIONAL
     canary_max_age: timedelta | None = None
 

@@ -154,8 +154,13 @@ class SealRules(Rules):
 
 
 class ObjectRules(Rules):
-    """What must be proven of inputs in object stores."""
+    """What the buckets of inputs must do, and what must be proven of them."""
 
+    versioning: Wanted = Field(
+        default=Wanted.OPTIONAL,
+        description="`required`: `register` refuses a bucket that is not versioned, since what is "
+        "overwritten there is lost; `optional`: its versions are shown as `unpinned`",
+    )
     canary: Wanted = Field(
         default=Wanted.OPTIONAL,
         description="`required`: a job is refused unless `dataguard policy verify` has shown that "
@@ -300,9 +305,7 @@ class Policy(Rules):
     audit: AuditRules = Field(default=AuditRules(), description="age and level of the last audit")
     mount: MountRules = Field(default=MountRules(), description="guarantee of mounts")
     seal: SealRules = Field(default=SealRules(), description="seal of sources")
-    objects: ObjectRules = Field(
-        default=ObjectRules(), description="proof of the protection in object stores"
-    )
+    objects: ObjectRules = Field(default=ObjectRules(), description="buckets of sources")
     run: RunRules = Field(default=RunRules(), description="confinement of jobs")
     watch: WatchRules = Field(default=WatchRules(), description="what a watcher does")
     catalog: CatalogRules = Field(
