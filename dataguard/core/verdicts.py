@@ -57,6 +57,8 @@ def suspects(window: Window, *, baseline: bool) -> np.ndarray:
         doubtful = numbers(window.left.column("racy"))[window.left_rows]
         for name in _SIGNATURE:
             doubtful |= differing(window, name)
+        if "version_id" in window.left.schema.names and "version_id" in window.right.schema.names:
+            doubtful |= differing(window, "version_id")
     rows: np.ndarray = window.right_rows[doubtful]
     return rows[kind_mask(window.right, "f")[rows]] if len(rows) else rows
 

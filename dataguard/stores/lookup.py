@@ -12,11 +12,10 @@ from dataguard.core.columns import binary_column, raw_paths, truths
 from dataguard.core.slicing import rows_in
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.schema import (
-    LOCATION_SHEET,
     MANIFEST_FORMAT,
-    SHEET_FORMAT,
     manifest_schema,
 )
+from dataguard.stores.locationsheets import sheet_group
 from dataguard.stores.rowgroups import row_group
 
 if TYPE_CHECKING:
@@ -77,6 +76,23 @@ class Lookup:
         last = len(self._firsts) if through is None else bisect.bisect(self._firsts, through)
         yield from rows_in((self._group(number) for number in range(first, last)), span)
 
+    @property
+    def groups(self) -> int:
+        """How many row groups there are."""
+        return len(self._firsts)
+
+    def holding(self, path: bytes) -> int:
+        """Return the number of the row group that holds a path if any does; -1 before the first."""
+        return bisect.bisect_right(self._firsts, path) - 1
+
+    def group(self, number: int) -> pa.RecordBatch:
+        """Return a row group, which is kept for a while.
+
+        Raises:
+            CatalogDamagedError: as `at`.
+        """
+        return self._group(number)
+
     def _by_group(self, paths: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
         start = 0
         while start < len(paths):
@@ -101,7 +117,7 @@ class Lookup:
         batch = row_group(self._manifest, self._schema, MANIFEST_FORMAT, number)
         if self._sheet is None:
             return batch
-        beside = row_group(self._sheet, LOCATION_SHEET, SHEET_FORMAT, number)
+        beside = sheet_group(self._sheet, number)
         if beside.num_rows != batch.num_rows:
             raise CatalogDamagedError(f"the sheet {self._sheet} does not fit its manifest")
         return pa.RecordBatch.from_arrays(

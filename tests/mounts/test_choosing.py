@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from dataguard.errors import ConflictError, UsageError
+from dataguard.errors import UsageError
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.choose import choose
@@ -62,11 +62,6 @@ def test_ordinary_user_gets_a_link_with_best_effort():
 def test_named_backend_that_cannot_work_is_a_conflict():
     answer = as_user(lambda: choose("bind"))
     assert answer.startswith("ConflictError: backend `bind` does not work here")
-
-
-def test_backend_that_is_not_built_is_a_conflict():
-    with pytest.raises(ConflictError, match="built without"):
-        choose("cas")
 
 
 @needs_mounts
