@@ -19,7 +19,7 @@ from dataguard.model.cache import CacheIncident, CacheObject, Wanted
 from dataguard.model.digest import Algorithm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["CacheIndex"]
 
@@ -44,6 +44,7 @@ CREATE TABLE incident (
     time INTEGER NOT NULL, object TEXT NOT NULL, what TEXT NOT NULL);
 """
 _COLUMNS = "algorithm, digest, size, mtime_ns, ctime_ns, inode"
+_KNOWN = f"SELECT {_COLUMNS}, used FROM object WHERE algorithm = ? AND digest = ?"  # noqa: S608  constants
 _SAME = "algorithm = ? AND digest = ? AND inode = ? AND ctime_ns = ?"
 
 
@@ -97,14 +98,15 @@ class CacheIndex:
 
     def known(self, wanted: Wanted) -> tuple[CacheObject, int] | None:
         """Return an object as it should be, and when it was last used."""
+        return self.all_known([wanted])[0]
+
+    def all_known(self, objects: Sequence[Wanted]) -> list[tuple[CacheObject, int] | None]:
+        """Return the same for several, in their order, as they were at one moment."""
         if not self.is_there():
-            return None
-        with self._asked() as ask:
-            found = ask.execute(
-                f"SELECT {_COLUMNS}, used FROM object WHERE algorithm = ? AND digest = ?",  # noqa: S608  constants
-                _key(wanted),
-            ).fetchone()
-        return None if found is None else (_object(found), int(found[6]))
+            return [None] * len(objects)
+        with self._asked() as ask, _at_one_moment(ask, len(objects)):
+            rows = [ask.execute(_KNOWN, _key(one)).fetchone() for one in objects]
+        return [None if row is None else (_object(row), int(row[6])) for row in rows]
 
     def add(self, objects: Iterable[CacheObject], now: int) -> None:
         """Record objects whose content was just found right, in one transaction."""
@@ -279,6 +281,19 @@ class _Candidates:
     def forget(self, one: CacheObject) -> None:
         """Take one out."""
         self._ask.execute("DELETE FROM object WHERE algorithm = ? AND digest = ?", _key(one.wanted))
+
+
+@contextmanager
+def _at_one_moment(ask: sqlite3.Connection, count: int) -> Iterator[None]:
+    """Take the file's lock once for several questions: it costs more than they do."""
+    if count == 1 or ask.in_transaction:
+        yield
+        return
+    ask.execute("BEGIN")
+    try:
+        yield
+    finally:
+        ask.execute("ROLLBACK")
 
 
 def _key(wanted: Wanted) -> tuple[str, bytes]:

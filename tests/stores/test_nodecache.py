@@ -241,3 +241,15 @@ def test_damaged_index_is_said_and_how_to_make_it_anew(cache):
     with pytest.raises(StoreUnreachableError, match="cannot use the index") as raised:
         cache.path_of(wanted_of(DATA))
     assert "dataguard cache verify" in raised.value.hint
+
+
+def test_many_are_looked_for_as_one_is(cache):
+    contents = [f"{number}".encode() for number in range(700)]
+    for data in contents[::3]:
+        cache.fill(wanted_of(data), Source(data))
+    overwrite(cache.path_of(wanted_of(b"3")), b"4")
+
+    wished = [wanted_of(data) for data in contents]
+    found = list(cache.paths_of(iter(wished)))
+    assert [cache.path_of(wanted) for wanted in wished] == found
+    assert 233 == sum(path is not None for path in found)
