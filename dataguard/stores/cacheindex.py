@@ -19,7 +19,7 @@ from dataguard.model.cache import CacheIncident, CacheObject, Wanted
 from dataguard.model.digest import Algorithm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["CacheIndex"]
 
@@ -125,9 +125,9 @@ class CacheIndex:
         with self._asked(write=True) as ask:
             ask.executemany(f"DELETE FROM object WHERE {_SAME}", rows)  # noqa: S608  constants
 
-    def touch(self, wanted: Iterable[Wanted], now: int) -> None:
-        """Note that objects were used."""
-        rows = [(now, *_key(one)) for one in wanted]
+    def touch(self, used: Mapping[Wanted, int]) -> None:
+        """Note when objects were used."""
+        rows = [(moment, *_key(one)) for one, moment in used.items()]
         with self._asked(write=True) as ask:
             ask.executemany("UPDATE object SET used = ? WHERE algorithm = ? AND digest = ?", rows)
 

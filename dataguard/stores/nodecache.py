@@ -253,7 +253,7 @@ class NodeCache:
         """Write down what was used; who may only read leaves no trace."""
         used, self._used = self._used, {}
         if used and os.access(self.place.root, os.W_OK):
-            self.index.touch(used, max(used.values()))
+            self.index.touch(used)
 
     def _adopted(self, wanted: Wanted) -> str | None:
         """Take up a file that is there without being known, or is not as it was, if it is right.
