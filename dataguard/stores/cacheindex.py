@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["CacheIndex"]
 
 _WAIT_S = 60
+_INHERITED: list[sqlite3.Connection | None] = []
+"""What belongs to the parent of a forked process, and is never closed here."""
+
 _KEPT_INCIDENTS = 1000
 
 _SCHEMA = """
@@ -57,14 +60,14 @@ class CacheIndex:
     def __init__(self, path: str) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
-        self._process = 0
-        self._writable = False
+        self._process = os.getpid()
         self._turn = RLock()
 
     def close(self) -> None:
         """Close it, unless that is the parent's to do."""
+        self._leave_parent()
         with self._turn:
-            if self._connection is not None and self._process == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
@@ -226,6 +229,7 @@ class CacheIndex:
         Raises:
             StoreUnreachableError: the index cannot be read or written.
         """
+        self._leave_parent()
         with self._turn:
             try:
                 connection = self._opened()
@@ -242,7 +246,7 @@ class CacheIndex:
                 ) from err
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is None or self._process != os.getpid():
+        if self._connection is None:
             mode = "rw" if os.access(self.path, os.W_OK) else "ro"
             self._connection = sqlite3.connect(
                 f"file:{_quoted(self.path)}?mode={mode}",
@@ -252,8 +256,16 @@ class CacheIndex:
                 check_same_thread=False,
             )
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._process = os.getpid()
         return self._connection
+
+    def _leave_parent(self) -> None:
+        """Take nothing along from the process that this one was forked from.
+
+        A thread of it may hold the turn. To close its connection could undo what it is writing.
+        """
+        if self._process != os.getpid():
+            _INHERITED.append(self._connection)
+            self._process, self._turn, self._connection = os.getpid(), RLock(), None
 
 
 class _Candidates:

@@ -213,6 +213,20 @@ def test_forked_child_reads_and_fills(cache):
     assert b"child" == read(cache.path_of(wanted_of(b"child")))
 
 
+def test_child_forked_while_a_thread_writes_does_not_wait_for_it(cache):
+    cache.fill(wanted_of(DATA), Source(DATA))
+    with cache.index._asked(write=True) as ask:
+        ask.execute("UPDATE object SET used = used")
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if cache.path_of(wanted_of(DATA)) else 1)
+            finally:
+                os._exit(2)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert cache.path_of(wanted_of(DATA))
+
+
 def test_place_on_a_network_file_system_is_refused(cache, monkeypatch):
     monkeypatch.setattr(cacheplace, "file_system_type", lambda _device: "nfs4")
     with pytest.raises(ConfigurationError, match="nfs4 is not a disk of this host"):
