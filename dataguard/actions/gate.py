@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.catalog.reading import Reader
+    from dataguard.model.canary import Protection
+    from dataguard.model.dataset import Location
     from dataguard.model.gate import GateResult
     from dataguard.model.placement import Person
     from dataguard.model.workspace import Workspace
@@ -157,7 +159,16 @@ def _input_facts(ctx: Context, one: JobInput) -> InputFacts:
         seal_detail=said,
         error=one.error,
         detail=one.detail,
+        protection=_protection(ctx, one.location),
     )
+
+
+def _protection(ctx: Context, location: Location | None) -> Protection | None:
+    if location is None or not location.place.startswith("s3://"):
+        return None
+    from dataguard.actions.protection import found_protection  # noqa: PLC0415  for buckets alone
+
+    return found_protection(ctx, location)
 
 
 def output_facts(place: str) -> OutputFacts:

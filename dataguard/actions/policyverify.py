@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.actions.policyexport import places_of
+from dataguard.actions.protection import recorded_place
 from dataguard.actions.recording import record_findings
 from dataguard.core.canary import credential_hash
 from dataguard.core.exemptions import exemption_for
@@ -185,12 +186,3 @@ def _resolve(ctx: Context, record: CanaryRecord) -> None:
     if gone:
         with ctx.catalog.transaction() as tx:
             tx.resolve_unseen(gone, "a canary of the same credential was refused")
-
-
-def recorded_place(ctx: Context, place: str) -> ObjectPlace | None:
-    """Return how the bucket of a place is reached, as its locations recorded it."""
-    for one in ctx.catalog.locations_at(place):
-        found: ObjectPlace | None = getattr(one, "objects", None)
-        if found is not None:
-            return found
-    return None

@@ -73,7 +73,7 @@ class CacheIndex:
         Raises:
             StoreUnreachableError: it cannot be made.
         """
-        if os.path.exists(self.path):
+        if self.is_there():
             return
         draft = f"{self.path}.{secrets.token_hex(8)}"
         try:
@@ -87,9 +87,17 @@ class CacheIndex:
             raise StoreUnreachableError(f"cannot make {self.path}: {err}") from err
         self.close()
 
+    def is_open(self) -> bool:
+        """Whether it was asked in this process already."""
+        return self._connection is not None and self._process == os.getpid()
+
+    def is_there(self) -> bool:
+        """Whether there is an index; one that is open is not looked for again."""
+        return self.is_open() or os.path.exists(self.path)
+
     def known(self, wanted: Wanted) -> tuple[CacheObject, int] | None:
         """Return an object as it should be, and when it was last used."""
-        if not os.path.exists(self.path):
+        if not self.is_there():
             return None
         with self._asked() as ask:
             found = ask.execute(
@@ -129,11 +137,19 @@ class CacheIndex:
 
     def totals(self) -> tuple[int, int]:
         """Return the number of objects and their bytes."""
-        if not os.path.exists(self.path):
+        if not self.is_there():
             return 0, 0
         with self._asked() as ask:
             files, size = ask.execute("SELECT files, bytes FROM total").fetchone()
         return int(files), int(size)
+
+    def next_reading(self, now: int) -> int:
+        """Return a time for reading all again that is after every time of `verified`."""
+        if not self.is_there():
+            return now
+        with self._asked() as ask:
+            (last,) = ask.execute("SELECT coalesce(max(verified), 0) FROM object").fetchone()
+        return max(now, int(last) + 1)
 
     def by_verification(self, before: int) -> Iterator[CacheObject]:
         """Yield objects that were not verified since, those longest not verified first."""
@@ -192,7 +208,7 @@ class CacheIndex:
 
     def incidents(self, limit: int) -> tuple[CacheIncident, ...]:
         """Return what went wrong, newest first."""
-        if not os.path.exists(self.path):
+        if not self.is_there():
             return ()
         ordered = "SELECT time, object, what FROM incident ORDER BY rowid DESC LIMIT ?"
         with self._asked() as ask:

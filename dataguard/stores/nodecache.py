@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dataguard.model.actor import Process
-    from dataguard.model.cache import CacheObject, Fetch, Marks, Pin, Wanted
+    from dataguard.model.cache import CacheObject, CachePin, Fetch, Marks, Wanted
     from dataguard.model.ports import Clock
     from dataguard.stores.cacheplace import CachePlace
 
@@ -48,7 +48,7 @@ class NodeCache:
         *,
         marks: Marks,
         clock: Clock,
-        holds: Callable[[Pin], bool],
+        holds: Callable[[CachePin], bool],
     ) -> None:
         self.place = place
         self.clock = clock
@@ -221,7 +221,7 @@ class NodeCache:
 
     def _expected(self, wanted: Wanted) -> CacheObject | None:
         """Return how an object should be, and note that it is used."""
-        if not self.place.exists():
+        if not (self.index.is_open() or self.place.exists()):
             return None
         known = self.index.known(wanted)
         if known is None or known[0].wanted != wanted:
