@@ -404,3 +404,26 @@ def test_reference_means_the_place_and_the_server_where_it_was_registered(store,
         *("policy", "export", f"s3://{store.name}/x", *words[3:], "--dialect", "ceph")
     )
     assert any(store.place in remark for remark in other["remarks"]), other
+
+
+@pytest.mark.ceph
+def test_policy_for_ceph_exempts_two_and_the_form_of_aws_is_caught_there(ceph, buckets, world):
+    name, admin = buckets(ceph)
+    store = Store(ceph, name, admin, world.ask_json)
+    resources = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
+    people = {"AWS": [ceph.trainer.arn, ceph.registrar.arn]}
+    allowed = {"Effect": "Allow", "Principal": people, "Action": ["s3:*"], "Resource": resources}
+    names = ("--exempt", "registrar", "--exempt", ceph.admin.name)
+    words = ("policy", "export", store.place, "--dialect", "ceph")
+    document = world.ask_json(*words, *names)["document"]
+    ignored = json.loads(
+        json.dumps(document)
+        .replace("StringNotLike", "ArnNotLike")
+        .replace("StringNotEquals", "ArnNotEquals")
+        .replace("aws:username", "aws:PrincipalArn")
+    )
+    for statements, code in ((ignored["Statement"], 3), (document["Statement"], 0)):
+        store.apply({**document, "Statement": [allowed, *statements]})
+        store.verify(ceph.trainer, code=code)
+    store.verify(ceph.registrar, code=3)
+    admin.delete_bucket_policy(Bucket=name)
