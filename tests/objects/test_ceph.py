@@ -14,7 +14,7 @@ from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objecttrial import try_out
 from dataguard.stores.s3access import Access
 
-pytestmark = pytest.mark.ceph
+pytestmark = [pytest.mark.ceph, pytest.mark.long]  # a cluster takes a quarter of a minute
 
 
 @pytest.fixture
