@@ -95,9 +95,10 @@ def _summary(result: CopiesResult, paint: Paint) -> str:
     if result.shared_among:
         cost += f" and {size_words(result.shared_among)} that copies share with one another"
     beside = f"; {number(links, 'link')} to gold" if links else ""
+    into = f", {result.looked_into:,} looked into" if result.looked_into else ""
     looked = (
         f" ({number(result.scanned, 'file')} looked at, {result.candidates:,} of a wanted size, "
-        f"{result.read:,} read)"
+        f"{result.read:,} read{into})"
     )
     return paint("bad" if real else "good", words) + (cost if real else "") + beside + looked
 
