@@ -69,10 +69,14 @@ def _wrong(
     """Yield the files whose content in the cache is not as it was when it was verified."""
     for batch in batches:
         columns = (batch.column(name).to_pylist() for name in ("kind", "size", "digest"))
-        for path, kind, size, digest in zip(raw_paths(batch).to_pylist(), *columns, strict=True):
-            wanted = Wanted(version.algorithm, digest, size)
-            if kind == "f" and size and cache.path_of(wanted) is None:
-                yield path
+        rows = zip(raw_paths(batch).to_pylist(), *columns, strict=True)
+        needed = [
+            (path, Wanted(version.algorithm, digest, size))
+            for path, kind, size, digest in rows
+            if kind == "f" and size
+        ]
+        found = cache.paths_of(wanted for _, wanted in needed)
+        yield from (path for (path, _), there in zip(needed, found, strict=True) if there is None)
 
 
 def _finding(ctx: Context, version: Version, path: bytes, moment: datetime) -> Finding:

@@ -42,17 +42,22 @@ _MINIO_CONTROL = (*_CONTROL, "s3:ForceDelete*")
 
 @dataclass(frozen=True, slots=True)
 class _Speech:
-    """What a server understands: actions, and the condition that tells the exempt from others."""
+    """What a server understands: actions, and the condition that tells the exempt from others.
+
+    `single`: a negated operator holds there where any of its values differs, so that two names in
+    one exempt nobody. Then each name has an operator of its own.
+    """
 
     data: tuple[str, ...]
     control: tuple[str, ...]
-    operator: str = "StringNotLike"
+    operators: tuple[str, ...] = ("StringNotLike",)
     key: str = "aws:username"
+    single: bool = False
 
 
 _SPEECHES = {
-    StoreDialect.AWS: _Speech(_AWS_DATA, _CONTROL, "ArnNotLike", "aws:PrincipalArn"),
-    StoreDialect.CEPH: _Speech(_DATA, _CONTROL),
+    StoreDialect.AWS: _Speech(_AWS_DATA, _CONTROL, ("ArnNotLike",), "aws:PrincipalArn"),
+    StoreDialect.CEPH: _Speech(_DATA, _CONTROL, ("StringNotLike", "StringNotEquals"), single=True),
     StoreDialect.MINIO: _Speech(_MINIO_DATA, _MINIO_CONTROL),
     StoreDialect.SEAWEEDFS: _Speech(_DATA, _CONTROL),
 }
@@ -169,7 +174,15 @@ def _unless(speech: _Speech, dialect: StoreDialect, exempt: Sequence[str]) -> di
     if not exempt:
         return {}
     checked = [_checked(dialect, one) for one in exempt]
-    return {"Condition": {speech.operator: {speech.key: checked}}}
+    if not speech.single:
+        return {"Condition": {speech.operators[0]: {speech.key: checked}}}
+    if len(checked) > len(speech.operators):
+        raise UsageError(
+            f"{dialect} can exempt {len(speech.operators)} users of a policy, and no more",
+            hint="let those who register share a user, or make the others --admin",
+        )
+    pairs = zip(speech.operators, checked, strict=False)
+    return {"Condition": {operator: {speech.key: [one]} for operator, one in pairs}}
 
 
 def _resource(name: str) -> str:
