@@ -14,7 +14,7 @@ from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objecttrial import try_out
 from dataguard.stores.s3access import Access
 
-pytestmark = pytest.mark.ceph
+pytestmark = [pytest.mark.ceph, pytest.mark.long]  # a cluster takes a quarter of a minute
 
 
 @pytest.fixture
@@ -74,7 +74,9 @@ def test_pins_are_read_and_changed_objects_refused(s3, bucket, client):
         list(client.read(Pin(pin.key, None, pin.etag, pin.size)))
 
 
-@pytest.mark.parametrize("key", ["a//b", "/lead", "trail/", "a b+c%41", "é", "br[1]?*"])
+@pytest.mark.parametrize(
+    "key", ["a//b", "/lead", "trail/", "a b+c%41", "é", "br[1]?*", "./z", "x/../y", "a\\b"]
+)
 def test_keys_are_listed_and_read_literally(s3, bucket, client, key):
     pin = put(s3, bucket, key, key.encode())
     (batch,) = client.list_versions(b"")
