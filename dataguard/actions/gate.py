@@ -11,6 +11,7 @@ from dataguard.actions.person import person_of
 from dataguard.actions.sealstate import found_seal
 from dataguard.core.areas import default_place, named_places
 from dataguard.core.gate import gate as decide
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, PolicyError
 from dataguard.model.area import Area, Role
 from dataguard.model.gate import CatalogFacts, GateFacts, InputFacts, OutputFacts
@@ -164,7 +165,7 @@ def _input_facts(ctx: Context, one: JobInput) -> InputFacts:
 
 
 def _protection(ctx: Context, location: Location | None) -> Protection | None:
-    if location is None or not location.place.startswith("s3://"):
+    if location is None or not is_objects(location.place):
         return None
     from dataguard.actions.protection import found_protection  # noqa: PLC0415  for buckets alone
 

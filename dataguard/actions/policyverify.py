@@ -10,6 +10,7 @@ from dataguard.actions.protection import recorded_place
 from dataguard.actions.recording import record_findings
 from dataguard.core.canary import credential_hash
 from dataguard.core.exemptions import exemption_for
+from dataguard.core.objectplaces import bucket_of
 from dataguard.core.s3policy import bucket_part
 from dataguard.errors import NotFoundError
 from dataguard.model.canary import Caller, CanaryRecord, CanaryState, VerifyResult
@@ -80,7 +81,7 @@ def _identity(
     wanted = asked or ObjectPlace()
     if wanted.profile:
         check_profile(wanted.profile)
-    access = access_to(bucket_part(place).bucket, wanted, recorded_place(ctx, place), environment)
+    access = access_to(bucket_of(place), wanted, recorded_place(ctx, place), environment)
     if prefix:
         return named_identity(access, environment, prefix)
     return ordinary_identity(access)

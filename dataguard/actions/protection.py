@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from dataguard.core.s3policy import bucket_part
+from dataguard.core.objectplaces import bucket_of
 from dataguard.errors import DeniedError, UsageError
 from dataguard.model.canary import Protection
 from dataguard.model.objects import ObjectPlace
@@ -40,9 +40,8 @@ def found_protection(ctx: Context, location: Location) -> Protection:
 def recorded_place(ctx: Context, place: str) -> ObjectPlace | None:
     """Return how the bucket of a place is reached, as its locations recorded it."""
     for one in ctx.catalog.locations_at(place):
-        found: ObjectPlace | None = getattr(one, "objects", None)
-        if found is not None:
-            return found
+        if one.objects is not None:
+            return one.objects
     return None
 
 
@@ -50,8 +49,7 @@ def _identity(ctx: Context, place: str) -> Identity:
     from dataguard.stores.s3access import access_to  # noqa: PLC0415  only where a bucket is at hand
     from dataguard.stores.s3identity import ordinary_identity  # noqa: PLC0415  as above
 
-    recorded = recorded_place(ctx, place)
-    access = access_to(bucket_part(place).bucket, ObjectPlace(), recorded, os.environ)
+    access = access_to(bucket_of(place), ObjectPlace(), recorded_place(ctx, place), os.environ)
     return ordinary_identity(access)
 
 

@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import DryRun
+from dataguard.cli.options import DryRun, Format
 from dataguard.errors import UsageError
 from dataguard.model.duration import parse_duration
 from dataguard.model.reference import Reference
@@ -109,7 +109,8 @@ def copies(
     left out. Hard links, symlinks and reflinks of the original cost nothing and are no findings.
     Empty files are no copies.
     """
-    import dataguard.report.text_copies  # noqa: F401  its rows, for CSV and JSON lines
+    if invocation.format in {Format.CSV, Format.JSONL}:
+        import dataguard.report.rows_copies  # noqa: F401  brings every kind of list
 
     if show_history:
         from dataguard.actions.copies import history

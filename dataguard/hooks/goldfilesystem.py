@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
@@ -24,7 +24,6 @@ from dataguard.stores import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from dataguard.model.settings import Settings
     from dataguard.stores.pinnedsource import Checked, PinnedSource
@@ -76,7 +75,7 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             settings,
             verify=_is_on(verify) or _is_on(gold_verify),
             host=self._actor.host,
-            now_ns=time.time_ns,
+            clock=_utc_now,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -333,6 +332,10 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _settings_here(self) -> Settings:
         """Return the settings of where somebody works, for the policy's areas."""
         return load(self._flags, os.environ, workspace=workspaces.find(os.getcwd()))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _plain(path: Any) -> str:

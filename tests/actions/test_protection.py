@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from dataguard.actions.protection import found_protection
+from dataguard.catalog.codec import decode, encode
 from dataguard.core.canary import credential_hash
-from dataguard.model.canary import Caller
+from dataguard.model.canary import Caller, CanaryRecord
+from dataguard.model.mount import ProbeOutcome
 from support.canaries import canary
 
 ENDPOINT = "http://127.0.0.1:9"
@@ -50,6 +52,12 @@ def test_credential_that_cannot_be_found_proves_nothing():
     protection = found(canary())
 
     assert (None, True) == (protection.record, "no credentials" in protection.error)
+
+
+def test_record_comes_back_from_the_catalog_as_it_was():
+    record = canary({"PutBucketPolicy": ProbeOutcome.FAILED}, left=("s3://data/gold/x",))
+
+    assert record == decode(CanaryRecord, encode(record))
 
 
 def test_nobody_looks_for_credentials_where_nothing_is_recorded():

@@ -355,3 +355,52 @@ def test_local_version_is_sent_to_seal(registered):
         error["exit_code"],
         error["hint"],
     )
+
+
+def write_protection(found):
+    (check,) = [one for one in found["checks"] if one["name"] == "write protection"]
+    return check["ok"], check["reason"]
+
+
+def test_gate_refuses_a_job_until_its_own_credential_is_proven_harmless(store, world):
+    server = store.server
+    rules = world.top / "rules.toml"
+    rules.write_text('format = "policy/1"\nname = "ours"\n[objects]\ncanary = "required"\n')
+    asked = ("gate", "--input", "faces@1", "--output", str(world.top / "out"))
+    required = (*asked, "--policy", str(rules))
+    with server.acting(server.registrar):
+        assert 0 == world.ask_process("register", "faces", store.place).code
+    with server.acting(server.trainer):
+        assert (False, True) == (
+            write_protection(world.ask_json(*required, code=3))[0],
+            "not enforced: no canary" in write_protection(world.ask_json(*asked))[1],
+        )
+    (finding,) = store.verify(server.trainer, code=3)["findings"]
+    assert ("faces", 1) == (finding["dataset"], finding["version"])
+    with server.acting(server.trainer):
+        assert "got through" in write_protection(world.ask_json(*required, code=3))[1]
+    store.apply(store.export(server.registrar, server.admin))
+    store.verify(server.trainer)
+
+    with server.acting(server.trainer):
+        allowed, reason = write_protection(world.ask_json(*required))
+        assert (True, True) == (allowed, ": protected (verified " in reason)
+    with server.acting(server.registrar):
+        assert not write_protection(world.ask_json(*required, code=3))[0]
+
+
+def test_reference_means_the_place_and_the_server_where_it_was_registered(store, world):
+    server = store.server
+    with server.acting(server.registrar):
+        assert 0 == world.ask_process("register", "faces", store.place).code
+    words = ("policy", "export", "faces@1", "--exempt", "registrar")
+    dialect = world.fails(*words)
+    made = world.ask_json(*words, "--dialect", "ceph")
+
+    assert (2, True) == (dialect["exit_code"], server.endpoint in dialect["message"])
+    assert [store.place] == made["places"]
+    assert all(f"--endpoint-url {server.endpoint}" in one for one in made["apply"][:2])
+    other = world.ask_json(
+        *("policy", "export", f"s3://{store.name}/x", *words[3:], "--dialect", "ceph")
+    )
+    assert any(store.place in remark for remark in other["remarks"]), other

@@ -14,7 +14,7 @@ from dataguard.model.objects import ObjectPlace
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.s3access import access_to
 from support.cachedtrees import needs_images
-from support.mountcleanup import mounts_below, swept
+from support.mountcleanup import mounts_below, swept, unmount_command
 
 pytestmark = needs_images
 
@@ -127,3 +127,29 @@ def test_keys_that_are_no_paths_are_refused_before_anything_is_fetched(site):
     error = site.ask("mount", "faces@2", "-w", site.work, code=11)
     assert "`x//y` cannot be mounted" in error["message"]
     assert not (site.top / "home" / "cache" / "xxh3-128").exists()
+
+
+def test_no_configuration_is_printed_for_what_no_runtime_mounts(site):
+    words = ("mount", "faces@1", "-w", site.work, "--emit", "docker")
+    assert "object store" in site.ask(*words, code=11)["message"]
+
+
+def test_audit_knows_the_mount(site):
+    mounted(site)
+    assert [] == site.ask("audit", "faces@1", "--level", "quick")["findings"]
+    unmount_command(f"{site.work}/data/faces")
+    found = site.ask("audit", "faces@1", "--level", "quick", code=3)["findings"]
+    assert ["DG401"] == [one["code"] for one in found]
+
+
+def test_job_without_a_mount_is_handed_the_place_itself(site):
+    words = (
+        "--input",
+        "faces@1",
+        "--",
+        "sh",
+        "-c",
+        'test "$DATAGUARD_INPUT_FACES" = ' + site.place,
+    )
+    done = site.ask("run", "-w", site.work, *words)
+    assert ["verified"] == [one["after"] for one in done["inputs"]]

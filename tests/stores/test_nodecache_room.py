@@ -291,7 +291,7 @@ with cache_at(sys.argv[1]) as cache:
 
 
 @pytest.mark.skipif(bool(why_no_strace()), reason=why_no_strace() or "-")
-@pytest.mark.parametrize("spread", [3, pytest.param(None, marks=pytest.mark.long)])
+@pytest.mark.parametrize("spread", [3, pytest.param(12, marks=pytest.mark.long)])
 def test_eviction_killed_anywhere_leaves_right_objects_or_none(tmp_path, spread):
     place = tmp_path / "cache"
     paths = os.pathsep.join((str(TESTS.parent), str(TESTS)))
