@@ -31,15 +31,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "LOOPBACK",
     "REGION",
     "ObjectServer",
     "ObjectUser",
+    "answers",
     "bucket",
+    "free_ports",
     "make_bucket",
     "ministack",
     "objectserver",
     "private_cloud",
     "seaweedfs",
+    "server_process",
     "why_no_server",
 ]
 
@@ -291,35 +295,46 @@ def _running(
     place.mkdir()
     keys = _Admin(f"{name}admin", uuid.uuid4().hex)
     start = command(place, keys)
-    with open(place / "log", "wb") as log:
+    try:
+        with server_process(start.words, place, "log", start.environment) as process:
+            server = _server(name, start.endpoint, process.pid, keys)
+            yield server if answers(process, server) else None
+    finally:
+        for path in start.litter:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+@contextlib.contextmanager
+def server_process(
+    words: Sequence[str], place: Path, log: str, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in a process group of its own until the block ends, or this process does."""
+    with open(place / log, "wb") as file:
         process = subprocess.Popen(
-            start.words,
+            words,
             env={"PATH": os.environ["PATH"], "HOME": str(place), "TMPDIR": str(place)}
-            | start.environment,
+            | dict(environment),
             cwd=place,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file,
             start_new_session=True,
             preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, which takes no lock
         )
     try:
-        server = _server(name, start.endpoint, process.pid, keys)
-        yield server if _answers(process, server) else None
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        for path in start.litter:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
 
 
 def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _answers(process: subprocess.Popen[bytes], server: ObjectServer) -> bool:
+def answers(process: subprocess.Popen[bytes], server: ObjectServer) -> bool:
     """Wait until an object can be written: an open port is not enough."""
     import botocore.exceptions
 
@@ -344,7 +359,7 @@ def _program(name: str) -> str | None:
     return beside if os.access(beside, os.X_OK) else shutil.which(name)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, all different."""
     with contextlib.ExitStack() as held:
         found = []
@@ -422,7 +437,7 @@ _LACKS: Mapping[str, Mapping[str, str]] = {
 
 
 def _ministack_command(place: Path, keys: _Admin) -> _Command:
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     program = _program("ministack")
     assert program is not None
     environment = {
@@ -465,7 +480,7 @@ def _ministack_user(iam: Any, name: str, actions: Sequence[str]) -> ObjectUser:
 
 def _weed_command(place: Path, keys: _Admin) -> _Command:
     master, master_rpc, volume, volume_rpc, filer, filer_rpc, s3, s3_rpc, admin, admin_rpc = (
-        _free_ports(10)
+        free_ports(10)
     )
     (place / "data").mkdir()
     (place / "s3.json").write_text(json.dumps({"identities": _weed_identities(keys)}))
