@@ -158,9 +158,14 @@ class LocalFile:
         entry: PinnedEntry,
         algorithm: Algorithm,
     ) -> None:
-        self.size, self.place = before.st_size, os.fsdecode(place)
+        self.size, self._place = before.st_size, place
         self._descriptor, self._before = descriptor, before
         self._entry, self._algorithm = entry, algorithm
+
+    @property
+    def place(self) -> str:
+        """Its path."""
+        return os.fsdecode(self._place)
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill a view with bytes from an offset on."""
