@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dataguard.core.columns import kind_mask, number_column, numbers
 from dataguard.core.kernels import taken
+from dataguard.errors import DataguardError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,9 +28,16 @@ class FileRoll:
     """The regular files of `least` bytes or more of what is added."""
 
     def __init__(self, least: int) -> None:
-        """Begin with none."""
+        """Begin with none.
+
+        Raises:
+            DataguardError: there is no place for temporary files.
+        """
         self._least = least
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with the roll
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with the roll
+        except OSError as err:
+            raise _no_room(err) from err
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
 
     def __enter__(self) -> Self:
@@ -42,7 +50,7 @@ class FileRoll:
         """Add entries of a scan, which follow those before in path order.
 
         Raises:
-            OSError: there is no room for temporary files.
+            DataguardError: there is no room for temporary files.
         """
         kept = kind_mask(entries, "f") & (numbers(entries.column("size")) >= self._least)
         if not kept.any():
@@ -50,10 +58,13 @@ class FileRoll:
         rows = entries.select(COLUMNS)
         if not kept.all():
             rows = taken(rows, number_column(np.flatnonzero(kept)))
-        if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
-            self._writer = pa.ipc.new_stream(self._file, rows.schema, options=options)
-        self._writer.write_batch(rows)
+        try:
+            if self._writer is None:
+                options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+                self._writer = pa.ipc.new_stream(self._file, rows.schema, options=options)
+            self._writer.write_batch(rows)
+        except OSError as err:
+            raise _no_room(err) from err
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield all of them, from the first on each time it is asked; nothing is added later."""
@@ -66,3 +77,8 @@ class FileRoll:
     def close(self) -> None:
         """Let go of them."""
         self._file.close()
+
+
+def _no_room(err: OSError) -> DataguardError:
+    words = f"cannot write a temporary file in {tempfile.gettempdir()}: {err.strerror or err}"
+    return DataguardError(words, hint="name a directory with room: TMPDIR=/var/tmp dataguard ...")
