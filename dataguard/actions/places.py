@@ -29,8 +29,8 @@ def source_place(written: str, *, home: str, own: Mapping[str, str] | None = Non
 
     Raises:
         NotFoundError: there is no such directory.
-        UsageError: it is a URL of something else than objects, a file, it and the home lie in one another, or it holds
-            something else that dataguard writes to.
+        UsageError: it is a URL of something else than objects, a file, it and the home lie in one
+            another, or it holds something else that dataguard writes to.
     """
     if not written:
         raise UsageError("the location is empty", hint="dataguard register NAME DIRECTORY")

@@ -36,16 +36,11 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  read      {number(result.hashed, 'file')}"
     if result.resumed:
         yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
-    if result.by_checksum:
-        count = number(result.by_checksum, "object")
-        yield f"  checksum  {count} not read: the server keeps the digest"
-    if result.objects is not None:
-        yield f"  pinned    {pinned_words(result.objects)}"
+    yield from _objects(result)
     if result.expected is not None:
         unlisted = number(result.unlisted, "file")
         yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
-    if result.objects is None:
-        yield f"  writable  {_writers(result)}"
+    yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
     if result.hint is not None:
@@ -69,7 +64,17 @@ def _registered(result: RegisterResult, paint: Paint) -> str:
     return paint("good", f"{verb} {result.dataset}@{result.version}")
 
 
+def _objects(result: RegisterResult) -> Iterator[str]:
+    if result.by_checksum:
+        count = number(result.by_checksum, "object")
+        yield f"  checksum  {count} not read: the server keeps the digest"
+    if result.objects is not None:
+        yield f"  pinned    {pinned_words(result.objects)}"
+
+
 def _writers(result: RegisterResult) -> str:
+    if result.objects is not None:
+        return "by whom the policies of the bucket allow it"
     writers = result.writers
     words = [f"{escape(user)} ({number(count, 'file')})" for user, count in writers.owners.items()]
     words += [f"group {escape(g)} ({number(count, 'file')})" for g, count in writers.groups.items()]
