@@ -8,7 +8,9 @@ DataguardError                 1  internal
 ├── NotFoundError             10  not_found
 ├── ConflictError             11  conflict
 ├── StoreUnreachableError     12  store_unreachable
-│   └── DeniedError           12  denied
+│   ├── DeniedError           12  denied
+│   └── NoRoomError           12  no_room
+├── WrongBytesError            3  wrong_bytes
 ├── CatalogDamagedError       13  catalog_damaged
 ├── NotStartedError          125  not_started
 └── InterruptError           130  interrupted (143 for SIGTERM)
@@ -26,11 +28,13 @@ __all__ = [
     "DataguardError",
     "DeniedError",
     "InterruptError",
+    "NoRoomError",
     "NotFoundError",
     "NotStartedError",
     "PolicyError",
     "StoreUnreachableError",
     "UsageError",
+    "WrongBytesError",
 ]
 
 
@@ -95,6 +99,19 @@ class DeniedError(StoreUnreachableError):
     """The store answers, and does not let these credentials do it."""
 
     code = "denied"
+
+
+class NoRoomError(StoreUnreachableError):
+    """There is no room for what is to be kept, and nothing that may go to make some."""
+
+    code = "no_room"
+
+
+class WrongBytesError(DataguardError):
+    """A source gave other bytes than those of the version; nothing of them was kept or served."""
+
+    code = "wrong_bytes"
+    exit_code = 3
 
 
 class CatalogDamagedError(DataguardError):

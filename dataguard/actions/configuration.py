@@ -35,7 +35,10 @@ _HOME_KEYS = (
 )
 _HOST_KEYS = ("home", *_HOME_KEYS)
 _SINKS = "sinks"
-_VARIABLES = {name: f"DATAGUARD_{name.upper()}" for name in _HOST_KEYS} | {
+_CACHE = "cache"
+_CACHE_KEYS = {"place": "cache", "high": "cache.high", "low": "cache.low"}
+_PRIVATE = "private"
+_VARIABLES = {name: f"DATAGUARD_{name.upper()}" for name in (*_HOST_KEYS, _CACHE)} | {
     # `run` gives jobs DATAGUARD_OUTPUTS: a job that starts a job must not inherit its place
     "outputs": "DATAGUARD_OUTPUTS_PLACE"
 }
@@ -106,8 +109,19 @@ def from_file(origin: Origin, file: str) -> SettingSource:
     """
     data = parsed(file)
     data.pop(_SINKS, None)  # read by who needs them: `actions/sinksettings.py`
+    cache = _table(file, data.pop(_CACHE, {}))
     _refuse_unknown(file, data, _HOST_KEYS if origin is Origin.HOST else _HOME_KEYS)
-    return _file_source(origin, file, data)
+    return _file_source(origin, file, {**data, **cache})
+
+
+def _table(file: str, cache: object) -> dict[str, object]:
+    """Return the settings in `[cache]` of a file, by their names."""
+    if not isinstance(cache, dict):
+        hint = '[cache] place = "/var/cache/dataguard"'
+        raise ConfigurationError(f"{file}: `cache` must be a table", hint=hint)
+    _refuse_unknown(file, cache, (*_CACHE_KEYS, _PRIVATE))
+    # `private` is read by who needs it: `actions/cacheplaces.py`
+    return {_CACHE_KEYS[key]: value for key, value in cache.items() if key != _PRIVATE}
 
 
 def _file_source(origin: Origin, file: str, data: Mapping[str, object]) -> SettingSource:

@@ -233,8 +233,9 @@ def _marks(asked: Asked, policy: Policy, places: Places) -> Iterator[Mark]:
     """Yield every path at which gold can be written, and the places for outputs inside it."""
     areas = [area for layer in layered_areas(policy, places) for area in layer]
     mounts = WritableMounts()
-    read = [one.location.place for one in asked.inputs if one.location is not None]
-    known = [area.place for area in areas if area.role is Role.GOLD]
+    read = [*_read(asked.inputs)]
+    golden_areas = [area.place for area in areas if area.role is Role.GOLD]
+    known = [place for place in golden_areas if "://" not in place]
     found = [*(path for one in read for path in mounts.paths_to(one))]
     found += [path for one in known for path in mounts.writable_paths_to(one)]
     golden = tuple(dict.fromkeys(found))
@@ -246,6 +247,15 @@ def _marks(asked: Asked, policy: Policy, places: Places) -> Iterator[Mark]:
     for path in dict.fromkeys((*map(os.path.realpath, (*opened, asked.private)), asked.place)):
         if any(is_inside(path, one) for one in golden):
             yield from _mark(Kind.OPEN, path)
+
+
+def _read(inputs: Iterable[JobInput]) -> Iterator[str]:
+    """Yield the directories of this host that inputs are read from, and their mounts read."""
+    for one in inputs:
+        if one.location is not None and "://" not in one.location.place:
+            yield one.location.place
+        if one.cache is not None:
+            yield one.cache
 
 
 def _mark(kind: Kind, path: str) -> Iterator[Mark]:

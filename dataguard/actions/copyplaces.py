@@ -105,7 +105,14 @@ def _areas(ctx: Context) -> Iterator[tuple[str, str]]:
                 if os.path.lexists(path):
                     yield path, f"the location of {location.dataset}@{location.version}"
     catalog = database_path(ctx.settings.catalog.value)
-    for path, reason in ((catalog, "the catalog"), (home, "dataguard's home, with its cache")):
+    cache = os.path.realpath(ctx.settings.cache.value)
+    with_it = ", with the node cache" if is_inside(cache, home) else ""
+    own = (
+        (catalog, "the catalog"),
+        (home, f"dataguard's home{with_it}"),
+        (cache, "the node cache"),
+    )
+    for path, reason in own:
         if os.path.lexists(path):
             yield os.path.realpath(path), reason
 

@@ -96,6 +96,7 @@ def divert(inputs: tuple[JobInput, ...], run_directory: str, run_id: str) -> Rou
         StoreUnreachableError: they cannot be made.
     """
     place = layers_place(run_directory, run_id)
+    _check_places(inputs)
     paths = _paths(inputs)
     for gold in paths:
         _check(gold, place)
@@ -106,6 +107,21 @@ def divert(inputs: tuple[JobInput, ...], run_directory: str, run_id: str) -> Rou
     except BaseException:
         layers.remove()
         raise
+
+
+def _check_places(inputs: tuple[JobInput, ...]) -> None:
+    """Refuse inputs that no overlay can lie over: the kernel stacks only two of them.
+
+    Raises:
+        NotStartedError: one is shown from the node cache, or lies in an object store.
+    """
+    for one in inputs:
+        remote = one.location is not None and "://" in one.location.place
+        if remote or one.cache is not None:
+            raise NotStartedError(
+                f"writes into {one.name} cannot be routed: it is shown from the node cache",
+                hint="leave --writes route out, or mount a local copy with --backend bind",
+            )
 
 
 def harvest(routing: Routing, directory: RunDirectory) -> Harvest:

@@ -16,7 +16,7 @@ from dataguard.errors import DataguardError
 from dataguard.model.administration import Ability, Diagnosis
 from dataguard.model.confinement import Step
 from dataguard.mounts import bind, container, fuse
-from dataguard.report.lines import number
+from dataguard.report.lines import number, size_words
 from dataguard.stores.filesystem import describe
 from dataguard.stores.flags import may_set_flags
 from dataguard.stores.manifests import ManifestStore
@@ -43,6 +43,7 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _workers(settings, clock, actor),
         _bind(),
         _overlay(),
+        _cached(),
         _fuse(settings),
         _contained(),
         _confined_jobs(found),
@@ -50,6 +51,7 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         *_watching(settings),
         _flags(),
         *_seals(settings, clock, actor),
+        _cache(settings, clock),
         _blake3(),
     )
     return Diagnosis(
@@ -156,6 +158,15 @@ def _overlay() -> Ability:
     return Ability("overlay mounts", "missing", reason)
 
 
+def _cached() -> Ability:
+    from dataguard.mounts import cas  # noqa: PLC0415  as above
+
+    reason = cas.CasBackend().unavailable()
+    if reason is None:
+        return Ability("mounts from the node cache", "ok", "backend cas: enforced; s3:// versions")
+    return Ability("mounts from the node cache", "missing", reason)
+
+
 def _routed(found: Confinement) -> Ability:
     """Say whether writes of jobs into their inputs can be led to their outputs.
 
@@ -246,6 +257,24 @@ def _seals(settings: Settings, clock: Clock, actor: Actor) -> tuple[Ability, ...
     except DataguardError:
         return ()
     return tuple(Ability("seal", "missing", said) for said in noticed)
+
+
+def _cache(settings: Settings, clock: Clock) -> Ability:
+    """Say where the node cache is, and whether that is a place for one."""
+    from dataguard.actions.cacheplaces import cache_at, pin_holds  # noqa: PLC0415  brings SQLite
+    from dataguard.stores.cacheplace import why_unfit  # noqa: PLC0415  as above
+
+    place = settings.cache.value
+    try:
+        marks = cache_at(settings, None, clock, pin_holds).room.marks
+        reason = why_unfit(place) if os.path.isdir(place) else None
+    except DataguardError as err:
+        return Ability("node cache", "failed", err.message)
+    if reason is not None:
+        return Ability("node cache", "failed", f"{place}: {reason}")
+    missing = "" if os.path.isdir(place) else "; made when it is filled"
+    upto = f"up to {size_words(marks.high)}"
+    return Ability("node cache", "ok", f"{place}, {upto}{missing}: dataguard cache show")
 
 
 def _blake3() -> Ability:

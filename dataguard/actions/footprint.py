@@ -15,6 +15,7 @@ from dataguard.catalog.repository import Catalog
 from dataguard.catalog.schema import is_empty, revision_of
 from dataguard.catalog.tables import REVISIONS
 from dataguard.core.areas import gold_area, named_places
+from dataguard.core.paths import is_inside
 from dataguard.errors import CatalogDamagedError, NotFoundError, PolicyError
 from dataguard.model.area import Area, Role
 from dataguard.model.home import embedded_catalog
@@ -48,7 +49,10 @@ def own_places(settings: Settings, temporary: Mapping[str, str]) -> dict[str, st
         ConfigurationError: the catalog's URL makes no sense.
     """
     home, catalog = settings.home.value, database_path(settings.catalog.value)
-    return {f"the home ({settings.home.source})": home, "the catalog": catalog, **temporary}
+    own = {f"the home ({settings.home.source})": home, "the catalog": catalog}
+    if not is_inside(settings.cache.value, home):
+        own[f"the node cache ({settings.cache.source})"] = settings.cache.value
+    return {**own, **temporary}
 
 
 def gold_of(records: Reader) -> tuple[Area, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.resolution import fits, is_here
 from dataguard.core.mountplan import status
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.dataset import LocationState
 from dataguard.model.gate import MountCondition
@@ -40,8 +41,9 @@ class JobInput:
     """One input of a job, resolved once.
 
     `path` is where the job reads: the mount, or the location itself. `target` is where a mount is
-    declared, which a job can have for itself alone. `version` and `location` are None where the
-    reference means nothing here, and `error` says why.
+    declared, which a job can have for itself alone. `cache` is the node cache that the mount
+    reads from, if it does. `version` and `location` are None where the reference means nothing
+    here, and `error` says why.
     """
 
     name: str
@@ -54,6 +56,7 @@ class JobInput:
     detail: str = ""
     error: str = ""
     target: str | None = None
+    cache: str | None = None
 
 
 def resolve_inputs(
@@ -123,7 +126,7 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
     condition, detail = _condition(ctx, record, is_locked=_is_locked(name, workspace))
     if record is not None and condition in (MountCondition.READ_ONLY, MountCondition.SYMLINK):
         location = _shown(ctx, version, record) or location
-        if condition is MountCondition.READ_ONLY and not _is_shown(location, record):
+        if condition is MountCondition.READ_ONLY and not _is_shown(ctx, location, record):
             condition, detail = MountCondition.REPLACED, "it shows another directory"
     read_there = condition in (MountCondition.READ_ONLY, MountCondition.SYMLINK)
     return JobInput(
@@ -136,6 +139,7 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         mount=condition,
         detail=detail,
         target=record.target if record and condition is MountCondition.DECLARED else None,
+        cache=_cache(ctx, record) if record is not None and read_there else None,
     )
 
 
@@ -147,13 +151,30 @@ def _shown(ctx: Context, version: Version, record: MountRecord) -> Location | No
     return None
 
 
-def _is_shown(location: Location, record: MountRecord) -> bool:
-    """Whether the mount shows the directory that is verified."""
+def _is_shown(ctx: Context, location: Location, record: MountRecord) -> bool:
+    """Whether the mount shows what is verified."""
+    shown = (record.root_device, record.root_inode)
+    if record.backend is Backend.CAS:
+        from dataguard.actions.cachedtree import image_of  # noqa: PLC0415  for mounts of a cache
+
+        return shown == _identity(image_of(ctx, record))
+    return shown == _identity(location.place)
+
+
+def _cache(ctx: Context, record: MountRecord) -> str | None:
+    if record.backend is not Backend.CAS:
+        return None
+    from dataguard.actions.cachedtree import cache_of  # noqa: PLC0415  for mounts of a cache
+
+    return cache_of(ctx, record)
+
+
+def _identity(place: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(location.place)
+        status = os.stat(place)
     except OSError:
-        return False
-    return (status.st_dev, status.st_ino) == (record.root_device, record.root_inode)
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _is_locked(name: str, workspace: Workspace | None) -> bool:
@@ -161,16 +182,18 @@ def _is_locked(name: str, workspace: Workspace | None) -> bool:
 
 
 def _location(ctx: Context, version: Version) -> Location:
-    active = [
+    known = [
         location
         for location in ctx.catalog.locations(version.dataset, version.number)
-        if location.state is LocationState.ACTIVE and is_here(location, ctx.process.host)
+        if location.state is LocationState.ACTIVE
     ]
-    for location in active:
+    here = [one for one in known if is_here(one, ctx.process.host)]
+    for location in here:
         if os.path.isdir(location.place):
             return location
-    if active:
-        return active[0]  # verification says that it is gone
+    remote = [one for one in known if is_objects(one.place)]
+    if remote or here:
+        return (*remote, *here)[0]  # verification says of a directory that it is gone
     raise NotFoundError(f"{version.reference} has no location on this host")
 
 

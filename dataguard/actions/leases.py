@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.core.leases import ended_with_its_boot, mount_lease, run_lease
 from dataguard.core.mountplan import status
 from dataguard.errors import DataguardError
+from dataguard.model.lease import LeaseKind
 from dataguard.model.mount import MountState
 from dataguard.model.run import RunState
 from dataguard.mounts.view import look
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dataguard.model.mountpoint import MountStatus
     from dataguard.model.run import Run
 
-__all__ = ["leases_of", "tidy", "unjudged"]
+__all__ = ["lasts", "leases_of", "tidy", "unjudged"]
 
 
 def leases_of(ctx: Context, version: Version) -> tuple[Lease, ...]:
@@ -41,6 +42,18 @@ def unjudged(ctx: Context, records: Reader, version: Version) -> tuple[Lease, ..
         *(mount_lease(one, None, ctx.process) for one in _mounts(records, version)),
         *(_of_run(ctx, one, version, alive=None) for one in _runs(records, version)),
     )
+
+
+def lasts(ctx: Context, subject: str) -> bool:
+    """Whether a lease named `mount:TARGET` or `run:ID` goes on, or cannot be told not to."""
+    kind, _, which = subject.partition(":")
+    if kind == LeaseKind.MOUNT:
+        mounts = [one for one in ctx.catalog.mounts(host=ctx.process.host) if one.target == which]
+        return any(mount_lease(one, _found(ctx, one), ctx.process).holds for one in mounts)
+    if kind == LeaseKind.RUN:
+        runs = [one for one in ctx.catalog.runs(state=RunState.RUNNING) if one.id == which]
+        return any(is_alive(one.process) is not False for one in runs)
+    return True
 
 
 def tidy(ctx: Context, version: Version) -> None:

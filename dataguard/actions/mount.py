@@ -10,6 +10,7 @@ from dataguard.actions.mountproof import state_of
 from dataguard.actions.resolution import wanted_entries
 from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
 from dataguard.model.mount import Backend
 from dataguard.model.results.mount import MountReport
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dataguard.actions.context import Context
+    from dataguard.actions.mounting import Choices
     from dataguard.core.mountplan import MountStep
     from dataguard.model.reference import Reference
     from dataguard.model.results.mount import MountResult
@@ -60,30 +62,48 @@ def mount(
     with workspaces.locked(directory):
         declared = workspaces.read(directory)
         contained = in_container()
-        choice = choose(backend, best_effort=best_effort, contained=contained, state=state_of(ctx))
         entries = wanted_entries(ctx, declared, reference, name, contained=contained)
-        steps = _steps(ctx, directory, entries, choice)
+        cached = _cached(ctx, directory)
+        choices = {
+            entry.name: choose(
+                backend,
+                best_effort=best_effort,
+                contained=contained,
+                cached=is_objects(entry.location) or (entry.name, entry.location) in cached,
+                remote=is_objects(entry.location),
+                state=state_of(ctx),
+            )
+            for entry in entries
+        }
+        steps = _steps(ctx, directory, entries, choices)
         _check(ctx, steps)
         workspaces.check_files(directory)
         if dry_run:
-            return MountReport(directory, planned(ctx, steps, choice), dry_run=True)
+            return MountReport(directory, planned(ctx, steps, choices), dry_run=True)
         enrol(ctx, declared)
-        results = tuple(_perform_all(ctx, declared, steps, choice, declare=reference is not None))
+        asked = reference is not None
+        results = tuple(_perform_all(ctx, declared, steps, choices, declare=asked))
     return MountReport(directory, results)
+
+
+def _cached(ctx: Context, directory: str) -> set[tuple[str, str]]:
+    """Return names and locations of the mounts that are made from the cache: they stay so."""
+    records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
+    return {(one.name, one.source) for one in records if one.backend is Backend.CAS}
 
 
 def _perform_all(
     ctx: Context,
     workspace: Workspace,
     steps: tuple[MountStep, ...],
-    choice: Choice,
+    choices: Choices,
     *,
     declare: bool,
 ) -> Iterator[MountResult]:
     """Perform the steps; what could be mounted is written into the workspace's files at once."""
     lock = dict(workspace.lock)
     for step in steps:
-        result = perform(ctx, step, choice)
+        result = perform(ctx, step, choices)
         if result is None or step.wanted is None:
             continue
         if not result.findings:
@@ -96,32 +116,43 @@ def _perform_all(
 
 
 def _steps(
-    ctx: Context, directory: str, entries: tuple[LockEntry, ...], choice: Choice
+    ctx: Context, directory: str, entries: tuple[LockEntry, ...], choices: Choices
 ) -> tuple[MountStep, ...]:
-    wanted = [_wanted(directory, entry, choice) for entry in entries]
+    wanted = [_wanted(ctx, directory, entry, choices[entry.name]) for entry in entries]
     records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
     targets = {w.target for w in wanted} | {record.target for record in records}
     return plan(wanted, records, {t: look(t) for t in targets}, ctx.process.boot_id)
 
 
-def _wanted(directory: str, entry: LockEntry, choice: Choice) -> Wanted:
-    source, target = entry.location, workspaces.target(directory, entry.name)
+def _wanted(ctx: Context, directory: str, entry: LockEntry, choice: Choice) -> Wanted:
+    target = workspaces.target(directory, entry.name)
     if choice.backend.name is Backend.CONTAINER:
-        source = target = shown_at(source, target)
-    try:
-        shown = os.stat(source)
-    except OSError as err:
-        raise StoreUnreachableError(f"cannot open {source}: {err.strerror}") from err
+        target = shown_at(entry.location, target)
+    device, inode = _identity(ctx, entry, choice.backend.name, target)
     return Wanted(
         entry=entry,
         workspace=directory,
         target=target,
-        device=shown.st_dev,
-        inode=shown.st_ino,
+        device=device,
+        inode=inode,
         backend=choice.backend.name,
         guarantee=choice.backend.guarantee,
         insisted=choice.insisted,
     )
+
+
+def _identity(ctx: Context, entry: LockEntry, backend: Backend, target: str) -> tuple[int, int]:
+    """Return device and inode of what is shown, by which a mount of it is known again."""
+    if backend is Backend.CAS:
+        from dataguard.actions.cachedtree import identity  # noqa: PLC0415  for mounts of a cache
+
+        return identity(ctx, entry)
+    source = target if backend is Backend.CONTAINER else entry.location
+    try:
+        shown = os.stat(source)
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot open {source}: {err.strerror}") from err
+    return shown.st_dev, shown.st_ino
 
 
 def _check(ctx: Context, steps: tuple[MountStep, ...]) -> None:
@@ -145,9 +176,10 @@ def _check_place(step: MountStep, wanted: Wanted) -> None:
         raise ConflictError(
             f"cannot mount at {wanted.target}: {between} is a mount", hint=f"findmnt {between}"
         )
-    if holder(data, [wanted.entry.location]) is not None:
+    gold = wanted.entry.location
+    if not is_objects(gold) and holder(data, [gold]) is not None:
         raise ConflictError(
-            f"the workspace lies inside the dataset at {wanted.entry.location}",
+            f"the workspace lies inside the dataset at {gold}",
             hint="make the workspace outside of gold: dataguard workspace init DIR",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,25 +29,28 @@ if TYPE_CHECKING:
     from dataguard.model.workspace import LockEntry
     from dataguard.mounts.choose import Choice
 
-__all__ = ["AS_IT_IS", "perform", "planned"]
+__all__ = ["AS_IT_IS", "Choices", "perform", "planned"]
+
+Choices = Mapping[str, "Choice"]
+"""The backend of each mount, by its name."""
 
 AS_IT_IS = (StepKind.KEEP, StepKind.ADOPT)
 """Steps that leave the mount that is there."""
 
 
-def planned(ctx: Context, steps: Iterable[MountStep], choice: Choice) -> tuple[MountResult, ...]:
+def planned(ctx: Context, steps: Iterable[MountStep], choices: Choices) -> tuple[MountResult, ...]:
     """Return what `perform` would give, as far as that can be told before."""
     results = []
     for step in steps:
         if step.wanted is not None:
             there = step.record if step.kind in AS_IT_IS else None
             record = _intention(ctx, step.wanted) if there is None else there
-            result = _result(step, record, step.wanted.entry, (), choice)
+            result = _result(step, record, step.wanted.entry, (), choices)
             results.append(replace(result, created=False))
     return tuple(results)
 
 
-def perform(ctx: Context, step: MountStep, choice: Choice) -> MountResult | None:
+def perform(ctx: Context, step: MountStep, choices: Choices) -> MountResult | None:
     """Do one step, probe what it gives and record that; None where it only took something away.
 
     A mount that lets writes pass is taken down again, and the result carries the findings.
@@ -73,7 +77,7 @@ def perform(ctx: Context, step: MountStep, choice: Choice) -> MountResult | None
         take_down(ctx, proved)
     elif proved != step.record:
         save(ctx, proved)
-    return _result(step, proved, wanted.entry, findings, choice)
+    return _result(step, proved, wanted.entry, findings, choices)
 
 
 def _undo(ctx: Context, step: MountStep) -> None:
@@ -95,6 +99,10 @@ def _adopted(record: MountRecord) -> MountRecord:
 
 def _made(ctx: Context, wanted: Wanted) -> MountRecord:
     """Mount, recording the intention first: its identity lets a crash be recognised."""
+    if wanted.backend is Backend.CAS:
+        from dataguard.actions.cachedtree import filled  # noqa: PLC0415  for mounts of a cache
+
+        wanted = filled(ctx, wanted)
     record = _intention(ctx, wanted)
     with ctx.catalog.transaction() as tx:
         # Whoever withdraws it at the same time sees this record, or is seen here.
@@ -103,7 +111,8 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
     try:
         if record.backend is not Backend.CONTAINER:  # whose runtime made the mount point too
             points.make_parents(os.path.join(record.workspace, workspaces.DATA), record.target)
-        made = backend_of(record.backend, state=state_of(ctx)).make(record.source, record.target)
+        backend = backend_of(record.backend, state=state_of(ctx))
+        made = backend.make(_shown(ctx, record), record.target)
     except DataguardError:
         with suppress(ConflictError):  # then the record says `making`, and the next command tries
             take_down(ctx, record)
@@ -115,6 +124,15 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
         root_device=made.root_device,
         root_inode=made.root_inode,
     )
+
+
+def _shown(ctx: Context, record: MountRecord) -> str:
+    """Return the path of what a backend is to show."""
+    if record.backend is not Backend.CAS:
+        return record.source
+    from dataguard.actions.cachedtree import image_of  # noqa: PLC0415  as above
+
+    return image_of(ctx, record)
 
 
 def _intention(ctx: Context, wanted: Wanted) -> MountRecord:
@@ -143,7 +161,7 @@ def _result(
     record: MountRecord,
     entry: LockEntry,
     findings: tuple[Finding, ...],
-    choice: Choice,
+    choices: Choices,
 ) -> MountResult:
     weaker = record.guarantee is not Guarantee.ENFORCED
     return MountResult(
@@ -159,5 +177,5 @@ def _result(
         created=step.kind is not StepKind.KEEP and not findings,
         step=step.kind,
         findings=findings,
-        weaker_because=choice.weaker_because if weaker else None,
+        weaker_because=choices[entry.name].weaker_because if weaker else None,
     )

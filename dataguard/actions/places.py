@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.core.objectplaces import is_objects, normal_place
 from dataguard.core.paths import is_inside
 from dataguard.engines.fitted import fit
+from dataguard.engines.local import LocalEngine
 from dataguard.errors import NotFoundError, UsageError
 from dataguard.stores.medium import medium_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from dataguard.stores.local import LocalStore
     from dataguard.stores.walk import Exclusion
 
-__all__ = ["open_store", "source_place", "store_of"]
+__all__ = ["open_store", "share_of", "source_place", "store_of"]
 
 
 def source_place(written: str, *, home: str, own: Mapping[str, str] | None = None) -> str:
@@ -73,12 +74,36 @@ def open_store(
 
 
 def store_of(
-    ctx: Context, place: str, *, left_out: Exclusion | None = None, polite: bool = False
+    ctx: Context,
+    place: str,
+    *,
+    left_out: Exclusion | None = None,
+    polite: bool = False,
+    rate: int = 0,
 ) -> LocalStore:
-    """Return the store of a directory that is no dataset, fitted as `open_store` does."""
+    """Return the store of a directory that is no dataset, fitted as `open_store` does.
+
+    All workers together read no more than `rate` bytes a second, where it is not 0.
+    """
     from dataguard.stores.local import LocalStore  # noqa: PLC0415  as above
 
     fit(ctx.engine, medium_of(place))
     return LocalStore(
-        place, host=ctx.actor.host, spread=ctx.spread, left_out=left_out, polite=polite
+        place,
+        host=ctx.actor.host,
+        spread=ctx.spread,
+        left_out=left_out,
+        polite=polite,
+        rate=share_of(ctx, rate),
     )
+
+
+def share_of(ctx: Context, rate: int) -> int:
+    """Return how many bytes a second one worker may read of what all may; 0 is any number.
+
+    Workers of a cluster are not counted: each may read as much.
+    """
+    if not rate:
+        return 0
+    workers = ctx.engine.workers if isinstance(ctx.engine, LocalEngine) else 1
+    return max(rate // workers, 1)

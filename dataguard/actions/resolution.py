@@ -88,7 +88,8 @@ def _pin(
     """Return what a reference means now, at the first of the preferred places that is there.
 
     Raises:
-        ConflictError: the version is quarantined or withdrawn, or lies in an object store only.
+        ConflictError: the version is quarantined or withdrawn, or lies in an object store only,
+            where a container is to show it.
         NotFoundError: there is no such version.
         StoreUnreachableError: no location of it can be reached from this host.
     """
@@ -138,22 +139,24 @@ def check_usable(version: Version) -> None:
 
 
 def _place(ctx: Context, version: Version, preferred: tuple[str, ...], *, contained: bool) -> str:
+    """Return where a version is shown from: a directory of this host before an object store."""
     locations = ctx.catalog.locations(version.dataset, version.number)
     active = [one for one in locations if one.state is LocationState.ACTIVE]
+    remote = [one.place for one in active if is_objects(one.place)]
     if contained:
-        local = [one.place for one in active if "://" not in one.place]
+        local = [one.place for one in active if not is_objects(one.place)]
     else:
         local = [one.place for one in active if is_here(one, ctx.actor.host)]
-    places = (*(p for p in preferred if p in local), *local)
-    for place in places:
-        if os.path.isdir(place):
+    known = [*local, *remote]
+    for place in (*(one for one in preferred if one in known), *known):
+        if os.path.isdir(place) or (place in remote and not contained):
             return place
-    if contained and places:
-        return places[0]
-    if active and all("://" in one.place for one in active):
+    if contained and local:
+        return local[0]
+    if contained and remote:
         raise ConflictError(
-            f"{version.reference} lies in an object store, which cannot be mounted",
-            hint=f"read it with fsspec from {active[0].place}",
+            f"{version.reference} lies in an object store, which no container's runtime mounts",
+            hint="mount it on the host, and hand that directory on",
         )
     raise StoreUnreachableError(
         f"no location of {version.reference} can be reached from this host",
@@ -168,7 +171,7 @@ def is_readable(location: Location, host: str) -> bool:
 
 def is_here(location: Location, host: str) -> bool:
     """Whether a location can be a directory of this host: local to it, or shared."""
-    if "://" in location.place:
+    if is_objects(location.place):
         return False
     filesystem = location.filesystem
     return filesystem is None or filesystem.shared or filesystem.host == host

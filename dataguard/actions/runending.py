@@ -77,8 +77,10 @@ def _verified_again(ctx: Context, ended: Ended) -> tuple[Verification, Sightings
     """Return how the inputs are after a job, and what of that was not so before it."""
     after = verify(ctx, ended.inputs, what="verifying inputs again")
     changes = changes_between(ctx, ended.before, after)
+    # what is wrong with a copy in the cache says nothing of the dataset where it lies
+    cached = {one.version.reference for one in ended.inputs if one.cache and one.version}
     for comparison in after.comparisons:
-        if not comparison.is_clean:
+        if not comparison.is_clean and comparison.version.reference not in cached:
             record_comparison(ctx, comparison)
     return after, changes
 

@@ -17,7 +17,7 @@ from dataguard.actions.configuration import (
 from dataguard.core.tighten import tighten
 from dataguard.errors import ConfigurationError, PolicyError
 from dataguard.model.digest import IDENTITY_ALGORITHMS
-from dataguard.model.home import embedded_catalog
+from dataguard.model.home import embedded_catalog, node_cache
 from dataguard.model.policy import Policy
 from dataguard.model.policy_ready import READY_POLICIES
 from dataguard.model.settings import (
@@ -51,6 +51,7 @@ _DEFAULTS = {
     "progress": "auto",
     "outputs": "",
 }
+_MARKS = {"high": "80%", "low": "70%"}
 
 
 def load(
@@ -83,6 +84,8 @@ def load(
         home=home,
         catalog=_catalog(sources, home),
         **{name: _checked(_first(name, sources, _DEFAULTS[name])) for name in _DEFAULTS},
+        cache=_cache(sources, home),
+        **{f"cache_{name}": _first(f"cache.{name}", sources, _MARKS[name]) for name in _MARKS},
         policies=(*_host_policy(host_directory), *_policies(sources)),
         host_directory=host_directory,
         host_home=_home((host,)).value if "home" in host.values else "",
@@ -192,6 +195,14 @@ def _catalog(sources: Iterable[SettingSource], home: Setting) -> Setting:
             hint="write sqlite:////path/to/catalog.db or postgresql://host/database",
         )
     return setting
+
+
+def _cache(sources: Iterable[SettingSource], home: Setting) -> Setting:
+    for source in sources:
+        if "cache" in source.values:
+            found = source.setting("cache")
+            return replace(found, value=source.absolute(found.value))
+    return Setting("cache", node_cache(home.value), Origin.DEFAULT, "built in")
 
 
 def _first(name: str, sources: Iterable[SettingSource], default: str) -> Setting:

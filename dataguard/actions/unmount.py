@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dataguard.model.mount import MountRecord
     from dataguard.model.mountpoint import TargetView
 
-_MOUNTED = (Backend.BIND, Backend.FUSE, Backend.OVERLAY)
+_MOUNTED = (Backend.BIND, Backend.CAS, Backend.FUSE, Backend.OVERLAY)
 
 __all__ = ["save", "take_down", "unmount"]
 
@@ -82,6 +82,10 @@ def take_down(ctx: Context, record: MountRecord) -> str | None:
     report_attempts(ctx, record)
     if record.backend is Backend.FUSE:
         FuseBackend(state_of(ctx)).forget(record.target)
+    if record.backend is Backend.CAS:
+        from dataguard.actions.cachedtree import release  # noqa: PLC0415  for mounts of a cache
+
+        release(ctx, record)
     save(ctx, replace(record, state=MountState.REMOVED))
     return left
 

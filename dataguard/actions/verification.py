@@ -14,6 +14,7 @@ from dataguard.stores.sightings import Sightings
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.inputs import JobInput
+    from dataguard.model.dataset import Location, Version
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
 
@@ -77,11 +78,19 @@ def _verified(ctx: Context, inputs: tuple[JobInput, ...]) -> Verification:
     comparisons = []
     for one in inputs:
         if one.version is not None and one.location is not None:
-            comparison = compare(ctx, one.version, one.location, level=AuditLevel.QUICK)
+            comparison = _compared(ctx, one, one.version, one.location)
             if comparison.damage is not None:
                 raise comparison.damage
             comparisons.append(comparison)
     return Verification(tuple(comparisons))
+
+
+def _compared(ctx: Context, one: JobInput, version: Version, location: Location) -> Comparison:
+    if one.cache is None:
+        return compare(ctx, version, location, level=AuditLevel.QUICK)
+    from dataguard.actions.cachedinput import compare_cached  # noqa: PLC0415  for mounts of a cache
+
+    return compare_cached(ctx, version, location)
 
 
 def changes_between(ctx: Context, before: Verification, after: Verification) -> Sightings:

@@ -28,6 +28,7 @@ class EventKind(StrEnum):
     WORKSPACE_REMOVED = "workspace.removed"
     MOUNT_PUT = "mount.put"
     SEAL_PUT = "seal.put"
+    CANARY_PUT = "canary.put"
     RECLAIM_PUT = "reclaim.put"
     RUN_PUT = "run.put"
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dataguard.catalog.connection import Connection
     from dataguard.model.audit import AuditLevel
+    from dataguard.model.canary import CanaryRecord
     from dataguard.model.finding import Code, FindingState
     from dataguard.model.mount import MountRecord
     from dataguard.model.reclaim import ReclaimRecord
@@ -220,6 +221,17 @@ class Reader:
         rows = self._rows(select(tables.META).where(above("key", SEAL_PREFIX), below))
         found = (decode(SealRecord, _json(str(row["value"]))) for row in rows)
         return tuple(sorted(found, key=lambda one: one.place))
+
+    def canaries(self, place: str) -> tuple[CanaryRecord, ...]:
+        """Return what canary writes below exactly this place came to, the last one first."""
+        from dataguard.model.canary import CanaryRecord, canary_prefix  # noqa: PLC0415  as above
+
+        prefix = canary_prefix(place)
+        # `0` follows `/`, the end of the prefix.
+        below = Condition("key", "<", (prefix[:-1] + "0",))
+        rows = self._rows(select(tables.META).where(above("key", prefix), below))
+        found = (decode(CanaryRecord, _json(str(row["value"]))) for row in rows)
+        return tuple(sorted(found, key=lambda one: one.verified, reverse=True))
 
     def reclaim(self, reclaim_id: str) -> ReclaimRecord:
         """Return what is recorded of a reclaim.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dataguard.catalog.description import Table
     from dataguard.model.actor import Actor
     from dataguard.model.audit import AuditRecord, SliceRecord
+    from dataguard.model.canary import CanaryRecord
     from dataguard.model.dataset import FileSystem, Registration, VersionState
     from dataguard.model.mount import MountRecord
     from dataguard.model.ports import Clock
@@ -221,6 +222,13 @@ class Transaction(Reader):
         facts = {"version": record.version, "seal": str(record.kind), "state": str(record.state)}
         payload = {"put": {tables.META.name: rows}, **facts, "reason": record.reason}
         self._record(EventKind.SEAL_PUT, record.dataset, payload)
+
+    def put_canary(self, record: CanaryRecord) -> None:
+        """Record what canary writes came to; replaces that of the same place and credential."""
+        value = canonical_json(encode(record)).decode()
+        facts = {"place": record.place, "state": str(record.state), "caller": record.caller.name}
+        payload = {"put": {tables.META.name: [{"key": record.key, "value": value}]}, **facts}
+        self._record(EventKind.CANARY_PUT, None, payload)
 
     def put_reclaim(self, record: ReclaimRecord) -> None:
         """Record how far a reclaim is; replaces what was recorded of it."""

@@ -1,21 +1,18 @@
 """`dataguard copies`."""
 
-import re
 from typing import Annotated
 
 import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import DryRun
+from dataguard.cli.options import DryRun, Format
 from dataguard.errors import UsageError
 from dataguard.model.duration import parse_duration
 from dataguard.model.reference import Reference
+from dataguard.model.size import parse_size
 
 __all__ = ["add"]
-
-_SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def add(app: typer.Typer) -> None:
@@ -90,6 +87,10 @@ def copies(
             help="Look at the files listed there, ended by NUL or newline; - is stdin.",
         ),
     ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option("--rate", metavar="S", help="Read so many bytes a second: 500K, 20M."),
+    ] = None,
     idle: Annotated[
         bool, typer.Option("--idle", help="Read only while nobody else reads from the disk.")
     ] = False,
@@ -108,7 +109,8 @@ def copies(
     left out. Hard links, symlinks and reflinks of the original cost nothing and are no findings.
     Empty files are no copies.
     """
-    import dataguard.report.text_copies  # noqa: F401  its rows, for CSV and JSON lines
+    if invocation.format in {Format.CSV, Format.JSONL}:
+        import dataguard.report.rows_copies  # noqa: F401  brings every kind of list
 
     if show_history:
         from dataguard.actions.copies import history
@@ -123,7 +125,7 @@ def copies(
 
         read_when_idle()
     invocation.flag("workers", workers)
-    size = _bytes(min_size)
+    size, most = parse_size(min_size), 0 if rate is None else _rate(rate)
     duration = None if max_duration is None else parse_duration(max_duration)
     version = None if only is None else Reference.parse(only)
     context = invocation.context(reads=True)
@@ -142,6 +144,7 @@ def copies(
         chunks=chunks,
         archives=archives,
         tables=tables or version is not None,  # has a row leaked?
+        rate=most,
         dry_run=dry_run,
     )
     result = action(context, asked, listed, wish)
@@ -149,8 +152,14 @@ def copies(
     return invocation.outcome(result.findings, unchecked=not result.complete)
 
 
-def _bytes(text: str) -> int:
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise UsageError(f"`{text}` is no size", hint="write bytes, or K, M, G, T: 4096, 64K, 1M")
-    return int(found[1]) * _FACTORS[found[2].upper()]
+def _rate(text: str) -> int:
+    from dataguard.stores.pace import Pace
+
+    found = parse_size(text)
+    if not found:
+        raise UsageError("a rate of 0 reads nothing", hint="--rate 20M")
+    try:
+        Pace(found).close()
+    except OSError as err:
+        raise UsageError(f"no --rate here: {err}", hint="--idle, or ionice") from err
+    return found

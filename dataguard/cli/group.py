@@ -20,7 +20,7 @@ COMMANDS = (
     *("seal", "unseal"),
     *("workspace", "mount", "unmount", "gate", "run", "shell", "audit", "watch", "copies"),
     "reclaim",
-    *("findings", "lineage", "policy", "catalog", "doctor", "version"),
+    *("findings", "lineage", "policy", "catalog", "cache", "doctor", "version"),
 )
 """The modules of `dataguard.cli` that hold a command, in the order in which help shows them."""
 

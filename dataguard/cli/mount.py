@@ -54,7 +54,7 @@ def mount(
         typer.Option(
             "--backend",
             metavar="NAME",
-            help="auto, bind, overlay, fuse, container, symlink or declared.",
+            help="auto, bind, overlay, cas, fuse, container, symlink or declared.",
         ),
     ] = "auto",
     best_effort: Annotated[

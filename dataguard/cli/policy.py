@@ -1,5 +1,6 @@
-"""`dataguard policy check|show|explain|export`."""
+"""`dataguard policy check|show|explain|export|verify`."""
 
+import os
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -17,7 +18,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 app = typer.Typer(
     name="policy",
-    help="Validate, show and explain the rules in force; export them for object stores.",
+    help="Validate, show and explain the rules in force; export and prove them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -86,7 +87,7 @@ def explain(
     "export",
     group="policy",
     examples=(
-        "dataguard policy export s3://data/gold --dialect ceph --exempt registrar > policy.json",
+        "dataguard policy export s3://data/gold --dialect ceph --exempt registrar",
         "dataguard policy export faces@3 --exempt arn:aws:iam::111122223333:role/registrar",
         "dataguard policy export faces@3 --as iam-policy --dialect minio",
         "dataguard policy export faces@3 --as object-lock --lock-mode compliance --lock-days 730",
@@ -164,6 +165,65 @@ def export(
         for line in export_notes(result):
             invocation.say(line)
     return 0
+
+
+@command(
+    app,
+    "verify",
+    group="policy",
+    examples=(
+        "dataguard policy verify s3://data/gold --profile trainer",
+        "dataguard policy verify faces@3 --credential-env JOB",
+        "dataguard policy verify /data/faces",
+    ),
+    exit_codes=(0, 2, 3, 4, 10, 12, 13),
+    meanings={0: "every write was refused", 3: "a write got through"},
+)
+def verify(
+    invocation: Invocation,
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="LOCATION|REF", help="s3://BUCKET/PREFIX, a dataset there, or a directory."
+        ),
+    ],
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="The job's credential, as AWS's files say."),
+    ] = None,
+    credential_env: Annotated[
+        str | None,
+        typer.Option(
+            "--credential-env",
+            metavar="PREFIX",
+            help="The job's credential: PREFIX_ACCESS_KEY_ID and PREFIX_SECRET_ACCESS_KEY.",
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", metavar="URL", help="Where the server is, if not AWS."),
+    ] = None,
+) -> int:
+    """Prove that a job cannot write gold: try to, with its credential.
+
+    Default: the credential that this process would use. No object that exists is touched, and
+    what gets through is taken back, and looked for again. The result is kept in the catalog:
+    `gate` shows it, and refuses without it where the policy says so ([objects] canary).
+    """
+    from dataguard.actions import policyverify as action
+    from dataguard.model.objects import ObjectPlace
+
+    if profile and credential_env:
+        raise UsageError("two credentials are named", hint="--profile or --credential-env")
+    result = action.verify(
+        invocation.context(),
+        place,
+        os.environ,
+        asked=ObjectPlace(endpoint=endpoint or "", profile=profile or ""),
+        prefix=credential_env or "",
+    )
+    invocation.show(result)
+    return invocation.outcome(result.findings, unchecked=result.unchecked)
 
 
 def _member(kind: type[Choice], option: str, value: str) -> Choice:

@@ -27,7 +27,7 @@ __all__ = [
     "runs_since_good_audit",
 ]
 
-_KERNEL_MOUNTS = (Backend.BIND, Backend.FUSE, Backend.OVERLAY)
+_KERNEL_MOUNTS = (Backend.BIND, Backend.CAS, Backend.FUSE, Backend.OVERLAY)
 _LIVE = {
     MountStatus.LIVE: "",
     MountStatus.DECLARED: "declared",

@@ -124,7 +124,7 @@ def plan(
 def _mounted(record: MountRecord, view: TargetView, boot_id: str) -> MountStatus:
     if record.backend is Backend.FUSE:
         return _served(record, view)
-    if record.backend is Backend.OVERLAY:
+    if record.backend in (Backend.OVERLAY, Backend.CAS):
         return _overlaid(record, view)
     same = (view.device, view.inode) == (record.root_device, record.root_inode)
     if record.boot_id != boot_id or not same or record.backend is Backend.SYMLINK:

@@ -33,6 +33,7 @@ class Backend(StrEnum):
     CONTAINER = "container"
     FUSE = "fuse"
     OVERLAY = "overlay"
+    CAS = "cas"
 
 
 class Guarantee(StrEnum):
@@ -76,6 +77,9 @@ BACKEND_SENTENCES = {
     Backend.OVERLAY: "through this path nobody without CAP_SYS_ADMIN can change the dataset, "
     "root's ordinary writes included, and the mount names itself; other paths to the same files "
     "are not covered",
+    Backend.CAS: "through this path nobody without CAP_SYS_ADMIN can change the dataset, root's "
+    "ordinary writes included; what is read are this node's copies, each verified when it was "
+    "filled, which root can change",
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""

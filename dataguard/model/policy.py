@@ -53,6 +53,13 @@ class Seal(StrEnum):
     IMMUTABLE = "immutable"
 
 
+class Wanted(StrEnum):
+    """How much something is wanted; from weak to strong."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """A table of a policy; `said` are the keys that were set, the others say nothing."""
@@ -113,18 +120,16 @@ class SealRules(Rules):
     required: Seal = Seal.NONE
 
 
-class Wanted(StrEnum):
-    """How much something is wanted; from weak to strong."""
-
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRules(Rules):
-    """What the buckets of inputs must do."""
+    """What the buckets of inputs must do, and what must be proven of them.
+
+    A proof counts for `canary_max_age`.
+    """
 
     versioning: Wanted = Wanted.OPTIONAL
+    canary: Wanted = Wanted.OPTIONAL
+    canary_max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,12 +154,21 @@ class SealRules(Rules):
 
 
 class ObjectRules(Rules):
-    """What the buckets of inputs must do."""
+    """What the buckets of inputs must do, and what must be proven of them."""
 
     versioning: Wanted = Field(
         default=Wanted.OPTIONAL,
         description="`required`: `register` refuses a bucket that is not versioned, since what is "
         "overwritten there is lost; `optional`: its versions are shown as `unpinned`",
+    )
+    canary: Wanted = Field(
+        default=Wanted.OPTIONAL,
+        description="`required`: a job is refused unless `dataguard policy verify` has shown that "
+        "its own credential cannot write there; `optional`: it is said",
+    )
+    canary_max_age: Duration | None = Field(
+        default=None,
+        description="for how long such a proof counts (`30d`, `12h`); not set: no limit",
     )
 
 

@@ -56,9 +56,10 @@ class Settings:
     `home` is absolute; `workers` is `auto` or a number, `engine` `auto`, `serial`, `local` or
     `dask`, `scheduler` the address of a Dask scheduler or empty, `digest` an identity algorithm,
     `color` and `progress` `auto`, `always` or `never`; `outputs` is the place of outputs outside
-    workspaces, empty where the policy decides. `policies` come in the order in which they apply,
-    the host's first. `host_home` and `host_catalog` are what the host's configuration names,
-    whatever wins, or empty.
+    workspaces, empty where the policy decides. `cache` is the absolute place of the node cache,
+    `cache_high` and `cache_low` its marks: sizes, or shares of its file system. `policies` come in
+    the order in which they apply, the host's first. `host_home` and `host_catalog` are what the
+    host's configuration names, whatever wins, or empty.
     """
 
     home: Setting
@@ -70,6 +71,9 @@ class Settings:
     color: Setting
     progress: Setting
     outputs: Setting
+    cache: Setting
+    cache_high: Setting
+    cache_low: Setting
     policies: tuple[PolicySource, ...]
     host_directory: str
     host_home: str = ""
@@ -89,6 +93,9 @@ class Settings:
             self.color,
             self.progress,
             self.outputs,
+            self.cache,
+            self.cache_high,
+            self.cache_low,
         )
 
 

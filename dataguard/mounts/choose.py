@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.cas import CasBackend
 from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.fuse import FuseBackend
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["AUTO", "Choice", "backend_of", "choose"]
 
 AUTO = "auto"
-_NOT_BUILT = ("cas",)
+_REMOTE = (Backend.CAS,)
+_STATELESS: dict[Backend, type[MountBackend]] = {
+    Backend.BIND: BindBackend,
+    Backend.CAS: CasBackend,
+    Backend.CONTAINER: ContainerBackend,
+    Backend.DECLARED: DeclaredBackend,
+    Backend.OVERLAY: OverlayBackend,
+    Backend.SYMLINK: SymlinkBackend,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +42,37 @@ class Choice:
 
 
 def choose(
-    requested: str = AUTO, *, best_effort: bool = False, contained: bool = False, state: str = ""
+    requested: str = AUTO,
+    *,
+    best_effort: bool = False,
+    contained: bool = False,
+    remote: bool = False,
+    cached: bool = False,
+    state: str = "",
 ) -> Choice:
     """Return the backend for what was asked: `auto`, or a backend's name.
 
     `auto` takes `bind` where it works, else `declared`; with `best_effort` a link in its place,
     so that something is visible. In a container (`contained`) it takes what the runtime mounted
-    and nothing else, also where this process could mount. Each choice carries its guarantee, for
-    the user to see. `state` is where the servers of `fuse` keep their files; that backend is
-    never chosen unasked.
+    and nothing else, also where this process could mount. What lies in an object store (`remote`)
+    can be shown from the node cache only, and what is `cached` is shown from there. Each choice
+    carries its guarantee, for the user to see. `state` is where the servers of `fuse` keep their
+    files; that backend is never chosen unasked.
 
     Raises:
         ConflictError: a backend was named that cannot work here.
         UsageError: no backend has that name.
     """
     if requested != AUTO:
-        return Choice(_named(requested, state), insisted=True)
+        backend = _named(requested, state)
+        if remote and backend.name not in _REMOTE:
+            raise ConflictError(
+                f"backend `{requested}` shows directories, and this lies in an object store",
+                hint=f"--backend {Backend.CAS}",
+            )
+        return Choice(backend, insisted=True)
+    if cached and not contained:
+        return Choice(_from_cache(), insisted=False)
     if contained:
         return Choice(ContainerBackend(), insisted=False)
     bind = BindBackend()
@@ -62,27 +86,21 @@ def choose(
 
 def backend_of(name: Backend, *, state: str) -> MountBackend:
     """Return the backend of a record."""
-    match name:
-        case Backend.BIND:
-            return BindBackend()
-        case Backend.CONTAINER:
-            return ContainerBackend()
-        case Backend.FUSE:
-            return FuseBackend(state)
-        case Backend.OVERLAY:
-            return OverlayBackend()
-        case Backend.SYMLINK:
-            return SymlinkBackend()
-        case Backend.DECLARED:
-            return DeclaredBackend()
+    return FuseBackend(state) if name is Backend.FUSE else _STATELESS[name]()
+
+
+def _from_cache() -> MountBackend:
+    backend = CasBackend()
+    reason = backend.unavailable()
+    if reason is not None:
+        raise ConflictError(
+            f"what lies in an object store cannot be mounted here: {reason}",
+            hint="read it with gold://, or let root mount it",
+        )
+    return backend
 
 
 def _named(requested: str, state: str) -> MountBackend:
-    if requested in _NOT_BUILT:
-        raise ConflictError(
-            f"backend `{requested}` does not work here: this dataguard is built without it",
-            hint="--backend auto takes the strongest that works",
-        )
     if requested not in set(Backend):
         raise UsageError(
             f"no mount backend `{requested}`", hint=f"one of: auto, {', '.join(Backend)}"

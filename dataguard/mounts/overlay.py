@@ -19,7 +19,7 @@ from dataguard.mounts.layering import why_no_overlay_over
 if TYPE_CHECKING:
     from dataguard.model.mount import MountRecord
 
-__all__ = ["OverlayBackend"]
+__all__ = ["OverlayBackend", "mounted_as", "take_away"]
 
 
 class OverlayBackend:
@@ -62,7 +62,7 @@ class OverlayBackend:
                     f"cannot mount an overlay of {source} at {target}: {err.strerror}",
                     hint="--backend bind",
                 ) from err
-        return Made(gold.st_dev, gold.st_ino, _mounted(target, label))
+        return Made(gold.st_dev, gold.st_ino, mounted_as(target, label))
 
     def undo(self, record: MountRecord) -> None:
         """Take every overlay of ours at the target away, also while it is in use.
@@ -70,22 +70,31 @@ class OverlayBackend:
         Raises:
             ConflictError: a foreign mount is there, or the kernel refuses.
         """
-        label = served_as(record.root_device, record.root_inode)
-        while stack := mountinfo.read().at(record.target):
-            if (stack[-1].filesystem, stack[-1].source) != (OVERLAY, label):
-                raise ConflictError(
-                    f"something else is mounted at {record.target}",
-                    hint=f"findmnt {record.target}",
-                )
-            parent, name = os.path.split(record.target)
-            try:
-                with points.held(parent) as at:
-                    syscalls.detach(at, name)
-            except OSError as err:
-                raise ConflictError(
-                    f"cannot unmount {record.target}: {err.strerror}",
-                    hint="unmount as the user who mounted it, root as a rule",
-                ) from err
+        take_away(record)
+
+
+def take_away(record: MountRecord) -> None:
+    """Take every overlay at a target that a record names away, also while it is in use.
+
+    Raises:
+        ConflictError: a foreign mount is there, or the kernel refuses.
+    """
+    label = served_as(record.root_device, record.root_inode)
+    while stack := mountinfo.read().at(record.target):
+        if (stack[-1].filesystem, stack[-1].source) != (OVERLAY, label):
+            raise ConflictError(
+                f"something else is mounted at {record.target}",
+                hint=f"findmnt {record.target}",
+            )
+        parent, name = os.path.split(record.target)
+        try:
+            with points.held(parent) as at:
+                syscalls.detach(at, name)
+        except OSError as err:
+            raise ConflictError(
+                f"cannot unmount {record.target}: {err.strerror}",
+                hint="unmount as the user who mounted it, root as a rule",
+            ) from err
 
 
 def _check(source: str, target: str) -> None:
@@ -96,8 +105,12 @@ def _check(source: str, target: str) -> None:
         raise ConflictError(f"no overlay can show {source}: {reason}", hint="--backend bind")
 
 
-def _mounted(target: str, label: str) -> int:
-    """Return the id of the mount after making sure that it is ours."""
+def mounted_as(target: str, label: str) -> int:
+    """Return the id of the overlay at a target after making sure that it is the one so labelled.
+
+    Raises:
+        ConflictError: it is another mount.
+    """
     stack = mountinfo.read().at(target)
     if not stack or stack[-1].source != label:
         raise ConflictError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.mountpoint import TargetView
 
-__all__ = ["OPERATIONS", "probe", "skipped"]
+__all__ = ["OPERATIONS", "probe", "probe_place", "skipped"]
 
 _LOOKED_AT = 4096
 _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -72,6 +72,19 @@ def probe(target: str, backend: Backend) -> Probe:
     return Probe(tuple(steps))
 
 
+def probe_place(place: str) -> Probe:
+    """Try to write below a directory, whatever keeps this process from it, and return the attempts.
+
+    Permissions, seals and read-only mounts all do; what passes is taken back, as through mounts.
+    """
+    bench = _bench(place, quiet=False)
+    # A name that is missing is looked for before permissions are: that proves nothing here.
+    steps = [_without_names(_try(attempt, bench)) for attempt in _HARMLESS]
+    for attempt in _TRACES:
+        steps.append(_try(attempt, bench) if _none_allowed(steps) else _not_made(attempt))
+    return Probe(tuple(steps))
+
+
 def skipped(reason: str) -> Probe:
     """Return a probe in which nothing was tried."""
     return Probe(tuple(ProbeStep(name, ProbeOutcome.SKIPPED, reason) for name in OPERATIONS))
@@ -116,6 +129,10 @@ def _all_refused(steps: list[ProbeStep]) -> bool:
     return Probe(tuple(steps)).proves_read_only
 
 
+def _none_allowed(steps: list[ProbeStep]) -> bool:
+    return all(step.result is not ProbeOutcome.ALLOWED for step in steps)
+
+
 def _not_made(attempt: _Attempt) -> ProbeStep:
     return ProbeStep(
         attempt.operation, ProbeOutcome.SKIPPED, "would leave a trace: not all before was refused"
@@ -134,9 +151,11 @@ def _try(attempt: _Attempt, bench: _Bench) -> ProbeStep:
 
 def _for_server(step: ProbeStep, backend: Backend) -> ProbeStep:
     """A server is not asked about names that it does not have, so these attempts prove nothing."""
-    if backend is Backend.FUSE and step.detail == "ENOENT":
-        return replace(step, result=ProbeOutcome.SKIPPED)
-    return step
+    return _without_names(step) if backend is Backend.FUSE else step
+
+
+def _without_names(step: ProbeStep) -> ProbeStep:
+    return replace(step, result=ProbeOutcome.SKIPPED) if step.detail == "ENOENT" else step
 
 
 def _taken_back(attempt: _Attempt, bench: _Bench) -> str:

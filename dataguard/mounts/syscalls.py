@@ -17,6 +17,7 @@ __all__ = [
     "attach",
     "clone_tree",
     "detach",
+    "image_mount",
     "make_read_only",
     "mount_new",
     "new_filesystem",
@@ -98,12 +99,29 @@ def new_filesystem(kind: str) -> int:
     return _call(_FSOPEN, os.fsencode(kind), _CLOSED_ON_EXEC)
 
 
-def read_only_overlay(source: str, layers: tuple[int, ...]) -> int:
-    """Return a detached overlay of open directories, the upmost first; nothing can write to it."""
-    context = new_filesystem("overlay")
+def read_only_overlay(source: str, layers: tuple[int, ...], *, data: int | None = None) -> int:
+    """Return a detached overlay of open directories, the upmost first; nothing can write to it.
+
+    With a directory of `data` what the layers hold are names, and the content of files is there.
+    """
     lower = ":".join(f"/proc/self/fd/{layer}" for layer in layers)
+    if data is None:
+        settings = {"source": source, "lowerdir": lower, "redirect_dir": "nofollow"}
+    else:
+        lower = f"{lower}::/proc/self/fd/{data}"
+        settings = {"source": source, "lowerdir": lower, "metacopy": "on", "redirect_dir": "follow"}
+    return _new_mount("overlay", settings)
+
+
+def image_mount(image: int) -> int:
+    """Return a detached read-only mount of the EROFS image in an open file; no loop device."""
+    return _new_mount("erofs", {"source": f"/proc/self/fd/{image}"})
+
+
+def _new_mount(kind: str, settings: dict[str, str]) -> int:
+    context = new_filesystem(kind)
     try:
-        for key, value in (("source", source), ("lowerdir", lower), ("redirect_dir", "nofollow")):
+        for key, value in settings.items():
             _call(_FSCONFIG, context, _SET_STRING, key.encode(), os.fsencode(value), 0)
         _call(_FSCONFIG, context, _SET_FLAG, b"ro", None, 0)
         _call(_FSCONFIG, context, _CREATE, None, None, 0)

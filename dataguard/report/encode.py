@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache, singledispatch
+from functools import cache, lru_cache, singledispatch
+from operator import attrgetter
 from typing import Any, cast
 
 from dataguard.core.chain import Event, event_line
@@ -49,10 +50,9 @@ def encode(value: Any) -> Any:
     A path or text that is not UTF-8 is shown with `\xNN` and has `<name>_b64` beside it.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        return encode(value) if load_forms(type(value), AS_JSON) else by_field(value)
+        return _form(type(value))(value)
     if isinstance(value, Mapping):
-        members = (member(str(key), item) for key, item in value.items())
-        return {name: item for member in members for name, item in member.items()}
+        return _members((str(key), item) for key, item in value.items())
     if isinstance(value, Collection) and not isinstance(value, str):
         return [encode(item) for item in value]
     return value
@@ -72,6 +72,12 @@ def _(value: Enum) -> Any:
 
 @encode.register
 def _(value: datetime) -> str:
+    return _time(value)
+
+
+@lru_cache(maxsize=64)
+def _time(value: datetime) -> str:
+    """Return a time as text; a result may say one and the same of a million findings."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -117,19 +123,42 @@ def _(value: Unreadable) -> Json:
 
 def by_field(value: Any) -> Json:
     """Return the fields of a dataclass by name."""
+    names, values = _fields(value.__class__)
+    return _members(zip(names, values(value), strict=True))
+
+
+@cache
+def _form(kind: type[object]) -> Callable[[Any], Any]:
+    """Return what encodes values of a kind: its module is loaded, and asked for once."""
+    if is_dataclass(kind):
+        load_forms(kind, AS_JSON)
+        found = encode.dispatch(kind)
+        return by_field if found is encode.dispatch(object) else found
+    return encode.dispatch(kind)
+
+
+def _members(items: Iterable[tuple[str, Any]]) -> Json:
+    """Return values under their names."""
     found: Json = {}
-    for name in _names(value.__class__):
-        item = getattr(value, name)
-        if type(item) in _PLAIN:  # most are, and a result may have a million of them
+    for name, item in items:
+        kind = type(item)
+        # Most are such, and a result may have a million of them.
+        if kind in _PLAIN or (kind is str and item.isascii()):
             found[name] = item
+        elif kind is bytes:
+            found |= json_fields(item, name)
         else:
             found |= member(name, item)
     return found
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _fields(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """Return the names of a dataclass's fields, and what takes their values."""
+    names = tuple(field.name for field in fields(kind))
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda value: tuple(getattr(value, name) for name in names)
 
 
 def member(name: str, value: Any) -> Json:
@@ -140,7 +169,7 @@ def member(name: str, value: Any) -> Json:
         return json_fields(value, name)
     if isinstance(value, str) and not value.isascii():
         return json_fields(_raw(value), name)
-    return {name: value if type(value) is str else encode(value)}
+    return {name: value if type(value) is str else _form(value.__class__)(value)}
 
 
 def _raw(text: str) -> bytes:

@@ -19,6 +19,7 @@ AS_LINES = {
     "dataguard.core.chain": "text_administration",
     "dataguard.model.administration": "text_administration",
     "dataguard.model.alert": "text_watch",
+    "dataguard.model.canary": "text_protection",
     "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",
     "dataguard.model.gate": "text_gate",
@@ -27,6 +28,7 @@ AS_LINES = {
     "dataguard.model.policy_report": "text_rules",
     "dataguard.model.reclaim": "text_reclaim",
     "dataguard.model.results.audit": "text_audit",
+    "dataguard.model.results.cache": "text_cache",
     "dataguard.model.results.diff": "text_datasets",
     "dataguard.model.results.findings": "text_audit",
     "dataguard.model.results.lineage": "text_work",
@@ -46,6 +48,7 @@ AS_LINES = {
 """The module with the lines of a result, by the module of its class; without: shown by field."""
 
 AS_JSON = {
+    "dataguard.model.canary": "encode_rules",
     "dataguard.model.gate": "encode_work",
     "dataguard.model.mount": "encode_work",
     "dataguard.model.policy": "encode_rules",

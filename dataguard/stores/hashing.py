@@ -37,7 +37,7 @@ def new_hash(algorithm: Algorithm) -> Callable[[], Hash]:
     return cast("Callable[[], Hash]", _constructor(algorithm))
 
 
-def digester(algorithm: Algorithm) -> Callable[[bytes], bytes]:
+def digester(algorithm: Algorithm) -> Callable[[bytes | memoryview], bytes]:
     """Return what digests bytes that are all there, quicker than in pieces.
 
     Raises:
@@ -47,7 +47,7 @@ def digester(algorithm: Algorithm) -> Callable[[bytes], bytes]:
         return xxhash.xxh3_128_digest
     new = _constructor(algorithm)
 
-    def digest(data: bytes) -> bytes:
+    def digest(data: bytes | memoryview) -> bytes:
         return new(data).digest()
 
     return digest

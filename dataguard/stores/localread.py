@@ -21,9 +21,11 @@ from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import FLAGS, fetch, forget, is_cold, open_file, open_otherwise
+from dataguard.stores.pace import pace_of
 from dataguard.stores.sieve import sieve_of
 from dataguard.stores.sifting import Sifter
 from dataguard.stores.slowread import SlowReader
+from dataguard.stores.warmread import WarmReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +85,8 @@ class _Reader:
         self._digests = [
             (column.append, digest) for column, digest in zip(found.digests, digesters, strict=True)
         ]
+        self._pace = pace_of(unit.rate)
+        self._warm = WarmReader(found, self._digests, _UNIT_BYTES, pace=self._pace)
 
     def read(self, part: Segment | Leaf, directory: int) -> None:
         """Read what a part names in its open directory."""
@@ -99,10 +103,12 @@ class _Reader:
         prefix = part.directory + b"/" if part.directory else b""
         for is_known, run in groupby(kept, _is_known):
             if not is_known:
-                self._read(part.directory, directory, [one.name for one in run])
+                files = list(run)
+                done = self._warm.take(directory, prefix, files) if self._unit.read else 0
+                self._read(part.directory, directory, [one.name for one in files[done:]])
                 continue
-            for name, status in run:
-                if status is not None and stat.S_ISREG(status.st_mode):
+            for name, status, _ in run:
+                if stat.S_ISREG(status.st_mode):
                     self._found.add_unread(prefix + name, status)
                 else:
                     self._links.take(directory, prefix + name)
@@ -118,6 +124,8 @@ class _Reader:
                 self._found.large.append(Segment(place, tuple(window)))
             elif self._unit.read:
                 self._hash(directory, prefix, window)
+                if self._pace is not None:
+                    self._pace.keep()
             else:
                 self._look_at(directory, prefix, window)
 
@@ -127,6 +135,8 @@ class _Reader:
 
     def _window(self) -> int:
         """Return how many files to read next: few where they are large or nobody knows yet."""
+        if self._pace is not None:
+            return 1
         if not (self._unit.read and self._unit.hand_back):
             return _WINDOW
         return min(self._stride(), _WINDOW) if self._found.paths else _FIRST
@@ -259,7 +269,7 @@ class _Reader:
 
 
 def _is_known(one: Worth) -> bool:
-    return one.status is not None
+    return one.is_known
 
 
 def _open_into(opened: dict[bytes, int], names: Sequence[bytes], directory: int) -> None:

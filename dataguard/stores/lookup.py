@@ -76,6 +76,23 @@ class Lookup:
         last = len(self._firsts) if through is None else bisect.bisect(self._firsts, through)
         yield from rows_in((self._group(number) for number in range(first, last)), span)
 
+    @property
+    def groups(self) -> int:
+        """How many row groups there are."""
+        return len(self._firsts)
+
+    def holding(self, path: bytes) -> int:
+        """Return the number of the row group that holds a path if any does; -1 before the first."""
+        return bisect.bisect_right(self._firsts, path) - 1
+
+    def group(self, number: int) -> pa.RecordBatch:
+        """Return a row group, which is kept for a while.
+
+        Raises:
+            CatalogDamagedError: as `at`.
+        """
+        return self._group(number)
+
     def _by_group(self, paths: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
         start = 0
         while start < len(paths):

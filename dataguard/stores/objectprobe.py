@@ -52,7 +52,10 @@ def probe(client: ObjectClient, prefix: bytes) -> Capabilities:
         lock=_has_lock(client),
         ordered=not muddled,
     )
-    return _by_sample(client, prefix, found)
+    found = _by_sample(client, prefix, found)
+    if found.literal_keys is False:  # it has directories, whatever name it goes by behind a proxy
+        found = replace(found, versions_listed=False, ordered=False)
+    return found
 
 
 def _versioning(client: ObjectClient) -> Versioning:

@@ -29,10 +29,11 @@ _AFTER_NAMES = b"/" + b"\xff" * 256
 
 
 class Worth(NamedTuple):
-    """An entry to tell: to be read where it has no status, else as it is."""
+    """An entry to tell: to be read unless it is known, a link, or told for others."""
 
     name: bytes
-    status: os.stat_result | None
+    status: os.stat_result
+    is_known: bool
 
 
 class Sifter:
@@ -79,34 +80,32 @@ class Sifter:
 
     def _listed(self, part: Leaf, items: Iterable[os.DirEntry[str]]) -> list[Worth]:
         """Look at each entry once: names are bytes only where they are told."""
-        small, kept, passed = self._sieve.small, [], 0
+        small, has_large = self._sieve.small, self._sieve.has_large
+        knows, told, kept, passed = self._sieve.knows, self._sieve.told, [], 0
         problems: list[Unreadable] = []
         for item in items:
             try:
                 if item.is_file(follow_symlinks=False):
                     status = item.stat(follow_symlinks=False)
                     size = status.st_size
-                    if size < SMALL and not small[size]:
+                    if small[size] if size < SMALL else has_large(size):
+                        kept.append(Worth(os.fsencode(item.name), status, knows(status)))
+                    elif size >= told:
+                        kept.append(Worth(os.fsencode(item.name), status, is_known=True))
+                    else:
                         passed += 1
-                        continue
                 elif item.is_symlink():
                     status = item.stat(follow_symlinks=False)
+                    kept.append(Worth(os.fsencode(item.name), status, is_known=True))
                 elif item.is_dir(follow_symlinks=False):
                     self._found.branches.append(part.directory)
                     return []
                 else:
                     path = part.directory + b"/" + os.fsencode(item.name)
                     problems.append(Unreadable(path, special_of(item), ""))
-                    continue
             except OSError as err:
                 path = part.directory + b"/" + os.fsencode(item.name)
                 problems.append(unreadable(path, err))
-                continue
-            one = self._worth(os.fsencode(item.name), status)
-            if one is None:
-                passed += 1
-            else:
-                kept.append(one)
         self._found.passed += passed
         self._found.unreadable += problems
         kept.sort(key=_name)
@@ -114,11 +113,11 @@ class Sifter:
 
     def _worth(self, name: bytes, status: os.stat_result) -> Worth | None:
         if not stat.S_ISREG(status.st_mode):
-            return Worth(name, status) if stat.S_ISLNK(status.st_mode) else None
+            return Worth(name, status, is_known=True) if stat.S_ISLNK(status.st_mode) else None
         size, sieve = status.st_size, self._sieve
         if not (sieve.small[size] if size < SMALL else sieve.has_large(size)):
-            return None
-        return Worth(name, status if sieve.knows(status) else None)
+            return Worth(name, status, is_known=True) if size >= sieve.told else None
+        return Worth(name, status, sieve.knows(status))
 
 
 def _name(one: Worth) -> bytes:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SETTABLE = ("catalog", "workers", "engine", "scheduler", "digest", "color", "progress", "outputs")
 
 
+CACHE = ("cache", "cache.high", "cache.low")
+
+
 class Machine:
     """A host directory, a home and a workspace to write settings into."""
 
@@ -49,7 +52,8 @@ class Machine:
                 table = {"policy": "[policy]\nfile", "outputs": "[workspace]\noutputs"}[name]
                 self.append(self.work / "dataguard.toml", f'{table} = "{value}"')
             case Origin.HOME:
-                self.append(self.home / "config.toml", f'{name} = "{value}"')
+                key = {"cache": "[cache]\nplace"}.get(name, name.replace("cache.", "[cache]\n"))
+                self.append(self.home / "config.toml", f'{key} = "{value}"')
             case Origin.HOST:
                 self.append(self.host / "config.toml", f'{name} = "{value}"')
 
@@ -75,7 +79,7 @@ def machine(tmp_path):
 def test_defaults_are_listed_with_their_origin(machine):
     settings = machine.load()
 
-    assert {s.name for s in settings.listed()} == {"home", *SETTABLE}
+    assert {s.name for s in settings.listed()} == {"home", *SETTABLE, *CACHE}
     assert {s.origin for s in settings.listed() if s.name != "home"} == {Origin.DEFAULT}
     assert settings.catalog.value == f"sqlite:///{machine.home}/catalog.db"
 
@@ -277,10 +281,15 @@ VALUES = {
     "color": ["never"],
     "progress": ["never"],
     "outputs": ["/gold/faces/out", "/home/alice", "/scratch/alice/faces"],
+    "cache": ["/gold/faces", "/tmp/mine"],
+    "cache.high": ["0", "100%"],
+    "cache.low": ["0"],
     "policy": [*READY_POLICIES, *LAX_POLICIES],
 }
 SOURCES = {
     "home": (Origin.ENVIRONMENT, Origin.FLAG),
+    "cache.high": (Origin.HOME,),
+    "cache.low": (Origin.HOME,),
     "outputs": (Origin.HOME, Origin.WORKSPACE, Origin.ENVIRONMENT, Origin.FLAG),
     "policy": (Origin.HOME, Origin.WORKSPACE, Origin.ENVIRONMENT, Origin.FLAG),
 }
@@ -401,3 +410,32 @@ def test_nothing_a_user_sets_moves_the_host_directory(machine):
     machine.flags |= {"host_directory": "/tmp", "host-directory": "/tmp"}
 
     assert machine.load().host_directory == str(machine.host)
+
+
+def test_cache_is_in_the_home_where_nobody_names_a_place(machine):
+    assert f"{machine.home}/cache" == machine.load().cache.value
+
+
+def test_cache_and_its_marks_are_set_in_a_table(machine):
+    machine.append(machine.host / "config.toml", '[cache]\nplace = "/var/cache/d"\nhigh = "1T"')
+    machine.append(machine.home / "config.toml", '[cache]\nplace = "mine"\nlow = "5G"')
+
+    found = {one.name: (one.value, one.origin) for one in machine.load().listed()}
+    assert (f"{machine.home}/mine", Origin.HOME) == found["cache"]
+    assert ("1T", Origin.HOST) == found["cache.high"]
+    assert ("5G", Origin.HOME) == found["cache.low"]
+
+
+def test_environment_names_the_place_of_the_cache(machine):
+    machine.environ["DATAGUARD_CACHE"] = "/var/cache/other"
+    machine.append(machine.home / "config.toml", '[cache]\nplace = "mine"')
+
+    found = machine.load().cache
+    assert ("/var/cache/other", Origin.ENVIRONMENT) == (found.value, found.origin)
+
+
+@pytest.mark.parametrize("text", ['cache = "/x"', '[cache]\nplaec = "/x"', "[cache]\nhigh = 5"])
+def test_cache_table_that_makes_no_sense_is_refused(machine, text):
+    machine.append(machine.home / "config.toml", text)
+    with pytest.raises(ConfigurationError, match=r"cache|plaec"):
+        machine.load()

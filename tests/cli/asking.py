@@ -73,7 +73,7 @@ class World:
         assert code == answer.code, answer
         found = answer.json
         name = "-".join(
-            words[: 2 if words[0] in ("workspace", "findings", "policy", "catalog") else 1]
+            words[: 2 if words[0] in ("workspace", "findings", "policy", "catalog", "cache") else 1]
         )
         assert f"dataguard.{name}/1" == found["schema"]
         return found

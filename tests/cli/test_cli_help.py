@@ -16,7 +16,7 @@ SHARED = (
 )
 CHANGING = (
     *("register", "tag", "withdraw", "quarantine", "release", "mount", "unmount", "audit"),
-    *("seal", "unseal", "copies", "reclaim"),
+    *("seal", "unseal", "copies", "reclaim", "cache prune", "cache verify"),
     *("workspace init", "workspace remove", "findings ack", "findings resolve"),
 )
 DESTRUCTIVE = ("workspace remove", "catalog rebuild")

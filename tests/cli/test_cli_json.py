@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from dataguard.errors import WrongBytesError
+from dataguard.sandbox.processes import current_process
+from support.caches import Source, cache_at, wanted_of
 from support.mountcleanup import needs_mounts
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "json-shapes.json"
@@ -51,6 +55,34 @@ def reclaim_story(world):
     return world.ask_json("reclaim", str(world.top / "private"), "--method", "link")
 
 
+def cache_story(world):
+    """A cache with two contents, both pinned: one was damaged since, one could not be had."""
+    one, other = wanted_of(b"one"), wanted_of(b"other")
+    with cache_at(world.home / "cache") as cache:
+        path = cache.fill(one, Source(b"one"))
+        with pytest.raises(WrongBytesError):
+            cache.fill(other, Source(b"wrong"))
+        cache.pin("a test", [one, other], current_process())
+    os.chmod(path, 0o600)
+    with open(path, "wb") as file:
+        file.write(b"two")
+    words = ("show", "prune")
+    found = {f"cache {word}": world.ask_json("cache", word) for word in words}
+    return found | {"cache verify": world.ask_json("cache", "verify", code=3)}
+
+
+def policy_story(world):
+    """What is said of rules, and made of them for others."""
+    ask = world.ask_json
+    return {
+        "policy check": ask("policy", "check", "regulated"),
+        "policy show": ask("policy", "show"),
+        "policy explain": ask("policy", "explain", str(world.gold), code=3),
+        "policy explain code": ask("policy", "explain", "DG105"),
+        "policy export": ask("policy", "export", "s3://data/gold", "--as", "iam-policy"),
+    }
+
+
 def story(world):
     """Every result that can be had from one small story, by what it is about."""
     ask = world.ask_json
@@ -91,10 +123,7 @@ def story(world):
     ask("audit", "faces@2")
     found["release"] = ask("release", "faces@2", "--reason", "checked")
     found["withdraw"] = ask("withdraw", "faces@1", "--reason", "old")
-    found["policy check"] = ask("policy", "check", "regulated")
-    found["policy show"] = ask("policy", "show")
-    found["policy explain"] = ask("policy", "explain", str(world.gold), code=3)
-    found["policy explain code"] = ask("policy", "explain", "DG105")
+    found |= policy_story(world) | {"version": ask("version")}
     found["doctor"] = ask("doctor")
     found["catalog check"] = ask("catalog", "check")
     found["catalog events"] = ask("catalog", "events", "--after", "1")
@@ -102,7 +131,7 @@ def story(world):
     found["catalog copy"] = ask("catalog", "copy", str(world.top / "copy"))
     found["catalog upgrade"] = ask("catalog", "upgrade")
     found["catalog rebuild"] = ask("catalog", "rebuild", "--yes")
-    found["version"] = ask("version")
+    found |= cache_story(world)
     found["seal"] = ask("seal", "faces@2", "--seal", "mode")
     found["show sealed"] = ask("show", "faces@2")
     found["unseal"] = ask("unseal", "faces@2", "--reason", "why", "--for", "1h")

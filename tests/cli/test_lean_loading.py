@@ -82,3 +82,11 @@ def test_a_job_gets_the_environment_of_the_caller(registered):
     words = ("run", "--input", "faces@1", "--output", output, "--", sys.executable, "-c", show)
     answer = registered.ask_process(*words, env=environment)
     assert (0, "[]\n") == (answer.code, answer.out), answer
+
+
+def test_parquet_is_read_without_arrows_clients_of_object_stores():
+    program = (
+        "import sys\nwith lean_loading(): import pyarrow.parquet\n"
+        "print('pyarrow._s3fs' in sys.modules, 'pyarrow._parquet' in sys.modules)"
+    )
+    assert ["False", "True"] == said_by(program)

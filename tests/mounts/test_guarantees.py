@@ -13,11 +13,13 @@ from dataguard.model.mount import Backend
 from dataguard.model.mountpoint import served_as
 from dataguard.mounts import mountinfo
 from dataguard.mounts.bind import BindBackend
+from dataguard.mounts.cas import CasBackend
 from dataguard.mounts.container import ContainerBackend
 from dataguard.mounts.declared import DeclaredBackend
 from dataguard.mounts.fuse import FuseBackend
 from dataguard.mounts.overlay import OverlayBackend
 from dataguard.mounts.symlink import SymlinkBackend
+from support.cachedtrees import cached_tree, needs_images
 from support.mountcleanup import fingerprint, in_child, mounts_below, needs_fuse, needs_mounts
 
 BOUNDING_SET_DROP, CAP_SYS_ADMIN = 24, 21
@@ -95,6 +97,29 @@ def test_guarantee_of_overlay(area, target):
     (area / "gold" / "a").write_bytes(b"by another path")
     with open(f"{target}/a", "rb") as stream:
         assert b"by another path" == stream.read()
+
+
+def contents(directory):
+    files = [place for place in directory.rglob("*") if place.is_file()]
+    return {place: (place.stat().st_mode, place.read_bytes()) for place in files}
+
+
+@needs_images
+def test_guarantee_of_cas(area, target):
+    """through this path nobody without CAP_SYS_ADMIN can change the dataset, root's ordinary
+    writes included; what is read are this node's copies, each verified when it was filled, which
+    root can change
+    """
+    image = cached_tree(area / "gold", area / "cache").image
+    CasBackend().make(image, target)
+    before = contents(area / "cache")
+    assert unchanged_by_attack(area, target)
+    assert before == contents(area / "cache")
+    (area / "gold" / "a").write_bytes(b"no copy of it")
+    with open(f"{target}/a", "rb") as stream:
+        assert b"hello\n" == stream.read()
+    copy = next(place for place in (area / "cache" / "xxh3-128").rglob("*") if place.is_file())
+    copy.write_bytes(b"by root")
 
 
 @needs_mounts

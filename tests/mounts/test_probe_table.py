@@ -11,11 +11,13 @@ from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.choose import backend_of
 from dataguard.mounts.probe import OPERATIONS, probe
+from support.cachedtrees import cached_tree, needs_images
 from support.mountcleanup import needs_fuse, needs_mounts
 
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 MADE = [
     pytest.param(Backend.BIND, marks=needs_mounts),
+    pytest.param(Backend.CAS, marks=needs_images),
     pytest.param(Backend.CONTAINER, marks=needs_mounts),
     pytest.param(Backend.OVERLAY, marks=needs_mounts),
     pytest.param(Backend.FUSE, marks=[needs_mounts, needs_fuse]),
@@ -46,6 +48,8 @@ def test_every_backend_and_operation_is_in_the_table():
 def test_probe_finds_what_the_page_says(area, backend):
     source, target = str(area / "gold"), str(area / "data" / "faces")
     made = BindBackend() if backend is Backend.CONTAINER else None  # its runtime does
+    if backend is Backend.CAS:
+        source = cached_tree(source, area / "cache").image
     (made or backend_of(backend, state=str(area / "state"))).make(source, target)
     found = {step.operation: str(step.result) for step in probe(target, backend).steps}
     assert documented()[backend] == found

@@ -26,7 +26,7 @@ def get(s3, bucket, key="a", **arguments):
     return s3.get_object(Bucket=bucket, Key=key, **arguments)["Body"].read()
 
 
-@pytest.mark.parametrize("size", [0, 1, 100_000, 3_000_000])
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
 def test_objects_pass_unchanged_and_are_counted(s3, proxy, bucket, size):
     body = bytes(range(251)) * (size // 251 + 1)
     s3.put_object(Bucket=bucket, Key="a", Body=body[:size])
@@ -86,14 +86,14 @@ def test_flipped_byte_arrives_as_such_in_the_read_that_was_asked_for(objectserve
     assert [150_000] == [at for at, byte in enumerate(spoilt) if byte]
 
 
-def test_busy_store_says_so_as_often_as_asked_for(objectserver, proxy, bucket):
+def test_busy_store_asks_for_patience_once(objectserver, proxy, bucket):
     with objectserver.client(
-        endpoint=proxy.endpoint, retries={"total_max_attempts": 3, "mode": "standard"}
+        endpoint=proxy.endpoint, retries={"total_max_attempts": 2, "mode": "standard"}
     ) as s3:
         s3.put_object(Bucket=bucket, Key="a", Body=b"x")
-        proxy.spoil(Busy(), times=2)
+        proxy.spoil(Busy())
         assert b"x" == get(s3, bucket)
-    assert [503, 503, 200] == [seen.status for seen in proxy.reads()]
+    assert [503, 200] == [seen.status for seen in proxy.reads()]
 
 
 def test_dropped_connection_and_foreign_answers(s3, proxy, bucket):

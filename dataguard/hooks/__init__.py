@@ -1,0 +1,1 @@
+"""What pipelines import or call: the `gold://` file system."""
