@@ -38,7 +38,7 @@ def normal_place(written: str) -> str:
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
         raise UsageError(f"`{bucket}` is no name of a bucket", hint=_HINT)
     prefix = prefix.removesuffix("/")
-    if prefix.endswith("/"):
+    if written.endswith("//"):
         raise UsageError(f"{written} ends in more than one slash", hint=_HINT)
     return f"{_SCHEME}{bucket}/{prefix}" if prefix else f"{_SCHEME}{bucket}"
 

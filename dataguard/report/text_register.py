@@ -39,8 +39,7 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     if result.expected is not None:
         unlisted = number(result.unlisted, "file")
         yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
-    if result.objects is None:
-        yield f"  writable  {_writers(result)}"
+    yield f"  writable  {_writers(result)}"
     yield from finding_lines(result.findings, paint, verbose)
     yield from gap_lines(result.unreadable, paint)
     if result.hint is not None:
@@ -79,6 +78,8 @@ def _registered(result: RegisterResult, paint: Paint) -> str:
 
 
 def _writers(result: RegisterResult) -> str:
+    if result.objects is not None:
+        return "by whom the policies of the bucket allow it"
     writers = result.writers
     words = [f"{escape(user)} ({number(count, 'file')})" for user, count in writers.owners.items()]
     words += [f"group {escape(g)} ({number(count, 'file')})" for g, count in writers.groups.items()]

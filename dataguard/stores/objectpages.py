@@ -48,9 +48,14 @@ class Pages:
                 self._settle_plus(listed)
             following = self._next(wanted, tail)
             pending = None if following is None else self._client.begin(following)
-            rows = self._new(self._rows(parse_page(page) if listed is None else listed))
-            if rows.num_rows:
-                yield rows
+            try:
+                rows = self._new(self._rows(parse_page(page) if listed is None else listed))
+                if rows.num_rows:
+                    yield rows
+            except BaseException:  # nobody wants the next page any more
+                if pending is not None:
+                    pending.drop()
+                raise
             if following is None or pending is None:
                 return
             page, wanted = self._received(pending, following), following
