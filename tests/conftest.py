@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 settings.register_profile("dataguard", deadline=None)
 settings.load_profile("dataguard")
 
-pytest_plugins = ["support.loopimages", "support.s3servers", "support.countingproxy"]
+pytest_plugins = [
+    "support.loopimages",
+    "support.s3servers",
+    "support.countingproxy",
+    "support.cephcluster",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # The kernel hands out loop devices to whoever asks first: their users take turns.
         if any(name.startswith("loop_") for name in getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("loop"))
+        if item.get_closest_marker("ceph") is not None:  # one cluster is enough
+            item.add_marker(pytest.mark.xdist_group("ceph"))
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="full count: scripts/test --long")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.places import open_store
-from dataguard.actions.resolution import is_here
+from dataguard.actions.resolution import is_readable
 from dataguard.core.clearance import standing_damage
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.audit import AuditLevel
@@ -52,7 +52,7 @@ def begin(
     version, location = next(targets(ctx, references, level, max_age), (None, None))
     if level is not AuditLevel.FULL or version is None or location is None:
         return None
-    if not is_here(location, ctx.process.host):
+    if not is_readable(location, ctx.process.host):
         return None
     started = ctx.clock()
     try:

@@ -68,11 +68,16 @@ def _wrong(
 ) -> Iterator[bytes]:
     """Yield the files whose content in the cache is not as it was when it was verified."""
     for batch in batches:
+        paths = raw_paths(batch).to_pylist()
         columns = (batch.column(name).to_pylist() for name in ("kind", "size", "digest"))
-        for path, kind, size, digest in zip(raw_paths(batch).to_pylist(), *columns, strict=True):
-            wanted = Wanted(version.algorithm, digest, size)
-            if kind == "f" and size and cache.path_of(wanted) is None:
-                yield path
+        rows = zip(paths, *columns, strict=True)
+        files = [
+            (path, Wanted(version.algorithm, digest, size))
+            for path, kind, size, digest in rows
+            if kind == "f" and size
+        ]
+        there = cache.paths_of(wanted for _, wanted in files)
+        yield from (path for (path, _), at in zip(files, there, strict=True) if at is None)
 
 
 def _finding(ctx: Context, version: Version, path: bytes, moment: datetime) -> Finding:

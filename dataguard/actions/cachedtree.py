@@ -7,11 +7,12 @@ the directory that the version lies in. The pin ends with the mount.
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.cacheplaces import cache_for
+from dataguard.core.objectplaces import is_objects, prefix_of
 from dataguard.errors import NotFoundError
 from dataguard.model.cache import Wanted as Content
 from dataguard.model.lease import LeaseKind
@@ -133,10 +134,11 @@ def filled(ctx: Context, wanted: Wanted) -> Wanted:
     entry = wanted.entry
     with closing(cache_for(ctx, entry.dataset)) as cache:
         shown = tree_at(ctx, cache, entry.dataset, entry.version, entry.location)
+        cache.prepare()
+        stage(shown.tree, shown.looks, lambda: shown.rows(ctx))  # first: it may be refused
         needed = contents(shown.rows(ctx), shown.version)
         cache.pin(_subject(wanted.target), needed, ctx.process, lasting=True)
         fill(ctx, cache, shown)
-        stage(shown.tree, shown.looks, lambda: shown.rows(ctx))
         device, inode = shown.identity()
     return replace(wanted, device=device, inode=inode)
 
@@ -152,10 +154,11 @@ def fill(ctx: Context, cache: NodeCache, shown: CachedTree) -> None:
     version = shown.version
     ctx.progress.start(f"filling the cache with {version.reference}", version.bytes)
     try:
-        for filling in fill_many(cache, _items(ctx, shown)):
-            if filling.problem is not None:
-                raise filling.problem
-            ctx.progress.advance(1, filling.wanted.size)
+        with _items(ctx, shown) as items:
+            for filling in fill_many(cache, items):
+                if filling.problem is not None:
+                    raise filling.problem
+                ctx.progress.advance(1, filling.wanted.size)
     finally:
         ctx.progress.finish()
 
@@ -179,10 +182,21 @@ def contents(batches: Iterable[pa.RecordBatch], version: Version) -> Iterator[Co
                 yield Content(version.algorithm, digest, size)
 
 
-def _items(ctx: Context, shown: CachedTree) -> Iterator[tuple[Content, Fetch]]:
-    from dataguard.stores.localfetch import local_contents  # noqa: PLC0415  loads Arrow
+@contextmanager
+def _items(ctx: Context, shown: CachedTree) -> Iterator[Iterator[tuple[Content, Fetch]]]:
+    """Give each content with what fetches it, from a bucket or a directory."""
+    place, algorithm = shown.location.place, shown.version.algorithm
+    if not is_objects(place):
+        from dataguard.stores.localfetch import local_contents  # noqa: PLC0415  loads Arrow
 
-    return local_contents(shown.location.place, shown.rows(ctx), shown.version.algorithm)
+        yield local_contents(place, shown.rows(ctx), algorithm)
+        return
+    from dataguard.actions.objectplaces import access_of  # noqa: PLC0415  few versions need them
+    from dataguard.stores.objectclient import ObjectClient  # noqa: PLC0415  as above
+    from dataguard.stores.objectfetch import object_contents  # noqa: PLC0415  as above
+
+    with closing(ObjectClient(access_of(ctx, place))) as client:
+        yield object_contents(client, prefix_of(place), shown.rows(ctx), algorithm)
 
 
 def _subject(target: str) -> str:
@@ -214,7 +228,7 @@ def _looks(cache: NodeCache, version: Version, location: Location) -> Looks:
     group = cache.place.group
     if group is not None:
         return Looks(0, group, _GROUP_DIRECTORY, _GROUP_FILE, mtime_ns)
-    if "://" in location.place:
+    if is_objects(location.place):
         return Looks(mtime_ns=mtime_ns)
     try:
         top = os.stat(location.place)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dataguard.actions.context import Context
-    from dataguard.model.cache import Marks, Pin
+    from dataguard.model.cache import CachePin, Marks
     from dataguard.model.ports import Clock
     from dataguard.model.settings import Settings
 
@@ -49,7 +49,7 @@ def every_cache(ctx: Context) -> tuple[NodeCache, ...]:
 
 
 def cache_at(
-    settings: Settings, group: int | None, clock: Clock, holds: Callable[[Pin], bool]
+    settings: Settings, group: int | None, clock: Clock, holds: Callable[[CachePin], bool]
 ) -> NodeCache:
     """Return the cache of a group, or of everybody; for callers that have no catalog at hand.
 
@@ -61,7 +61,7 @@ def cache_at(
     return NodeCache(place, marks=_marks(settings), clock=clock, holds=holds)
 
 
-def pin_holds(pin: Pin) -> bool:
+def pin_holds(pin: CachePin) -> bool:
     """Whether a pin holds, as far as can be told without a catalog: leases always do."""
     return pin.lasting or is_alive(pin.process) is not False
 
@@ -82,8 +82,8 @@ def group_of(settings: Settings, dataset: str) -> int | None:
     return None
 
 
-def _judge(ctx: Context) -> Callable[[Pin], bool]:
-    def holds(pin: Pin) -> bool:
+def _judge(ctx: Context) -> Callable[[CachePin], bool]:
+    def holds(pin: CachePin) -> bool:
         if is_alive(pin.process) is not False:
             return True
         return pin.lasting and lasts(ctx, pin.subject)

@@ -9,7 +9,7 @@ from dataguard.actions.findings import finding_of
 from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
 from dataguard.actions.recording import BATCH
-from dataguard.actions.resolution import is_here
+from dataguard.actions.resolution import is_readable
 from dataguard.actions.sealwatch import SealWatch
 from dataguard.core.baseline import is_usable
 from dataguard.core.columns import content_of, kind_mask, raw_paths
@@ -203,7 +203,7 @@ class _Look:
 
     def _differences(self) -> Iterator[Difference]:
         location, version = self.location, self.version
-        if not is_here(location, self.ctx.process.host):
+        if not is_readable(location, self.ctx.process.host):
             raise StoreUnreachableError(f"{location.place} is on another host")
         store = self._store()
         usable = is_usable(location.filesystem, store.filesystem())

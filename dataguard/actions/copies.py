@@ -60,7 +60,8 @@ class Wish:
 
     `only` is the one version to look for, whatever its state. With `among`, files that repeat one
     another are told too, with `partial` truncated and appended copies. `resume` goes on where
-    the time of an earlier scan was over.
+    the time of an earlier scan was over. No more than `rate` bytes a second are read, where it is
+    not 0.
     """
 
     min_size: int = 1
@@ -72,6 +73,7 @@ class Wish:
     chunks: bool = False
     archives: bool = False
     tables: bool = False
+    rate: int = 0
     dry_run: bool = False
 
 
@@ -145,8 +147,9 @@ class _Found:
 
     def scan(self) -> None:
         """Look through every place until the time is over."""
-        search = self._search()
-        deeper = self._deeper(search.deadline)
+        deadline = self._deadline()
+        deeper = self._deeper(deadline)
+        search = self._search(deadline, deeper.least)
         self.codes = deeper.codes
         for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
@@ -154,7 +157,10 @@ class _Found:
             if scan.through is None:
                 whole = number < len(self._scope.directories)  # what is listed comes last
                 listed = None if whole else self._listed()
-                deeper.look(self._ctx, self._index, Searched(scan, match, listed))
+                keep = not self._wish.dry_run
+                deeper.look(self._ctx, self._index, Searched(scan, match, listed, keep))
+            elif scan.roll is not None:
+                scan.roll.close()
             self._scans.append(scan)
             self._matches.append(match)
 
@@ -167,6 +173,7 @@ class _Found:
             tables=wish.tables,
             min_size=wish.min_size,
             any_row=wish.only is not None,
+            rate=wish.rate,
             expired=lambda: deadline is not None and clock() >= deadline,
         )
 
@@ -205,6 +212,7 @@ class _Found:
             candidates=sum(scan.entries.num_rows for scan in self._scans),
             read=sum(scan.read for scan in self._scans),
             read_bytes=sum(scan.read_bytes for scan in self._scans),
+            looked_into=sum(scan.looked_into for scan in self._scans),
             gold_files=self._index.files,
             skipped=self._scope.skipped,
             unreadable=tuple(
@@ -222,8 +230,12 @@ class _Found:
         readable = not any(match.unreadable for match in self._matches)
         return whole and readable and all(scan.complete for scan in self._scans)
 
-    def _search(self) -> Search:
-        wish, ctx = self._wish, self._ctx
+    def _deadline(self) -> datetime | None:
+        longest = self._wish.max_duration
+        return None if longest is None else self._ctx.clock() + longest
+
+    def _search(self, deadline: datetime | None, rolled: int | None) -> Search:
+        wish = self._wish
         also = self._repeated_sizes() if wish.among else np.empty(0, np.int64)
         named = [one.root.hex for one in self._index.versions]
         key = hashlib.sha256(repr((named, wish.min_size)).encode() + also.tobytes()).hexdigest()
@@ -231,9 +243,11 @@ class _Found:
             sizes=Sizes(self._index, wish.min_size, also),
             plan=self._plan,
             key=key,
-            deadline=None if wish.max_duration is None else ctx.clock() + wish.max_duration,
+            deadline=deadline,
             resume=wish.resume,
             keep=not wish.dry_run,
+            rolled=rolled,
+            rate=wish.rate,
         )
 
     def _repeated_sizes(self) -> np.ndarray:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from dataguard.actions.copyfiles import files_of
-from dataguard.actions.copymatch import PlaceMatch, originals
+from dataguard.actions.copylooks import Looked, Looks, question
+from dataguard.actions.copymatch import originals
 from dataguard.core.extents import bytes_of_others
 from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.archives import Wanted, look_into
-from dataguard.stores.beginnings import Beginnings
-from dataguard.stores.copylook import CopyLook
 from dataguard.stores.manifestrows import paths_at
-from dataguard.stores.obstacles import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dataguard.actions.context import Context
+    from dataguard.actions.copyfiles import PlaceFiles
     from dataguard.core.goldindex import GoldIndex, Hits
     from dataguard.model.copies import FileState
     from dataguard.stores.archives import ArchiveLook, Member
-    from dataguard.stores.walk import Exclusion
+    from dataguard.stores.beginnings import Beginnings
 
-__all__ = ["archive_copies"]
+__all__ = ["LEAST", "archive_copies"]
 
-_LEAST = 20
+LEAST = 20
 """No archive with anything in it is smaller."""
 
 _NAMED = 10
@@ -39,54 +36,47 @@ _NAMED = 10
 
 def archive_copies(
     ctx: Context,
-    place: str,
+    files: PlaceFiles,
     index: GoldIndex,
     known: Collection[bytes],
     *,
-    left_out: Exclusion | None = None,
-    listed: Sequence[bytes] | None = None,
     min_size: int = 1,
     expired: Callable[[], bool] = lambda: False,
-) -> PlaceMatch:
+) -> Looked:
     """Return a copy for each archive and version of which it has files of `min_size` or more.
 
-    `known` are absolute paths of files that are copies anyway, `listed` the only relative ones to
-    look at; after `expired` says so, the rest is unchecked.
+    `known` are absolute paths of files that are copies anyway; after `expired` says so, the rest
+    is unchecked.
 
     Raises:
         CatalogDamagedError: a manifest is damaged.
-        StoreUnreachableError: the place does not answer.
     """
-    found = PlaceMatch()
-    prefix = os.fsencode(place).rstrip(b"/") + b"/"
+    found = Looked()
     wanted = Wanted(lambda size: size >= min_size and _occurs(index, size), index.algorithms)
-    with ExitStack() as opened:
+    gold = _Gold(ctx, index)
+    asked = question("archives", gold.asked, min_size)
+    looks = Looks(
+        ctx, files, CopyKind.ARCHIVE_MEMBER, name="archives", asked=asked, least=LEAST, known=known
+    )
+    for path in looks.unseen():
+        if looks.over(expired):
+            break
         try:
-            files = opened.enter_context(Beginnings(place))
-            look = opened.enter_context(CopyLook(place))
+            state = files.look.state(path)
+            archive = _looked_into(files.contents, path, wanted, expired)
+            copies: list[Copy] = []
+            if archive is not None:
+                shared = bytes_of_others(files.look.extents(path, state))
+                copies += gold.copies(files.prefix + path, state, archive, shared)
         except OSError as err:
-            found.unreadable.append(unreadable(b"", err))
-            return found
-        gold = _Gold(ctx, index)
-        for path in files_of(ctx, place, _LEAST, left_out=left_out, listed=listed):
-            if prefix + path in known:
-                continue
-            if expired():
-                found.unreadable.append(Unreadable(b"", Obstacle.ABSENT, "the time was over"))
-                break
-            try:
-                state = look.state(path)
-                archive = _looked_into(files, path, wanted, expired)
-                if archive is None:
-                    continue
-                shared = bytes_of_others(look.extents(path, state))
-                found.copies += gold.copies(prefix + path, state, archive, shared)
-                if archive.gap:
-                    found.unreadable.append(Unreadable(path, Obstacle.IO_ERROR, archive.gap))
-            except OSError as err:
-                gap = unreadable(path, err)
-                if gap.obstacle is not Obstacle.VANISHED:
-                    found.unreadable.append(gap)
+            found.failed(path, err)
+            continue
+        found.copies += copies
+        if archive is not None and archive.gap:
+            found.unreadable.append(Unreadable(path, Obstacle.IO_ERROR, archive.gap))
+        else:
+            looks.note(path, copies)
+    found.take(looks)
     return found
 
 
@@ -97,11 +87,8 @@ def _occurs(index: GoldIndex, size: int) -> bool:
 def _looked_into(
     files: Beginnings, path: bytes, wanted: Wanted, expired: Callable[[], bool]
 ) -> ArchiveLook | None:
-    descriptor = files.open(path)
-    try:
+    with files.reading(path) as descriptor:
         return look_into(descriptor, wanted, expired=expired)
-    finally:
-        os.close(descriptor)
 
 
 class _Gold:
@@ -112,6 +99,8 @@ class _Gold:
         self._index = index
         homes = [originals(ctx, version) for version in index.versions]
         self._homes = [None if one is None else os.fsencode(one) for one in homes]
+        named = [(str(one.reference), one.root.hex) for one in index.versions]
+        self.asked = named, self._homes
 
     def copies(
         self, path: bytes, state: FileState, archive: ArchiveLook, shared: int

@@ -10,21 +10,18 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from dataguard.actions.chunking import chunk_index
+from dataguard.actions.copylooks import Looked, Looks, question
 from dataguard.actions.copymatch import originals
-from dataguard.actions.copypartial import PartialMatch
-from dataguard.actions.places import store_of
+from dataguard.actions.places import share_of
 from dataguard.core.chunkmatch import LEAST_SHARED, Cover, covered, part_told, promising
 from dataguard.core.chunks import LEAST_FILE
-from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
 from dataguard.core.extents import bytes_of_others
 from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
-from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.beginnings import Beginnings
 from dataguard.stores.chunkindexes import ChunkIndexes
-from dataguard.stores.copylook import CopyLook
 from dataguard.stores.cutting import CutUnit, cut_file, signature
 from dataguard.stores.manifestrows import paths_at
 from dataguard.stores.obstacles import unreadable
@@ -34,10 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from dataguard.actions.context import Context
+    from dataguard.actions.copyfiles import PlaceFiles
     from dataguard.core.chunkmatch import ChunkIndex, Chunks, Hit, Span
     from dataguard.model.dataset import Version
+    from dataguard.stores.copylook import CopyLook
     from dataguard.stores.cutting import CutFile
-    from dataguard.stores.walk import Exclusion
 
 __all__ = ["chunk_copies"]
 
@@ -53,52 +51,55 @@ _Source = tuple[int, int]
 
 def chunk_copies(
     ctx: Context,
-    place: str,
+    files: PlaceFiles,
     versions: Sequence[Version],
     known: Collection[bytes],
     *,
-    left_out: Exclusion | None = None,
-    listed: Sequence[bytes] | None = None,
     min_size: int = LEAST_FILE,
-) -> PartialMatch:
+) -> Looked:
     """Return the files of 1 MiB or more that have half a MiB or more in common with gold's.
 
-    `known` are absolute paths of files not to look at, `listed` the only relative ones to look
-    at. Each of the others is read and cut; chunks that gold has nominate, and the bytes around
-    them are compared with gold's: what is told lies in both.
+    `known` are absolute paths of files not to look at. Each of the others is read and cut; chunks
+    that gold has nominate, and the bytes around them are compared with gold's: what is told lies
+    in both.
 
     Raises:
         CatalogDamagedError: a manifest or sheet is damaged.
-        StoreUnreachableError: the place does not answer.
     """
-    found = PartialMatch()
-    prefix = os.fsencode(place).rstrip(b"/") + b"/"
-    with ExitStack() as opened:
-        try:
-            files = opened.enter_context(Beginnings(place))
-            look = opened.enter_context(CopyLook(place))
-        except OSError as err:
-            found.unreadable.append(unreadable(b"", err))
-            return found
-        gold = opened.enter_context(_Gold(ctx, versions))
-        paths = _large(ctx, place, left_out, listed, max(min_size, LEAST_FILE))
-        units = (CutUnit(place, path) for path in paths if prefix + path not in known)
+    found = Looked()
+    with _Gold(ctx, versions) as gold:
+        asked = question("chunks", gold.asked)
+        least = max(min_size, LEAST_FILE)
+        looks = Looks(
+            ctx, files, CopyKind.PARTIAL, name="chunks", asked=asked, least=least, known=known
+        )
+        rate = share_of(ctx, files.rate)
+        units = (CutUnit(files.place, path, rate=rate) for path in looks.unseen(paced=False))
         for unit, cut in ctx.engine.map(cut_file, units):
-            if isinstance(cut, Unreadable):
-                if cut.obstacle is not Obstacle.VANISHED:
-                    found.unreadable.append(cut)
-                continue
-            try:
-                copy = _copy(gold, (files, look), prefix, unit.path, cut)
-            except OSError as err:
-                found.unreadable.append(unreadable(unit.path, err))
-                continue
-            if isinstance(copy, Unreadable):
+            gaps = len(gold.gaps)
+            copy = _judged(gold, files, unit.path, cut)
+            if not isinstance(copy, Unreadable):
+                copies = () if copy is None else (copy,)
+                found.copies += copies
+                if len(gold.gaps) == gaps and not gold.lacks_files:
+                    looks.note(unit.path, copies)
+            elif copy.obstacle is not Obstacle.VANISHED:
                 found.unreadable.append(copy)
-            elif copy is not None:
-                found.copies.append(copy)
         found.unreadable += gold.gaps
+    found.take(looks)
     return found
+
+
+def _judged(
+    gold: _Gold, files: PlaceFiles, path: bytes, cut: CutFile | Unreadable
+) -> Copy | Unreadable | None:
+    """Return what a file is that was cut; None where it is no copy."""
+    if isinstance(cut, Unreadable):
+        return cut
+    try:
+        return _copy(gold, files, path, cut)
+    except OSError as err:
+        return unreadable(path, err)
 
 
 class _Original(NamedTuple):
@@ -129,6 +130,12 @@ class _Gold:
         self.versions = versions
         self.homes = [originals(ctx, version) for version in versions]
         self.gaps: list[Unreadable] = []
+        self.asked: object = ()
+
+    @property
+    def lacks_files(self) -> bool:
+        """Whether files of gold turned out to be not what was cut, or not readable."""
+        return bool(self._unlike)
 
     def __enter__(self) -> Self:
         home = self._ctx.settings.home.value
@@ -145,6 +152,9 @@ class _Gold:
             self._indexes[number], missed = chunk_index(self._ctx, version, place)
             if missed:
                 self._gap(number, f"{missed:,} of its files cannot be read, or were changed")
+        # What is told depends on this, beside the file.
+        named = [(str(one.reference), one.root.hex) for one in self.versions]
+        self.asked = named, self.homes, tuple(one.detail for one in self.gaps)
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -213,19 +223,16 @@ class _Gold:
         self.gaps.append(Unreadable(b"", Obstacle.ABSENT, detail))
 
 
-def _copy(
-    gold: _Gold, place: tuple[Beginnings, CopyLook], prefix: bytes, path: bytes, cut: CutFile
-) -> Copy | Unreadable | None:
+def _copy(gold: _Gold, files: PlaceFiles, path: bytes, cut: CutFile) -> Copy | Unreadable | None:
     """Return a file as a copy of parts of gold, or that it was changed meanwhile.
 
     Raises:
         OSError: it cannot be read.
     """
-    files, look = place
     hits = gold.hits(cut.chunks)
     if not hits:
         return None
-    descriptor = files.open(path)
+    descriptor = files.contents.open(path)
     try:
         common = gold.common(descriptor, hits)
         if signature(descriptor) != cut.state:
@@ -235,7 +242,7 @@ def _copy(
     gold.blame(common.unlike)
     if sum(one.length for one in common.spans) < LEAST_SHARED:
         return None
-    return _told(gold, look, prefix, path, common)
+    return _told(gold, files.look, files.prefix, path, common)
 
 
 def _take(cover: Cover, file: int, gold: int, hit: Hit) -> bool:
@@ -301,22 +308,3 @@ def _runs(gold: _Gold, common: _Common) -> Iterator[dict[str, object]]:
             "entry": display(common.originals[one.source].entry),
             "original_offset": one.original,
         }
-
-
-def _large(
-    ctx: Context,
-    place: str,
-    left_out: Exclusion | None,
-    listed: Sequence[bytes] | None,
-    least: int,
-) -> Iterator[bytes]:
-    """Yield the paths of the regular files in a place, or of those listed, that are large."""
-    store, plan = store_of(ctx, place, left_out=left_out), DigestPlan(Algorithm.XXH3_128)
-    if listed is None:
-        pieces = store.scan(plan, read=False)
-    else:
-        pieces = store.read_paths(listed, plan, read=False)
-    for piece in pieces:
-        mask = kind_mask(piece.entries, "f") & (numbers(piece.entries.column("size")) >= least)
-        chosen = number_column(np.flatnonzero(mask))
-        yield from raw_paths(piece.entries).take(chosen).to_pylist()

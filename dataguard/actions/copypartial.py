@@ -4,50 +4,39 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from dataguard.actions.copylooks import Looked, Looks, question
 from dataguard.actions.copymatch import originals
-from dataguard.actions.places import store_of
-from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
 from dataguard.core.extents import bytes_of_others
-from dataguard.core.kernels import taken
 from dataguard.core.numeric import np
 from dataguard.core.partial import HEAD_BYTES, Part, part_of
 from dataguard.model.copies import Copy, CopyKind
-from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.beginnings import Beginnings
-from dataguard.stores.copylook import CopyLook
 from dataguard.stores.headsheets import HeadSheets
 from dataguard.stores.manifestrows import paths_at
-from dataguard.stores.obstacles import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    import pyarrow as pa
-
     from dataguard.actions.context import Context
+    from dataguard.actions.copyfiles import PlaceFiles
     from dataguard.core.partial import Heads
     from dataguard.model.dataset import Version
-    from dataguard.stores.walk import Exclusion
+    from dataguard.stores.copylook import CopyLook
 
-__all__ = ["PartialMatch", "partial_copies"]
+__all__ = ["partial_copies"]
 
 _RUNGS = (1 << 16, 1 << 20, 1 << 24)
 """Lengths of beginnings that are compared by digest where many files share a shorter one."""
 
+_BATCH = 4096
+"""Files whose beginnings are looked up at once."""
+
 _FEW = 4
 """So many originals are compared at once, byte for byte."""
-
-
-@dataclass(slots=True)
-class PartialMatch:
-    """The partial copies in one place, and what could not be looked at, by its path below it."""
-
-    copies: list[Copy] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 class _Original(NamedTuple):
@@ -60,49 +49,52 @@ class _Original(NamedTuple):
 
 def partial_copies(
     ctx: Context,
-    place: str,
+    files: PlaceFiles,
     versions: Sequence[Version],
     known: Collection[bytes],
     *,
-    left_out: Exclusion | None = None,
-    listed: Sequence[bytes] | None = None,
     min_size: int = HEAD_BYTES,
-) -> PartialMatch:
+) -> Looked:
     """Return the files of 4 KiB or more that begin with all of an original, or end within it.
 
-    `known` are absolute paths of files that are copies anyway, `listed` the only relative ones to
-    look at. Of each other file the first 4 KiB
+    `known` are absolute paths of files that are copies anyway. Of each other file the first 4 KiB
     are read; what begins as a file of gold is compared with it byte for byte. The longest part
     counts where several fit.
 
     Raises:
         CatalogDamagedError: a manifest is damaged.
-        StoreUnreachableError: the place does not answer.
     """
-    found = PartialMatch()
-    prefix = os.fsencode(place).rstrip(b"/") + b"/"
-    with ExitStack() as opened:
-        try:
-            files = opened.enter_context(Beginnings(place))
-            look = opened.enter_context(CopyLook(place))
-        except OSError as err:
-            found.unreadable.append(unreadable(b"", err))
-            return found
-        gold = opened.enter_context(_Gold(ctx, versions))
-        for entries in _entries(ctx, place, left_out, listed):
-            paths, sizes = _large(entries, max(min_size, HEAD_BYTES))
-            wanted = [i for i, path in enumerate(paths) if prefix + path not in known]
-            kept, heads = _heads(files, paths, wanted, found)
-            for at, candidates in gold.candidates(heads):
-                path, size = paths[kept[at]], sizes[kept[at]]
-                try:
-                    original = gold.matching(files, path, size, candidates)
-                    if original is not None:
-                        found.copies.append(gold.copy(look, prefix, path, original))
-                except OSError as err:
-                    found.unreadable.append(unreadable(path, err))
+    found = Looked()
+    with _Gold(ctx, versions) as gold:
+        asked = question("partial", gold.asked)
+        least = max(min_size, HEAD_BYTES)
+        looks = Looks(
+            ctx, files, CopyKind.PARTIAL, name="parts", asked=asked, least=least, known=known
+        )
+        unseen = looks.unseen()
+        while paths := list(islice(unseen, _BATCH)):
+            _look_at(paths, files, gold, looks, found)
         found.unreadable += gold.gaps
+    found.take(looks)
     return found
+
+
+def _look_at(
+    paths: Sequence[bytes], files: PlaceFiles, gold: _Gold, looks: Looks, found: Looked
+) -> None:
+    """Add what the files at these paths are."""
+    kept, heads = _heads(files.contents, paths, found)
+    originals_of = dict(gold.candidates(heads))
+    for at, path in enumerate(kept):
+        gaps = len(gold.gaps)
+        try:
+            copies = list(gold.copies(files, path, originals_of.get(at, ())))
+        except OSError as err:
+            found.failed(path, err)
+            continue
+        found.copies += copies
+        if len(gold.gaps) == gaps:
+            looks.note(path, copies)
 
 
 class _Gold:
@@ -117,6 +109,7 @@ class _Gold:
         self._sheets: dict[int, Heads] = {}
         self._rungs: dict[tuple[_Original, int], int | None] = {}
         self.gaps: list[Unreadable] = []
+        self.asked: object = ()
 
     def __enter__(self) -> Self:
         sheets = HeadSheets(self._ctx.settings.home.value, self._ctx.manifests)
@@ -132,6 +125,9 @@ class _Gold:
                 self._sources[number] = self._opened.enter_context(Beginnings(home))
             except OSError as err:
                 self._gap(version, f"cannot open {home}: {err.strerror}")
+        # What is told depends on this, beside the file.
+        named = [(str(one.reference), one.root.hex) for one in self._versions]
+        self.asked = named, self._homes, tuple(one.detail for one in self.gaps)
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -169,6 +165,20 @@ class _Gold:
             return next((one for one in left if self._begins_as(one, descriptor, size)), None)
         finally:
             os.close(descriptor)
+
+    def copies(
+        self, files: PlaceFiles, path: bytes, candidates: Sequence[_Original]
+    ) -> Iterator[Copy]:
+        """Yield what a file is that begins as these originals: one copy at the most.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if candidates:
+            size = files.look.state(path).size
+            original = self.matching(files.contents, path, size, candidates)
+            if original is not None:
+                yield self.copy(files.look, files.prefix, path, original)
 
     def copy(self, look: CopyLook, prefix: bytes, path: bytes, original: _Original) -> Copy:
         """Return a file as a partial copy; what was appended to an original is its owner's.
@@ -215,39 +225,18 @@ class _Gold:
         self.gaps.append(Unreadable(b"", Obstacle.ABSENT, detail))
 
 
-def _entries(
-    ctx: Context, place: str, left_out: Exclusion | None, listed: Sequence[bytes] | None
-) -> Iterator[pa.RecordBatch]:
-    """Yield what is in a place, or what of it is listed, unread."""
-    store, plan = store_of(ctx, place, left_out=left_out), DigestPlan(Algorithm.XXH3_128)
-    if listed is None:
-        pieces = store.scan(plan, read=False)
-    else:
-        pieces = store.read_paths(listed, plan, read=False)
-    return (piece.entries for piece in pieces)
-
-
-def _large(entries: pa.RecordBatch, least: int) -> tuple[list[bytes], list[int]]:
-    """Return paths and sizes of the regular files that are large enough."""
-    sizes = numbers(entries.column("size"))
-    kept = np.flatnonzero(kind_mask(entries, "f") & (sizes >= least))
-    return taken(raw_paths(entries), number_column(kept)).to_pylist(), sizes[kept].tolist()
-
-
 def _heads(
-    files: Beginnings, paths: Sequence[bytes], wanted: Sequence[int], found: PartialMatch
-) -> tuple[list[int], np.ndarray]:
+    contents: Beginnings, paths: Sequence[bytes], found: Looked
+) -> tuple[list[bytes], np.ndarray]:
     """Return which of the files could be read, and the digests of their first 4 KiB."""
     kept, heads = [], []
-    for i in wanted:
+    for path in paths:
         try:
-            head = files.head(paths[i])
+            head = contents.head(path)
         except OSError as err:
-            gap = unreadable(paths[i], err)
-            if gap.obstacle is not Obstacle.VANISHED:
-                found.unreadable.append(gap)
+            found.failed(path, err)
             continue
         if head is not None:
-            kept.append(i)
+            kept.append(path)
             heads.append(head)
     return kept, np.array(heads, np.uint64)

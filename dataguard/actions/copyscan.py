@@ -20,6 +20,7 @@ from dataguard.core.runs import rows_through
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, Span
+from dataguard.stores.fileroll import FileRoll
 from dataguard.stores.scannotes import Notes, NotesFile
 from dataguard.stores.sieve import SMALL, SieveFile
 
@@ -46,7 +47,9 @@ class Search:
     """What is looked for, and how long.
 
     `key` names everything that decides which files are candidates. With `resume` a place goes on
-    where the time of an earlier scan was over; `keep` remembers what was read.
+    where the time of an earlier scan was over; `keep` remembers what was read. Files of `rolled`
+    bytes or more are told whatever their size is, for others to look into; None tells none. No
+    more than `rate` bytes a second are read, where it is not 0.
     """
 
     sizes: Sizes
@@ -55,6 +58,8 @@ class Search:
     deadline: datetime | None = None
     resume: bool = False
     keep: bool = True
+    rolled: int | None = None
+    rate: int = 0
 
 
 @dataclass(slots=True)
@@ -63,7 +68,8 @@ class PlaceScan:
 
     `left_out` is the test of what is skipped. `entries` are the candidates with their digests, in
     path order. `through` is the last path that was looked at where the time was over, else None.
-    `symlinks` are all there are.
+    `symlinks` are all there are; `roll` has the files that others look into, where the scan saw
+    all of them, and whoever takes it closes it. `looked_into` counts those that were.
     """
 
     place: str
@@ -75,6 +81,8 @@ class PlaceScan:
     scanned: int = 0
     read: int = 0
     read_bytes: int = 0
+    roll: FileRoll | None = None
+    looked_into: int = 0
 
     @property
     def complete(self) -> bool:
@@ -98,10 +106,13 @@ def scan_place(
         NotFoundError: the place is gone.
         StoreUnreachableError: it does not answer.
     """
-    store = store_of(ctx, place, left_out=left_out, polite=True)
+    store = store_of(ctx, place, left_out=left_out, polite=True, rate=search.rate)
     scan = _Scan(ctx, store, search, listed)
     try:
         scan.run()
+    except BaseException:
+        scan.give_up()
+        raise
     finally:
         scan.remember()
     return replace(scan.result(), left_out=left_out)
@@ -150,6 +161,7 @@ class _Scan:
         """Look through the place; what is handed out to be read is read to its end."""
         self._take_up()
         self._go_on()
+        self._roll()
         with ExitStack() as opened:
             self._sift(opened)
             for piece in self._store.read(self._unread(), self._search.plan):
@@ -158,6 +170,16 @@ class _Scan:
         if not self._ended:
             self._found.through = self._at
         self._whole = True
+
+    def _roll(self) -> None:
+        """Begin to tell all files, where none is passed over because an earlier scan saw it."""
+        if self._search.rolled is not None and not self._after:
+            self._found.roll = FileRoll(self._search.rolled)
+
+    def give_up(self) -> None:
+        """Let go of what nobody will take."""
+        if self._found.roll is not None:
+            self._found.roll.close()
 
     def result(self) -> PlaceScan:
         """Return what was found."""
@@ -227,7 +249,8 @@ class _Scan:
             signatures(self._notes.entries.to_batches()),
         )
         with suppress(OSError):
-            file = SieveFile(*(np.ascontiguousarray(one).data for one in tables))
+            columns = (np.ascontiguousarray(one).data for one in tables)
+            file = SieveFile(*columns, told=self._search.rolled)
             self._sifted = self._store.sifted(opened.enter_context(file).name)
 
     def _count(self, piece: Scanned) -> None:
@@ -250,6 +273,8 @@ class _Scan:
             self._ctx.progress.advance(files, 0)
             self._count(piece)
             self._note_links(piece.entries)
+            if self._found.roll is not None:
+                self._found.roll.add(piece.entries)
             read, unread = by_digest(candidates(piece.entries, self._search.sizes))
             self._keep(read, piece.bytes_read)
             yield unread

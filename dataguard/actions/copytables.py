@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from dataguard.actions.copyfiles import files_of
-from dataguard.actions.copymatch import PlaceMatch, originals
+from dataguard.actions.copylooks import Looked, Looks, question
+from dataguard.actions.copymatch import originals
 from dataguard.core.cellprints import UnhashableColumnError
 from dataguard.core.extents import bytes_of_others
 from dataguard.core.numeric import np
@@ -17,10 +16,7 @@ from dataguard.core.tablematch import KnownTables
 from dataguard.core.tableverdict import told, verdict
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.stores.beginnings import Beginnings
-from dataguard.stores.copylook import CopyLook
 from dataguard.stores.manifestrows import paths_at
-from dataguard.stores.obstacles import unreadable
 from dataguard.stores.tableprints import TablePrints
 from dataguard.stores.tables import (
     UnreadableTableError,
@@ -33,73 +29,61 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from dataguard.actions.context import Context
+    from dataguard.actions.copyfiles import PlaceFiles
     from dataguard.core.rowprints import TablePrint
     from dataguard.core.tablematch import RowMatch, TableMatch
     from dataguard.model.copies import FileState
     from dataguard.model.dataset import Version
-    from dataguard.stores.walk import Exclusion
+    from dataguard.stores.beginnings import Beginnings
 
-__all__ = ["table_copies"]
+__all__ = ["LEAST", "table_copies"]
 
-_LEAST = 16
+LEAST = 16
 """No table with a row in it is smaller."""
 
 
 def table_copies(
     ctx: Context,
-    place: str,
+    files: PlaceFiles,
     versions: Sequence[Version],
     known: Collection[bytes],
     *,
-    left_out: Exclusion | None = None,
-    listed: Sequence[bytes] | None = None,
     min_size: int = 1,
     any_row: bool = False,
     expired: Callable[[], bool] = lambda: False,
-) -> PlaceMatch:
+) -> Looked:
     """Return a copy for each table and version of which it has rows; with `any_row` even one.
 
-    `known` are absolute paths of files that are copies anyway, `listed` the only relative ones to
-    look at; after `expired` says so, the rest is unchecked.
+    `known` are absolute paths of files that are copies anyway; after `expired` says so, the rest
+    is unchecked.
 
     Raises:
         CatalogDamagedError: a manifest is damaged.
-        StoreUnreachableError: the place does not answer.
     """
-    found = PlaceMatch()
-    prefix = os.fsencode(place).rstrip(b"/") + b"/"
+    found = Looked()
     gold = _Gold(ctx, versions)
     found.unreadable += gold.gaps
-    with ExitStack() as opened:
+    if not gold.tables:
+        return found
+    asked, least = question("tables", gold.asked, any_row), max(min_size, LEAST)
+    looks = Looks(ctx, files, CopyKind.TABLE, name="tables", asked=asked, least=least, known=known)
+    for path in looks.unseen():
+        if looks.over(expired):
+            break
         try:
-            files = opened.enter_context(Beginnings(place))
-            look = opened.enter_context(CopyLook(place))
+            copies = list(gold.found(files, path, expired, any_row=any_row))
+        except (UnreadableTableError, UnhashableColumnError) as err:
+            # Text that begins as a table may be none; what has the name of one is.
+            if is_named_as_table(path):
+                found.unreadable.append(Unreadable(path, Obstacle.IO_ERROR, str(err)))
+            elif not expired():
+                looks.note(path, ())
         except OSError as err:
-            found.unreadable.append(unreadable(b"", err))
-            return found
-        least = max(min_size, _LEAST)
-        paths = files_of(ctx, place, least, left_out=left_out, listed=listed)
-        for path in paths if gold.tables else ():
-            if prefix + path in known:
-                continue
-            if expired():
-                found.unreadable.append(Unreadable(b"", Obstacle.ABSENT, "the time was over"))
-                break
-            try:
-                state = look.state(path)
-                match = gold.matched(files, path, expired)
-                if match is not None:
-                    shared = bytes_of_others(look.extents(path, state))
-                    matches = told(match, gold.prints, any_row=any_row)
-                    found.copies += gold.copies(prefix + path, state, match, matches, shared)
-            except (UnreadableTableError, UnhashableColumnError) as err:
-                # Text that begins as a table may be none; what has the name of one is.
-                if is_named_as_table(path):
-                    found.unreadable.append(Unreadable(path, Obstacle.IO_ERROR, str(err)))
-            except OSError as err:
-                gap = unreadable(path, err)
-                if gap.obstacle is not Obstacle.VANISHED:
-                    found.unreadable.append(gap)
+            found.failed(path, err)
+        else:
+            found.copies += copies
+            looks.note(path, copies)
+    found.take(looks)
     return found
 
 
@@ -122,6 +106,8 @@ class _Gold:
         self.prints: list[TablePrint] = []
         self._load()
         self._known = KnownTables(self.prints)
+        named = [(str(one.reference), one.root.hex) for one in versions]
+        self.asked = named, self._homes, tuple(one.detail for one in self.gaps)
 
     def _load(self) -> None:
         prints = TablePrints(self._ctx.settings.home.value, self._ctx.manifests)
@@ -144,6 +130,23 @@ class _Gold:
                     self.tables.append(_Table(number, row))
                     self.prints.append(one)
 
+    def found(
+        self, files: PlaceFiles, path: bytes, expired: Callable[[], bool], *, any_row: bool
+    ) -> Iterator[Copy]:
+        """Yield what a file has of gold's tables, one copy for each version.
+
+        Raises:
+            OSError: it cannot be read.
+            UnhashableColumnError: it has a column that cannot be compared.
+            UnreadableTableError: it is damaged.
+        """
+        state = files.look.state(path)
+        match = self.matched(files.contents, path, expired)
+        if match is not None:
+            shared = bytes_of_others(files.look.extents(path, state))
+            matches = told(match, self.prints, any_row=any_row)
+            yield from self.copies(files.prefix + path, state, match, matches, shared)
+
     def matched(
         self, files: Beginnings, path: bytes, expired: Callable[[], bool]
     ) -> TableMatch | None:
@@ -154,8 +157,7 @@ class _Gold:
             UnhashableColumnError: it has a column that cannot be compared.
             UnreadableTableError: it is damaged.
         """
-        descriptor = files.open(path)
-        try:
+        with files.reading(path) as descriptor:
             form = table_form(descriptor)
             if form is None:
                 return None
@@ -163,8 +165,6 @@ class _Gold:
             for batch in batches_of(descriptor, form, expired=expired):
                 question.add(cells_of(batch))
             return question.result()
-        finally:
-            os.close(descriptor)
 
     def copies(
         self,

@@ -43,6 +43,7 @@ def doctor(settings: Settings, loaded: LoadedPolicy, clock: Clock, actor: Actor)
         _workers(settings, clock, actor),
         _bind(),
         _overlay(),
+        _cached(),
         _fuse(settings),
         _contained(),
         _confined_jobs(found),
@@ -155,6 +156,15 @@ def _overlay() -> Ability:
     if reason is None:
         return Ability("overlay mounts", "ok", "backend overlay: enforced; mount --backend overlay")
     return Ability("overlay mounts", "missing", reason)
+
+
+def _cached() -> Ability:
+    from dataguard.mounts import cas  # noqa: PLC0415  as above
+
+    reason = cas.CasBackend().unavailable()
+    if reason is None:
+        return Ability("mounts from the node cache", "ok", "backend cas: enforced; s3:// versions")
+    return Ability("mounts from the node cache", "missing", reason)
 
 
 def _routed(found: Confinement) -> Ability:

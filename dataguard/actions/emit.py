@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.resolution import wanted_entries
 from dataguard.core.emit import emission
-from dataguard.errors import NotFoundError
+from dataguard.core.objectplaces import is_objects
+from dataguard.errors import ConflictError, NotFoundError
 from dataguard.model.emit import EmitReport, Exposure
 from dataguard.model.workspace import Workspace
 from dataguard.stores import workspaces
@@ -45,9 +46,19 @@ def emit(
         raise NotFoundError(
             "nothing is declared in this workspace", hint=f"dataguard mount REF --emit {dialect}"
         )
+    for entry in entries:
+        _check_directory(entry)
     exposures = tuple(_exposure(entry, declared.directory) for entry in entries)
     made = emission(dialect, exposures)
     return EmitReport(dialect, exposures, made.configuration, made.text)
+
+
+def _check_directory(entry: LockEntry) -> None:
+    if is_objects(entry.location):
+        raise ConflictError(
+            f"{entry.dataset}@{entry.version} lies in an object store, which no runtime mounts",
+            hint=f"`dataguard mount {entry.dataset}@{entry.version}` on the host makes a directory",
+        )
 
 
 def _exposure(entry: LockEntry, directory: str) -> Exposure:

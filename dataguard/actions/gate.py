@@ -11,6 +11,7 @@ from dataguard.actions.person import person_of
 from dataguard.actions.sealstate import found_seal
 from dataguard.core.areas import default_place, named_places
 from dataguard.core.gate import gate as decide
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, PolicyError
 from dataguard.model.area import Area, Role
 from dataguard.model.gate import CatalogFacts, GateFacts, InputFacts, OutputFacts
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.catalog.reading import Reader
+    from dataguard.model.canary import Protection
+    from dataguard.model.dataset import Location
     from dataguard.model.gate import GateResult
     from dataguard.model.placement import Person
     from dataguard.model.workspace import Workspace
@@ -157,7 +160,16 @@ def _input_facts(ctx: Context, one: JobInput) -> InputFacts:
         seal_detail=said,
         error=one.error,
         detail=one.detail,
+        protection=_protection(ctx, one.location),
     )
+
+
+def _protection(ctx: Context, location: Location | None) -> Protection | None:
+    if location is None or not is_objects(location.place):
+        return None
+    from dataguard.actions.protection import found_protection  # noqa: PLC0415  for buckets alone
+
+    return found_protection(ctx, location)
 
 
 def output_facts(place: str) -> OutputFacts:

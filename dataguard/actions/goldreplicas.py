@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.resolution import is_here
 from dataguard.core.baseline import is_usable
-from dataguard.errors import ConflictError, DataguardError, StoreUnreachableError
+from dataguard.core.objectplaces import is_objects
+from dataguard.errors import ConflictError, DataguardError, StoreUnreachableError, UsageError
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.stores.filesystem import describe
 from dataguard.stores.localreplica import LocalReplica
@@ -17,12 +18,14 @@ from dataguard.stores.manifests import ManifestStore
 from dataguard.stores.versiontree import VersionTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from dataguard.model.dataset import Location, Version
+    from dataguard.model.ports import Clock
+    from dataguard.model.settings import Settings
     from dataguard.stores.pinnedsource import Replica
 
-__all__ = ["GoldReplica", "Trees", "check_readable", "replicas_of"]
+__all__ = ["GoldReplica", "Reading", "Trees", "check_readable", "replicas_of"]
 
 
 class Trees:
@@ -79,45 +82,66 @@ def check_readable(version: Version) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What decides where a process reads: its settings, its host, and the time."""
+
+    settings: Settings
+    host: str
+    clock: Clock
+
+
 def replicas_of(
-    version: Version,
-    locations: Iterable[Location],
-    trees: Trees,
-    *,
-    host: str,
-    now_ns: Callable[[], int],
+    version: Version, locations: Iterable[Location], trees: Trees, reading: Reading
 ) -> tuple[GoldReplica, ...]:
     """Return where a version can be read from this host, nearest first; at least one place.
 
-    Active locations come first. One where another version is expected by now may still hold most
-    of this one: it is read from there only what its digest vouches for.
+    Directories of this host come before buckets, which the node cache is before. Active locations
+    come first. One where another version is expected by now may still hold most of this one: it is
+    read from there only what its digest vouches for.
 
     Raises:
         StoreUnreachableError: there is none.
+        UsageError: there are only buckets, and the extra for them is not installed.
     """
-    here = [one for one in locations if is_here(one, host) and os.path.isdir(one.place)]
-    here.sort(key=lambda one: one.state is not LocationState.ACTIVE)
-    if not here:
+    found = [one for one in locations if _is_there(one, reading.host)]
+    found.sort(key=lambda one: (one.state is not LocationState.ACTIVE, is_objects(one.place)))
+    if not found:
         raise StoreUnreachableError(
             f"no location of {version.reference} can be reached from this host",
             hint=f"`dataguard show {version.reference}` lists its locations",
         )
-    return tuple(
-        GoldReplica(version, one.sheet, _local(version, one, host=host, now_ns=now_ns), trees)
-        for one in here
-    )
+    made: list[GoldReplica] = []
+    for one in found:
+        try:
+            held = _bytes_at(version, one, reading)
+        except UsageError:
+            if not made:
+                raise
+            continue  # without the extra for buckets: what is nearer will do
+        made.append(GoldReplica(version, one.sheet, held, trees))
+    return tuple(made)
 
 
-def _local(
-    version: Version, location: Location, *, host: str, now_ns: Callable[[], int]
-) -> LocalReplica:
+def _is_there(location: Location, host: str) -> bool:
+    if is_objects(location.place):
+        return True
+    return is_here(location, host) and os.path.isdir(location.place)
+
+
+def _bytes_at(version: Version, location: Location, reading: Reading) -> Replica:
     quarantined = version.state is VersionState.QUARANTINED
+    doubted = quarantined or location.state is not LocationState.ACTIVE
+    if is_objects(location.place):
+        from dataguard.actions.goldobjects import objects_at  # noqa: PLC0415  many have no bucket
+
+        return objects_at(version, location, reading.settings, clock=reading.clock, doubted=doubted)
     return LocalReplica(
         location.place,
         version.algorithm,
-        now_ns,
-        vouched=location.sheet is not None and _has_baseline(location, host),
-        doubted=quarantined or location.state is not LocationState.ACTIVE,
+        reading.clock,
+        vouched=location.sheet is not None and _has_baseline(location, reading.host),
+        doubted=doubted,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.goldrecords import is_input_of, reading, state_of
-from dataguard.actions.goldreplicas import Trees, check_readable, replicas_of
+from dataguard.actions.goldreplicas import Reading, Trees, check_readable, replicas_of
 from dataguard.catalog.address import database_path
 from dataguard.model.reference import Reference
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.goldreplicas import GoldReplica
     from dataguard.model.dataset import Location, Version
+    from dataguard.model.ports import Clock
     from dataguard.model.settings import Settings
 
 __all__ = ["GoldVersions", "OpenVersion"]
@@ -43,13 +44,13 @@ class GoldVersions:
         settings: Settings,
         *,
         host: str,
-        now_ns: Callable[[], int],
+        clock: Clock,
         run: str = "",
         unrecorded: Callable[[Version, str], None] = lambda _version, _run: None,
     ) -> None:
         self.settings = settings
         self._catalog = database_path(settings.catalog.value)
-        self._host, self._now_ns = host, now_ns
+        self._reading = Reading(settings, host, clock)
         self._run, self._unrecorded = run, unrecorded
         self._pins: dict[str, str] = {}
         self._trees = Trees(settings.home.value)
@@ -99,5 +100,5 @@ class GoldVersions:
         before = self._before.get(reference)
         if before is not None and (before.version, before.locations) == (version, locations):
             return before  # with what it knows of files by now
-        found = replicas_of(version, locations, self._trees, host=self._host, now_ns=self._now_ns)
+        found = replicas_of(version, locations, self._trees, self._reading)
         return OpenVersion(version, locations, found)

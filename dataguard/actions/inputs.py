@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dataguard.actions.resolution import fits, is_here, is_remote
+from dataguard.actions.resolution import fits, is_here
 from dataguard.core.mountplan import status
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.dataset import LocationState
 from dataguard.model.gate import MountCondition
@@ -190,7 +191,7 @@ def _location(ctx: Context, version: Version) -> Location:
     for location in here:
         if os.path.isdir(location.place):
             return location
-    remote = [one for one in known if is_remote(one.place)]
+    remote = [one for one in known if is_objects(one.place)]
     if remote or here:
         return (*remote, *here)[0]  # verification says of a directory that it is gone
     raise NotFoundError(f"{version.reference} has no location on this host")

@@ -9,6 +9,7 @@ from dataguard.actions.observation import WINDOW_ROWS, Reading, observe, with_kn
 from dataguard.core.align import align
 from dataguard.core.columns import gather
 from dataguard.core.expectation import judge_expectation
+from dataguard.core.objectsigns import unpinned
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
 
@@ -33,6 +34,7 @@ class Intake:
 
     `differences` are those from the reference, `broken` those from the expectation. `hashed` files
     were read now, `resumed` ones by attempts that were interrupted, since `began`.
+    `by_checksum` counts those whose digest the server keeps, `unpinned` objects without a version.
     """
 
     differences: list[Difference] = field(default_factory=list)
@@ -46,6 +48,8 @@ class Intake:
     resumed_bytes: int = 0
     began: datetime | None = None
     unlisted: int = 0
+    by_checksum: int = 0
+    unpinned: int = 0
 
 
 def take_in(ctx: Context, source: Source, draft: Draft) -> Intake:
@@ -57,6 +61,7 @@ def take_in(ctx: Context, source: Source, draft: Draft) -> Intake:
     for batch in entries:
         intake.hazards += hazards(batch)
         intake.writers.add(batch)
+        intake.unpinned += unpinned(batch)
         # Once something cannot be read there will be no version; the scan goes on to list all.
         if not intake.unreadable:
             draft.add(batch)
@@ -68,6 +73,7 @@ def _entries(ctx: Context, source: Source, intake: Intake) -> Iterator[pa.Record
     if source.reference is None:
         for piece in source.store.scan(source.reads, read=True):
             _note(intake, piece.unreadable, piece.files_read, piece.bytes_read)
+            intake.by_checksum += piece.by_checksum
             ctx.progress.advance(piece.entries.num_rows, piece.bytes_read)
             yield piece.entries
         return
@@ -75,6 +81,7 @@ def _entries(ctx: Context, source: Source, intake: Intake) -> Iterator[pa.Record
     differences: list[Difference] = []
     for seen in observe(source.store, _expected(ctx, source), source.reads, reading, ctx.progress):
         _note(intake, seen.unreadable, seen.files_read, seen.bytes_read)
+        intake.by_checksum += seen.by_checksum
         differences += judge(seen.window, baseline=source.sheet is not None, sheet=False)
         yield with_known_digests(seen.window)
     intake.differences = list(merge_kind_changes(differences))

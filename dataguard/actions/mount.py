@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.mounting import AS_IT_IS, perform, planned
 from dataguard.actions.mountproof import state_of
-from dataguard.actions.resolution import is_remote, wanted_entries
+from dataguard.actions.resolution import wanted_entries
 from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
 from dataguard.model.mount import Backend
 from dataguard.model.results.mount import MountReport
@@ -68,8 +69,8 @@ def mount(
                 backend,
                 best_effort=best_effort,
                 contained=contained,
-                cached=is_remote(entry.location) or (entry.name, entry.location) in cached,
-                remote=is_remote(entry.location),
+                cached=is_objects(entry.location) or (entry.name, entry.location) in cached,
+                remote=is_objects(entry.location),
                 state=state_of(ctx),
             )
             for entry in entries
@@ -176,7 +177,7 @@ def _check_place(step: MountStep, wanted: Wanted) -> None:
             f"cannot mount at {wanted.target}: {between} is a mount", hint=f"findmnt {between}"
         )
     gold = wanted.entry.location
-    if not is_remote(gold) and holder(data, [gold]) is not None:
+    if not is_objects(gold) and holder(data, [gold]) is not None:
         raise ConflictError(
             f"the workspace lies inside the dataset at {gold}",
             hint="make the workspace outside of gold: dataguard workspace init DIR",

@@ -22,7 +22,7 @@ from dataguard.core.kernels import as_type, coalesced, kept, nulls_of, taken
 from dataguard.core.merge import by_path
 from dataguard.core.numeric import np
 from dataguard.core.verdicts import all_vouched, suspects
-from dataguard.model.schema import observed_schema
+from dataguard.model.schema import OBJECT_SHEET, observed_schema
 from dataguard.model.span import WHOLE
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ __all__ = ["WINDOW_ROWS", "Observation", "Reading", "observe", "with_known_diges
 
 WINDOW_ROWS = 8_192
 """What is compared at a time: a scan comes in pieces of a few hundred rows."""
+
+
+_TOLD = ("checksum", "checksum_type")
+"""Columns of objects that a listing leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Observation:
     unreadable: tuple[Unreadable, ...]
     files_read: int
     bytes_read: int
+    by_checksum: int = 0
 
 
 def observe(
@@ -98,9 +103,9 @@ def with_known_digests(window: Window) -> pa.RecordBatch:
     if not entries.column("digest").null_count:
         return entries
     if window.is_paired:
-        return _filled(entries, window.left)
+        return _filled(window)
     unread = numbers(nulls_of(entries.column("digest")))[window.right_rows]
-    for name in _digest_columns(entries.schema):
+    for name in _known_columns(window):
         observed = entries.column(name)
         # Rows of the observed digests first, then those of the expected ones.
         rows = np.arange(len(observed))
@@ -112,11 +117,12 @@ def with_known_digests(window: Window) -> pa.RecordBatch:
     return entries
 
 
-def _filled(entries: pa.RecordBatch, known: pa.RecordBatch) -> pa.RecordBatch:
-    """Return entries with digests from the same rows of what is known, where they have none."""
-    for name in _digest_columns(entries.schema):
+def _filled(window: Window) -> pa.RecordBatch:
+    """Return what was observed, with digests from the same rows of what was expected."""
+    entries = window.right
+    for name in _known_columns(window):
         observed = entries.column(name)
-        column = coalesced(observed, _typed(known.column(name), observed.type))
+        column = coalesced(observed, _typed(window.left.column(name), observed.type))
         entries = entries.set_column(entries.schema.get_field_index(name), name, column)
     return entries
 
@@ -125,10 +131,20 @@ def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return column if column.type == kind else as_type(column, kind)
 
 
+def _known_columns(window: Window) -> list[str]:
+    known = window.left.schema.names
+    names = _digest_columns(window.right.schema)
+    return [name for name in names if name not in OBJECT_SHEET.names or name in known]
+
+
 def _digest_columns(schema: pa.Schema) -> list[str]:
-    """Return the names of the digests: the main one's, and those after the stat fields."""
+    """Return the names of the digests: the main one's, and those after the stat fields.
+
+    Of an object that was not read, what only reading it tells is known from then as well.
+    """
     names = schema.names
-    return ["digest", *names[names.index("nlink") + 1 :]]
+    told = [name for name in _TOLD if name in names]
+    return ["digest", *told, *names[names.index("nlink") + 1 :]]
 
 
 def _nothing(plan: DigestPlan) -> Window:
@@ -162,17 +178,25 @@ class _Notes:
     unreadable: list[Unreadable] = field(default_factory=list)
     files_read: int = 0
     bytes_read: int = 0
+    by_checksum: int = 0
 
     def entries(self, pieces: Iterator[Scanned]) -> Iterator[pa.RecordBatch]:
         for piece in pieces:
             self.unreadable.extend(piece.unreadable)
             self.files_read += piece.files_read
             self.bytes_read += piece.bytes_read
+            self.by_checksum += piece.by_checksum
             self.progress.advance(piece.entries.num_rows, piece.bytes_read)
             yield piece.entries
 
     def observation(self, window: Window) -> Observation:
-        result = Observation(window, tuple(self.unreadable), self.files_read, self.bytes_read)
+        result = Observation(
+            window,
+            tuple(self.unreadable),
+            self.files_read,
+            self.bytes_read,
+            self.by_checksum,
+        )
         self.unreadable.clear()
-        self.files_read = self.bytes_read = 0
+        self.files_read = self.bytes_read = self.by_checksum = 0
         return result

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.protection import recorded_place
+from dataguard.core.objectplaces import bucket_of, is_objects, normal_place
 from dataguard.core.paths import is_inside
 from dataguard.core.s3policy import bucket_part, policy_export
 from dataguard.errors import UsageError
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from dataguard.model.objectpolicy import PolicyExport, PolicyForm, Retention
 
 __all__ = ["export", "places_of"]
-
-_SCHEME = "s3://"
 
 
 def export(
@@ -44,13 +44,14 @@ def export(
     """
     places = [place for one in written for place in places_of(ctx, one)]
     parts = tuple(bucket_part(place) for place in dict.fromkeys(places))
+    server = endpoint or _recorded_endpoint(ctx, places)
     request = PolicyRequest(
         form=form,
-        dialect=_dialect(dialect, endpoint),
+        dialect=_dialect(dialect, server),
         parts=parts,
         exempt=exempt,
         admins=admins,
-        endpoint=endpoint,
+        endpoint=server,
         retention=retention,
     )
     made = policy_export(request)
@@ -66,16 +67,22 @@ def places_of(ctx: Context, written: str) -> tuple[str, ...]:
         UsageError: the version lies in no object store.
     """
     if "://" in written:
-        return (bucket_part(written).place,)
+        return (normal_place(written),)
     version = ctx.catalog.resolve(Reference.parse(written))
     found = ctx.catalog.locations(version.dataset, version.number)
-    places = tuple(dict.fromkeys(o.place for o in found if o.place.startswith(_SCHEME)))
+    places = tuple(dict.fromkeys(o.place for o in found if is_objects(o.place)))
     if not places:
         raise UsageError(
             f"{version.reference} lies in no object store",
             hint=f"a local source is protected by `dataguard seal {version.reference}`",
         )
     return places
+
+
+def _recorded_endpoint(ctx: Context, places: Iterable[str]) -> str:
+    """Return where the first place was registered; empty for AWS, and where it was not."""
+    known = (recorded_place(ctx, place) for place in places)
+    return next((one.endpoint for one in known if one is not None), "")
 
 
 def _dialect(given: StoreDialect | None, endpoint: str) -> StoreDialect:
@@ -92,9 +99,9 @@ def _dialect(given: StoreDialect | None, endpoint: str) -> StoreDialect:
 def _missed(ctx: Context, places: Iterable[str]) -> Iterator[str]:
     """Yield what else is gold in these buckets: applying the policy takes theirs away."""
     covered = tuple(places)
-    buckets = {bucket_part(place).bucket for place in covered}
+    buckets = {bucket_of(place) for place in covered}
     for place in dict.fromkeys(map(_place, ctx.catalog.active_locations())):
-        if not place.startswith(_SCHEME) or bucket_part(place).bucket not in buckets:
+        if not is_objects(place) or bucket_of(place) not in buckets:
             continue
         if not any(is_inside(place, one) for one in covered):
             yield f"gold at {place} is not covered: name it too, a bucket has one policy"

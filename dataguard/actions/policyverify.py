@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.actions.policyexport import places_of
+from dataguard.actions.protection import recorded_place
 from dataguard.actions.recording import record_findings
 from dataguard.core.canary import credential_hash
 from dataguard.core.exemptions import exemption_for
+from dataguard.core.objectplaces import bucket_of
 from dataguard.core.s3policy import bucket_part
 from dataguard.errors import NotFoundError
 from dataguard.model.canary import Caller, CanaryRecord, CanaryState, VerifyResult
@@ -79,7 +81,7 @@ def _identity(
     wanted = asked or ObjectPlace()
     if wanted.profile:
         check_profile(wanted.profile)
-    access = access_to(bucket_part(place).bucket, wanted, recorded_place(ctx, place), environment)
+    access = access_to(bucket_of(place), wanted, recorded_place(ctx, place), environment)
     if prefix:
         return named_identity(access, environment, prefix)
     return ordinary_identity(access)
@@ -185,12 +187,3 @@ def _resolve(ctx: Context, record: CanaryRecord) -> None:
     if gone:
         with ctx.catalog.transaction() as tx:
             tx.resolve_unseen(gone, "a canary of the same credential was refused")
-
-
-def recorded_place(ctx: Context, place: str) -> ObjectPlace | None:
-    """Return how the bucket of a place is reached, as its locations recorded it."""
-    for one in ctx.catalog.locations_at(place):
-        found: ObjectPlace | None = getattr(one, "objects", None)
-        if found is not None:
-            return found
-    return None

@@ -15,6 +15,7 @@ from dataguard.actions.resumption import journal_of, take_in_rest
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.dataset import LocationState, Registration
 from dataguard.model.journal import PACE
+from dataguard.model.objects import Versioning
 from dataguard.model.results.register import RegisterResult, Writers
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Version
     from dataguard.model.finding import Finding
     from dataguard.model.journal import Pace
+    from dataguard.model.objects import ObjectPlace
     from dataguard.stores.draft import Draft, Published
     from dataguard.stores.journal import Journal
 
@@ -72,7 +74,7 @@ def _carried_out(ctx: Context, task: Task, pace: Pace) -> RegisterResult:
     try:
         with (
             ctx.manifests.in_use(),
-            ctx.manifests.draft(task.plan) as draft,
+            ctx.manifests.draft(task.plan, objects=task.objects is not None) as draft,
             _journal(ctx, task, pace) as journal,
         ):
             intake = take_in_rest(ctx, task.source, draft, journal)
@@ -115,6 +117,7 @@ def _record(ctx: Context, task: Task, intake: Intake, published: Published) -> R
         supersede=request.supersede,
         reason=request.reason,
         compared_with=reference.number if reference is not None and task.in_place else None,
+        objects=_recorded(task, intake),
     )
     with ctx.catalog.transaction() as tx:
         before = _at_a_place(tx, request.name)
@@ -155,7 +158,17 @@ def _record(ctx: Context, task: Task, intake: Intake, published: Published) -> R
         expected=request.expect_name,
         unlisted=intake.unlisted,
         note=version.note,
+        by_checksum=intake.by_checksum,
+        objects=registration.objects,
     )
+
+
+def _recorded(task: Task, intake: Intake) -> ObjectPlace | None:
+    """Return how a bucket is reached, to be kept with the location; None for local trees."""
+    if task.objects is None:
+        return None
+    versioned = task.objects.capabilities.versioning is Versioning.ENABLED
+    return replace(task.objects, pinned=versioned and not intake.unpinned)
 
 
 def _at_a_place(tx: Transaction, dataset: str) -> set[int]:
@@ -219,6 +232,8 @@ def _result(
         unlisted=intake.unlisted,
         refused=refused,
         dry_run=task.request.dry_run,
+        by_checksum=intake.by_checksum,
+        objects=_recorded(task, intake),
     )
 
 

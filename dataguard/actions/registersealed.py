@@ -9,6 +9,8 @@ from dataguard.actions.places import open_store, source_place
 from dataguard.actions.register import register
 from dataguard.actions.seal import seal
 from dataguard.actions.sealing import refuse_mounts_below
+from dataguard.core.objectplaces import is_objects
+from dataguard.errors import UsageError
 from dataguard.stores.sealing import check_sealable
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ def register_sealed(ctx: Context, request: Request, kind: Seal) -> RegisterResul
         DataguardError: as `register` and `seal`.
     """
     place = source_place(request.location, home=ctx.settings.home.value)
+    if is_objects(place):
+        raise UsageError(
+            f"{place} cannot be sealed: seals are flags and permissions of files",
+            hint="a bucket has object locks and policies: dataguard policy export",
+        )
     filesystem = open_store(ctx, place).filesystem()
     check_sealable(place, "" if filesystem is None else filesystem.kind, kind)
     refuse_mounts_below(place)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.places import open_store, source_place
 from dataguard.core.baseline import is_usable
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import PolicyError, UsageError
 from dataguard.model.digest import IDENTITY_ALGORITHMS, Algorithm, DigestPlan, Strength
 from dataguard.model.reference import Reference, check_dataset_name
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.core.expectation import Expectation
     from dataguard.model.dataset import Location, Version
+    from dataguard.model.objects import ObjectPlace
     from dataguard.stores.interface import Store
 
 __all__ = ["Request", "Source", "Task", "begin", "prepare"]
@@ -50,6 +52,7 @@ class Request:
     rehash: bool = False
     dry_run: bool = False
     chunks: bool = False
+    objects: ObjectPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Task:
     exclude: tuple[str, ...]
     in_place: bool
     started: datetime
+    objects: ObjectPlace | None = None
 
 
 def prepare(ctx: Context, request: Request) -> Task:
@@ -95,6 +99,8 @@ def prepare(ctx: Context, request: Request) -> Task:
     check_dataset_name(request.name)
     _check_request(request)
     place = source_place(request.location, home=ctx.settings.home.value)
+    _check_kind(request, place)
+    objects = _looked_at(ctx, request, place)
     here = _location_here(ctx, request.name, place)
     reference = _reference(ctx, request, here)
     main = _main_algorithm(ctx, request, reference)
@@ -106,7 +112,7 @@ def prepare(ctx: Context, request: Request) -> Task:
             f"{reference.reference} excludes {list(reference.exclude)}, not {list(exclude)}",
             hint="add --supersede --reason ... to change what belongs to the dataset",
         )
-    store = open_store(ctx, place, exclude)
+    store = _store(ctx, request, place, exclude, objects)
     # Digests of another algorithm say nothing about these: all is read, nothing compared.
     comparable = reference if reference and reference.algorithm is main else None
     read_all = comparable is None or request.rehash or bool(also) or request.expect is not None
@@ -124,6 +130,7 @@ def prepare(ctx: Context, request: Request) -> Task:
         exclude=exclude,
         in_place=here is not None,
         started=ctx.clock(),
+        objects=objects,
     )
 
 
@@ -148,6 +155,39 @@ def _check_request(request: Request) -> None:
     if wrong:
         choice = ", ".join(IDENTITY_ALGORITHMS)
         raise UsageError(f"`{wrong[0]}` is no digest for versions", hint=f"choose from {choice}")
+
+
+def _check_kind(request: Request, place: str) -> None:
+    if request.objects is not None and not is_objects(place):
+        raise UsageError(
+            f"{place} is no bucket: it has no endpoint, profile or payer",
+            hint="dataguard register NAME s3://bucket/prefix --endpoint-url URL",
+        )
+    if request.chunks and is_objects(place):
+        raise UsageError("--chunks is for local trees", hint="register a copy on a file system")
+
+
+def _looked_at(ctx: Context, request: Request, place: str) -> ObjectPlace | None:
+    if not is_objects(place):
+        return None
+    from dataguard.actions.objectplaces import look_at  # noqa: PLC0415  few need it
+
+    return look_at(ctx, place, request.objects)
+
+
+def _store(
+    ctx: Context,
+    request: Request,
+    place: str,
+    exclude: tuple[str, ...],
+    objects: ObjectPlace | None,
+) -> Store:
+    if objects is None:
+        return open_store(ctx, place, exclude)
+    from dataguard.actions.objectplaces import open_objects  # noqa: PLC0415  as above
+
+    by_checksum = not request.rehash
+    return open_objects(ctx, place, exclude, found=objects, by_checksum=by_checksum)
 
 
 def _additional(ctx: Context, request: Request) -> tuple[Algorithm, ...]:

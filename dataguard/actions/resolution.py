@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, StoreUnreachableError, UsageError
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.reference import Reference, check_dataset_name
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.workspace import Workspace
 
-__all__ = ["check_usable", "fits", "is_here", "is_remote", "wanted_entries"]
+__all__ = ["check_usable", "fits", "is_here", "is_readable", "wanted_entries"]
 
 
 def wanted_entries(
@@ -141,9 +142,9 @@ def _place(ctx: Context, version: Version, preferred: tuple[str, ...], *, contai
     """Return where a version is shown from: a directory of this host before an object store."""
     locations = ctx.catalog.locations(version.dataset, version.number)
     active = [one for one in locations if one.state is LocationState.ACTIVE]
-    remote = [one.place for one in active if is_remote(one.place)]
+    remote = [one.place for one in active if is_objects(one.place)]
     if contained:
-        local = [one.place for one in active if not is_remote(one.place)]
+        local = [one.place for one in active if not is_objects(one.place)]
     else:
         local = [one.place for one in active if is_here(one, ctx.actor.host)]
     known = [*local, *remote]
@@ -163,14 +164,14 @@ def _place(ctx: Context, version: Version, preferred: tuple[str, ...], *, contai
     )
 
 
-def is_remote(place: str) -> bool:
-    """Whether a place is in an object store."""
-    return "://" in place
+def is_readable(location: Location, host: str) -> bool:
+    """Whether what a location holds can be read from this host, as a directory or as objects."""
+    return is_objects(location.place) or is_here(location, host)
 
 
 def is_here(location: Location, host: str) -> bool:
     """Whether a location can be a directory of this host: local to it, or shared."""
-    if is_remote(location.place):
+    if is_objects(location.place):
         return False
     filesystem = location.filesystem
     return filesystem is None or filesystem.shared or filesystem.host == host

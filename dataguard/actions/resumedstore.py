@@ -107,7 +107,13 @@ class ResumedStore:
             self.files += int(np.count_nonzero(unread))
             self.bytes += int(sizes[unread].sum())
             entries = with_known_digests(seen.window)
-            yield Scanned(entries, seen.unreadable, seen.files_read, seen.bytes_read)
+            yield Scanned(
+                entries,
+                seen.unreadable,
+                seen.files_read,
+                seen.bytes_read,
+                by_checksum=seen.by_checksum,
+            )
 
 
 class _NotedStore:

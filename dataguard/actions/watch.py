@@ -18,11 +18,13 @@ from dataguard.actions.watchloop import Orders, WatchLoop
 from dataguard.actions.watchtelling import Outlets, Telling
 from dataguard.errors import ConflictError, DataguardError
 from dataguard.model.alert import SinkKind, SinkSettings
+from dataguard.model.reference import Reference
 from dataguard.model.results.watch import Covered, CoveredArea, WatchCoverage, WatchResult
 from dataguard.sandbox.processes import is_alive
 from dataguard.sinks.servicemanager import ServiceManager
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
 from dataguard.stores.sightings import Sightings
+from dataguard.stores.watchlock import watch_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,11 +67,10 @@ def watch(
 
     Raises:
         NotFoundError: there is nothing to watch, or no such dataset.
+        ConflictError: another watcher of this host and home tells of the same datasets.
         ConfigurationError: a sink is not configured well.
         DataguardError: the catalog, or a source, failed.
     """
-    telling = Telling(ctx, request.outlets, request.timer)
-    telling.open(_sinks(ctx, request))
     orders = Orders(
         names=request.names,
         new_watcher=new_watcher,
@@ -79,10 +80,14 @@ def watch(
         manager=ServiceManager(environ),
         new_area_watcher=new_area_watcher,
     )
-    try:
-        WatchLoop(ctx, orders, telling).run()
-    finally:
-        telling.close()
+    names = tuple(ctx.catalog.dataset(Reference.parse(one).dataset).name for one in request.names)
+    with watch_locked(ctx.settings.home.value, ctx.process.host, names):
+        telling = Telling(ctx, request.outlets, request.timer)
+        telling.open(_sinks(ctx, request))
+        try:
+            WatchLoop(ctx, orders, telling).run()
+        finally:
+            telling.close()
 
 
 def once(ctx: Context, request: Request) -> WatchResult:

@@ -45,7 +45,11 @@ _REFRESH_S = 2.0
 _ANYWAY_S = 10.0
 """How often areas are looked up where no record changed: one may have been made meanwhile."""
 
+_NO_AREAS_S = 5.0
 _READ_S = 0.2
+_IDLE_S = 0.5
+"""How long to wait for the first event where nothing waits to be judged."""
+
 _BATCH = 2_000
 _MOST_SUSPECTS = 100_000
 _SAME_GAP_S = 300.0
@@ -121,7 +125,7 @@ class CopyWatch:
             ExitStack() as opened,
         ):
             own = replace(ctx, catalog=catalog, engine=SerialEngine(), progress=NoProgress())
-            areas = _Areas(own, self._new_watcher, self._put, opened)
+            areas = _Areas(own, self._new_watcher, self._put, opened, self._ended)
             judge = _Judge(own, self._names)
             asked = refreshed = float("-inf")
             head: Head | None = None
@@ -138,7 +142,8 @@ class CopyWatch:
 
     def _look(self, areas: _Areas, judge: _Judge, now: float) -> None:
         gaps = []
-        for sighting in areas.read(_READ_S if now < float("inf") else 0.0):
+        wait_s = _READ_S if judge.has_suspects else _IDLE_S
+        for sighting in areas.read(wait_s if now < float("inf") else 0.0):
             if isinstance(sighting, Gap):
                 gaps += judge.gap(sighting, self._timer())
             else:
@@ -159,7 +164,9 @@ class _Areas:
         new_watcher: Callable[[], Watcher],
         put: Callable[[NotWatched], None],
         opened: ExitStack,
+        ended: threading.Event,
     ) -> None:
+        self._ended = ended
         self._ctx = ctx
         self._new_watcher = new_watcher
         self._put = put
@@ -190,9 +197,9 @@ class _Areas:
         return None
 
     def read(self, timeout: float) -> Iterator[Sighting]:
-        """Yield what was seen within the time."""
-        if not self._watchers:
-            threading.Event().wait(timeout)
+        """Yield what was seen within the time; without an area, when one may have come."""
+        if not self._watchers and timeout:
+            self._ended.wait(_NO_AREAS_S)
         for watcher in self._watchers:
             yield from watcher.read(timeout / len(self._watchers))
 
@@ -209,6 +216,11 @@ class _Judge:
         self._versions: object = None
         self._index: GoldIndex | None = None
         self._gaps: dict[tuple[Code, bytes], float] = {}
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether files wait to be looked at."""
+        return bool(len(self._suspects))
 
     def refresh(self) -> None:
         """Learn which versions there are, and which runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import finding_of
+from dataguard.core.chain import format_time
 from dataguard.core.verdicts import Difference
 from dataguard.model.watch import GapKind
 
@@ -28,7 +29,8 @@ _OVER_AT_ONCE = (GapKind.OVERFLOW, GapKind.READER_DIED, GapKind.DOWN)
 def downtime(beat: Heartbeat, now: datetime) -> Difference:
     """Return what to tell of a place that nobody watched from a heartbeat until now."""
     message = f"nobody watched from {beat.seen:%Y-%m-%d %H:%M:%SZ} to {now:%Y-%m-%d %H:%M:%SZ}"
-    evidence = {"from": beat.seen.isoformat(), "to": now.isoformat(), "stopped": beat.stopped}
+    since, until = format_time(beat.seen), format_time(now)
+    evidence = {"from": since, "to": until, "stopped": beat.stopped}
     return Difference(GapKind.DOWN.code, b"", message, evidence)
 
 
@@ -80,6 +82,6 @@ class Gaps:
         self._telling.tell_gaps([gap])
 
     def _tell_of_source(self, place: Place, gap: Gap) -> None:
-        evidence = {"gap": str(gap.kind), "time": gap.time.isoformat()}
+        evidence = {"gap": str(gap.kind), "time": format_time(gap.time)}
         path = place.watched.relative(gap.path)
         self.tell(place, Difference(gap.kind.code, path, gap.message, evidence))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Judging"]
 
 _MOST_SUSPECTS = 200_000
-_PER_JUDGEMENT = 5_000
+_PER_JUDGEMENT = 1_000
 _JUDGED_AHEAD = 2
 
 _Who = tuple[str | None, str | None]

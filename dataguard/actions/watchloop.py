@@ -17,7 +17,7 @@ from dataguard.actions.watchplaces import REFRESH_S, Places
 from dataguard.actions.watchroster import Roster
 from dataguard.actions.watchsources import Sources
 from dataguard.actions.watchthreads import Failed, Found, Judged, Seen
-from dataguard.model.alert import WatchStatus
+from dataguard.model.alert import SeenPlace, WatchStatus
 from dataguard.model.watch import Gap
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from dataguard.actions.context import Context
+    from dataguard.actions.watchplaces import Place
     from dataguard.actions.watchtelling import Telling
     from dataguard.actions.watchthreads import Inbox, Message
     from dataguard.core.chain import Head
@@ -36,11 +37,17 @@ if TYPE_CHECKING:
 __all__ = ["Orders", "WatchLoop"]
 
 _TICK_S = 0.25
+_IDLE_TICK_S = 0.5
+"""How soon a signal ends it where nothing happens; each waking costs CPU."""
+
 _MOUNTS_S = 30.0
 """How often areas are looked up where no record changed: the table of mounts may have."""
 
 _BEAT_S = 5.0
 _STATUS_S = 10.0
+_SHOWN_S = 2.0
+"""How often the status is told where somebody looks on."""
+
 _END_S = 10.0
 _PER_TURN = 100
 
@@ -99,6 +106,7 @@ class WatchLoop:
         )
         self._copies: CopyWatch | None = None
         self._next = dict.fromkeys(("refresh", "beat", "status", "alive", "mounts"), 0.0)
+        self._status_s = _STATUS_S if telling.outlets.status is None else _SHOWN_S
         self._blind = 0
         self._head: Head | None = None
 
@@ -153,7 +161,7 @@ class WatchLoop:
     def _patience(self) -> float:
         due = self._judging.next_due()
         if due is None:
-            return _TICK_S
+            return _TICK_S if self._telling.is_holding else _IDLE_TICK_S
         return min(max(due - self._orders.timer(), 0.001), _TICK_S)
 
     def _take(self, message: Message) -> None:
@@ -205,7 +213,7 @@ class WatchLoop:
             self._roster.refresh()
         if self._is_time("beat", now, _BEAT_S):
             self._beat(stopped=False)
-        if self._is_time("status", now, _STATUS_S):
+        if self._is_time("status", now, self._status_s):
             self._telling.note(self.status())
         every_s = self._orders.manager.interval_s
         if every_s is not None and self._is_time("alive", now, every_s / 2):
@@ -246,6 +254,18 @@ class WatchLoop:
             open_findings=self._telling.open_findings(self._places.versions),
             audit_ages_s=self._places.audit_ages(time),
             sinks=self._telling.health,
+            places=tuple(self._seen(one) for one in self._places),
+        )
+
+    def _seen(self, place: Place) -> SeenPlace:
+        version, root = place.watched.version, place.watched.root
+        covered = self._sources.coverage(root)
+        return SeenPlace(
+            root=root,
+            version=f"{version.dataset}@{version.number}",
+            source="" if covered is None else str(covered.source),
+            filesystem="" if covered is None else covered.filesystem,
+            blind=place.blind,
         )
 
     def _beat(self, *, stopped: bool) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataguard.actions.watchgaps import Gaps
     from dataguard.actions.watchplaces import Places
     from dataguard.actions.watchthreads import Inbox
+    from dataguard.model.watch import Coverage
     from dataguard.watchers.interface import Watcher
 
 __all__ = ["Sources"]
@@ -41,16 +42,22 @@ class Sources:
         self._inbox = inbox
         self._timer = timer
         self._pumps: dict[bytes, Pump] = {}
+        self._coverage: dict[bytes, Coverage] = {}
 
     def open_unseen(self) -> None:
         """Watch the roots that no source watches, and that are to be tried now."""
         self._open(dict.fromkeys(self._unseen()))
+
+    def coverage(self, root: bytes) -> Coverage | None:
+        """Return what sees a root; None where nothing does."""
+        return self._coverage.get(root)
 
     def leave(self, root: bytes) -> None:
         """Watch a root no more, unless a place has it; a source ends with its last root."""
         if self._places.at(root):
             return
         pump = self._pumps.pop(root, None)
+        self._coverage.pop(root, None)
         if pump is not None and pump not in self._pumps.values():
             pump.close()
 
@@ -88,11 +95,12 @@ class Sources:
     def _start(self, roots: tuple[bytes, ...]) -> None:
         watcher = self._new_watcher()
         try:
-            watcher.start(roots)
+            covered = watcher.start(roots)
         except DataguardError:
             watcher.close()
             raise
         self._pumps |= dict.fromkeys(roots, Pump(watcher, self._inbox))
+        self._coverage |= {one.root: one for one in covered}
 
     def _could_not(self, root: bytes, err: DataguardError, began: float) -> None:
         for place in self._places.at(root):  # what became of it the comparison says

@@ -37,11 +37,15 @@ _STANDING = (FindingState.OPEN, FindingState.ACKNOWLEDGED)
 
 @dataclass(frozen=True, slots=True)
 class Outlets:
-    """Where the words of a watcher go: `findings` one by one, `alerts` gathered, `remarks`."""
+    """Where the words of a watcher go: `findings` one by one, `alerts` gathered, `remarks`.
+
+    `status` takes how the watcher is, where somebody looks on.
+    """
 
     findings: Callable[[Sequence[Finding]], None]
     alerts: Callable[[Sequence[Alert]], None]
     remark: Callable[[str], None]
+    status: Callable[[WatchStatus], None] | None = None
 
 
 @dataclass(slots=True)
@@ -194,6 +198,11 @@ class Telling:
             self.record()
 
     @property
+    def is_holding(self) -> bool:
+        """Whether something that was told waits to be sent, recorded or acted upon."""
+        return bool(len(self.gathering) or self._unrecorded or self._unanswered)
+
+    @property
     def told(self) -> datetime:
         """Up to when everything was handed to the outboxes."""
         return self._oldest or self.ctx.clock()
@@ -207,6 +216,8 @@ class Telling:
         """Give the sinks the newest status."""
         for one in self.deliveries:
             one.note(status)
+        if self.outlets.status is not None:
+            self.outlets.status(status)
 
     def close(self) -> None:
         """Send what was gathered, and end the sinks; say which of them took nothing."""

@@ -16,6 +16,7 @@ from dataguard.errors import CatalogDamagedError, UsageError
 from dataguard.model.actor import Actor, Process
 from dataguard.model.digest import Algorithm, RootDigest
 from dataguard.model.finding import Code
+from dataguard.model.objects import ObjectPlace
 
 __all__ = ["decode", "encode"]
 
@@ -27,6 +28,7 @@ _NAMES = {
     "Actor": Actor,
     "Algorithm": Algorithm,
     "Mapping": Mapping,
+    "ObjectPlace": ObjectPlace,
     "Process": Process,
     "RootDigest": RootDigest,
     "datetime": datetime,

@@ -43,11 +43,33 @@ class LoggedEvent:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The segment that was written last, as it was then: a line of a thousand findings is long."""
+
+    path: str
+    state: tuple[int, int, int]
+    head: Head
+
+    @classmethod
+    def now(cls, path: str, head: Head) -> _Written | None:
+        """Return what was just written; None where somebody takes it away."""
+        try:
+            return cls(path, _state(path), head)
+        except OSError:
+            return None
+
+    def is_still(self, path: str) -> bool:
+        """Whether a segment is this one and nobody wrote to it since; raises OSError."""
+        return path == self.path and _state(path) == self.state
+
+
 class EventLog:
     """The folder of segments."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._written: _Written | None = None
 
     def tail(self) -> Head:
         """Return the last complete event's link; `START` where the log is empty or not there.
@@ -59,6 +81,8 @@ class EventLog:
         for name in reversed(self._segments()):
             path = os.path.join(self.directory, name)
             with _converting("read", path):
+                if self._written is not None and self._written.is_still(path):
+                    return self._written.head
                 line = _last_line(path)
             if line:
                 event = _parsed(line, f"the last line of `{path}`")
@@ -126,8 +150,9 @@ class EventLog:
             StoreUnreachableError: the files cannot be written.
         """
         head = self.tail()
-        for first, lines in _batches(self._following(head, events_after(head.seq))):
-            self._write(first, lines)
+        for first, lines, end in _batches(self._following(head, events_after(head.seq))):
+            path = self._write(first, lines)
+            self._written = _Written.now(path, end)
 
     def _following(self, head: Head, events: Iterator[Event]) -> Iterator[Event]:
         for event in events:
@@ -140,7 +165,7 @@ class EventLog:
             head = Head(event.seq, event.hash)
             yield event
 
-    def _write(self, first: int, lines: list[bytes]) -> None:
+    def _write(self, first: int, lines: list[bytes]) -> str:
         path = os.path.join(self.directory, f"{first:012}{_SUFFIX}")
         with _converting("write", path):
             with open(path, "ab") as segment:
@@ -150,6 +175,7 @@ class EventLog:
                 os.fsync(segment.fileno())
             # Always, since whoever made the file may have died before this.
             sync_folder(self.directory)
+        return path
 
     def _segments(self) -> list[str]:
         with _converting("read", self.directory):
@@ -160,24 +186,31 @@ class EventLog:
         return sorted(name for name in names if name.endswith(_SUFFIX) and name[0].isdigit())
 
 
+def _state(path: str) -> tuple[int, int, int]:
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _segment_of(seq: int) -> int:
     return (seq - 1) // _EVENTS_PER_SEGMENT * _EVENTS_PER_SEGMENT + 1
 
 
-def _batches(events: Iterator[Event]) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield lines to write at once, with the segment that they belong to."""
+def _batches(events: Iterator[Event]) -> Iterator[tuple[int, list[bytes], Head]]:
+    """Yield lines to write at once, with the segment that they belong to, and the last link."""
     segment, size = 0, 0
     lines: list[bytes] = []
+    head = START
     for event in events:
         first = _segment_of(event.seq)
         if lines and (first != segment or size > _BATCH_BYTES):
-            yield segment, lines
+            yield segment, lines, head
             lines, size = [], 0
         segment = first
         lines.append(event_line(event))
         size += len(lines[-1])
+        head = Head(event.seq, event.hash)
     if lines:
-        yield segment, lines
+        yield segment, lines, head
 
 
 def _parsed(line: bytes, where: str) -> Event:

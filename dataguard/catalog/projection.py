@@ -7,6 +7,7 @@ An event's payload holds the new records whole: `{"put": {table: [record, ...]},
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from dataguard.catalog.codec import decode, encode
@@ -14,7 +15,7 @@ from dataguard.catalog.reading import fetch
 from dataguard.catalog.schema import create_schema
 from dataguard.catalog.statements import above, delete, insert_text, select, stored, upsert_text
 from dataguard.catalog.tables import EVENT, PROJECTION, RUN, RUN_INPUT
-from dataguard.core.chain import START, Event, Head, canonical_json
+from dataguard.core.chain import START, Event, Head, Rendered, canonical_json, rendered
 from dataguard.errors import CatalogDamagedError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ _TABLES = {table.name: table for table in PROJECTION}
 
 def append(connection: Connection, event: Event) -> Head:
     """Store an event that follows the head, do to the tables what it says, return the new head."""
-    payload = canonical_json(event.payload).decode()
-    row = stored(EVENT, {**encode(event), "payload": payload})
+    text = rendered(event.payload).text.decode()
+    row = stored(EVENT, {**encode(replace(event, payload={})), "payload": text})
     connection.execute(insert_text(EVENT), row)
     apply(connection, event)
     return Head(event.seq, event.hash)
@@ -102,7 +103,8 @@ def read_events(database: Database, after: int = 0) -> Iterator[Event]:
         with database.reading() as connection:
             rows = fetch(connection, query)
         for row in rows:
-            event = decode(Event, {**row, "payload": _payload(row)})
+            payload = _payload(row)
+            event = replace(decode(Event, {**row, "payload": {}}), payload=payload)
             yield event
             after = event.seq
         if len(rows) < _PAGE:
@@ -127,16 +129,16 @@ def replay(database: Database, events: Iterable[Event]) -> None:
                 ) from err
 
 
-def _payload(row: Mapping[str, object]) -> object:
+def _payload(row: Mapping[str, object]) -> Rendered:
     text = str(row["payload"])
     try:
         payload = json.loads(text)
-        canonical = canonical_json(payload).decode()
+        canonical = canonical_json(payload)
     except ValueError as err:
         raise CatalogDamagedError(f"event {row['seq']} of the catalog is no JSON") from err
-    if canonical != text:
+    if canonical.decode() != text:
         raise CatalogDamagedError(f"event {row['seq']} of the catalog was changed")
-    return payload
+    return Rendered(payload, canonical)
 
 
 def _by_table(event: Event, member: str) -> dict[str, list[dict[str, object]]]:

@@ -129,6 +129,7 @@ def _location(
         sheet=wanted.sheet,
         filesystem=wanted.filesystem,
         created=created,
+        objects=wanted.objects,
     )
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "WORKSPACE",
 ]
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The migrations this dataguard knows, oldest first; the last one is the schema below."""
 
 
@@ -93,6 +93,7 @@ LOCATION = Table(
         _optional("sheet", ANY_TEXT),
         _optional("filesystem", JSON),
         Column("created"),
+        _optional("objects", JSON),
     ),
     foreign_keys=(_TO_VERSION,),
     indexes=(("place",),),

@@ -6,7 +6,7 @@ import typer
 
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
-from dataguard.cli.options import DryRun
+from dataguard.cli.options import DryRun, Format
 from dataguard.errors import UsageError
 from dataguard.model.duration import parse_duration
 from dataguard.model.reference import Reference
@@ -87,6 +87,10 @@ def copies(
             help="Look at the files listed there, ended by NUL or newline; - is stdin.",
         ),
     ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option("--rate", metavar="S", help="Read so many bytes a second: 500K, 20M."),
+    ] = None,
     idle: Annotated[
         bool, typer.Option("--idle", help="Read only while nobody else reads from the disk.")
     ] = False,
@@ -105,7 +109,8 @@ def copies(
     left out. Hard links, symlinks and reflinks of the original cost nothing and are no findings.
     Empty files are no copies.
     """
-    import dataguard.report.text_copies  # noqa: F401  its rows, for CSV and JSON lines
+    if invocation.format in {Format.CSV, Format.JSONL}:
+        import dataguard.report.rows_copies  # noqa: F401  brings every kind of list
 
     if show_history:
         from dataguard.actions.copies import history
@@ -120,7 +125,7 @@ def copies(
 
         read_when_idle()
     invocation.flag("workers", workers)
-    size = parse_size(min_size)
+    size, most = parse_size(min_size), 0 if rate is None else _rate(rate)
     duration = None if max_duration is None else parse_duration(max_duration)
     version = None if only is None else Reference.parse(only)
     context = invocation.context(reads=True)
@@ -139,8 +144,22 @@ def copies(
         chunks=chunks,
         archives=archives,
         tables=tables or version is not None,  # has a row leaked?
+        rate=most,
         dry_run=dry_run,
     )
     result = action(context, asked, listed, wish)
     invocation.show(result)
     return invocation.outcome(result.findings, unchecked=not result.complete)
+
+
+def _rate(text: str) -> int:
+    from dataguard.stores.pace import Pace
+
+    found = parse_size(text)
+    if not found:
+        raise UsageError("a rate of 0 reads nothing", hint="--rate 20M")
+    try:
+        Pace(found).close()
+    except OSError as err:
+        raise UsageError(f"no --rate here: {err}", hint="--idle, or ionice") from err
+    return found

@@ -100,7 +100,7 @@ class Invocation:
         if self.quiet and self.format is Format.TEXT:
             return
         out = sys.stdout if stream is None else stream
-        color = self._colored(out)
+        color = self.colored(out)
         for text in parts(
             self.command, result, str(self.format), color=color, verbose=self.verbose
         ):
@@ -176,7 +176,8 @@ class Invocation:
 
         refuse_written(self.context(), "the report", path)
 
-    def _colored(self, stream: Any) -> bool:
+    def colored(self, stream: Any) -> bool:
+        """Whether text for a stream has colours: by the setting, else on a terminal."""
         wanted = self.settings().color.value
         if wanted != "auto":
             return wanted == "always"

@@ -1,13 +1,14 @@
-"""How numpy is loaded into a process of dataguard's own: late, and without threads.
+"""How numpy and Arrow are loaded into a process of dataguard's own: without what nothing uses.
 
 Arrow loads numpy with itself where it finds it, to make arrays of numpy's, which nothing here asks
-it for: columns pass as memory. Hidden until `core.numeric` shows it, it costs the commands nothing
-that do not come to use it.
+it for: columns pass as memory. Hidden until `core.numeric` shows it, numpy costs a command nothing
+that does not come to use it. What Arrow makes for numpy or pandas must not be asked for after that.
 
-Nothing here uses threads for linear algebra, and idle they spin: some 0.07 s of CPU for each
-command. OpenBLAS reads their number from the environment while it loads, and only then: the
-environment that a job or a hook gets is the caller's. Whoever imports dataguard as a library has
-numpy as ever.
+Numpy has threads for linear algebra, and idle they spin: some 0.07 s of CPU for each command.
+OpenBLAS reads their number from the environment while it loads, and only then: the environment
+that a job or a hook gets is the caller's. Arrow's Parquet reader brings its clients of object
+stores, which take as long to load as the reader; dataguard reads no object by them. Whoever imports
+dataguard as a library has both as ever.
 """
 
 import os
@@ -21,6 +22,9 @@ from typing import cast
 __all__ = ["lean_loading"]
 
 _SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+_CLIENTS = frozenset({"pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._s3fs"})
+"""`pyarrow.fs` does without those that it does not find."""
 
 
 @contextmanager
@@ -41,11 +45,13 @@ def lean_loading() -> Iterator[None]:
 
 
 class _Finder:
-    """Finds numpy; everything else is left to the other finders."""
+    """Finds numpy, and does not find clients; everything else is left to the other finders."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if name in _CLIENTS:
+            raise ModuleNotFoundError(f"{name} is not loaded: no object is read by it", name=name)
         spec = PathFinder.find_spec(name, path, target) if name == "numpy" else None
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return None

@@ -14,6 +14,7 @@ from dataguard.model.digest import Algorithm
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.registration import Request
+    from dataguard.model.objects import ObjectPlace
     from dataguard.model.policy import Seal
     from dataguard.model.results.register import RegisterResult
 
@@ -32,6 +33,7 @@ def add(app: typer.Typer) -> None:
             "dataguard register faces /mirror/faces --replica",
             "dataguard register faces /data/faces --seal immutable",
             "dataguard register faces /data/faces --chunks",
+            "dataguard register faces s3://gold/faces --endpoint-url https://store.example.org",
         ),
         exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
     )(register)
@@ -40,7 +42,9 @@ def add(app: typer.Typer) -> None:
 def register(
     invocation: Invocation,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The dataset: vision/faces.")],
-    location: Annotated[str, typer.Argument(metavar="LOCATION", help="Its directory.")],
+    location: Annotated[
+        str, typer.Argument(metavar="LOCATION", help="Its directory, or s3://bucket/prefix.")
+    ],
     digest: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +105,20 @@ def register(
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option("--endpoint-url", metavar="URL", help="The object server of an s3:// place."),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="A profile of AWS's own files."),
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Ask the object server without credentials.")
+    ] = False,
+    requester_pays: Annotated[
+        bool, typer.Option("--requester-pays", help="Bear the costs of reading the bucket.")
+    ] = False,
     engine: Annotated[
         str | None, typer.Option("--engine", metavar="NAME", help="auto, serial, local or dask.")
     ] = None,
@@ -153,6 +171,7 @@ def register(
         rehash=rehash,
         dry_run=dry_run,
         chunks=chunks,
+        objects=_objects(endpoint_url, profile, anonymous=anonymous, pays=requester_pays),
     )
     result = _registered(context, request, kind)
     invocation.show(result)
@@ -175,6 +194,16 @@ def _registered(context: "Context", request: "Request", kind: "Seal") -> "Regist
     from dataguard.actions.registersealed import register_sealed
 
     return register_sealed(context, request, kind)
+
+
+def _objects(
+    endpoint: str | None, profile: str | None, *, anonymous: bool, pays: bool
+) -> "ObjectPlace | None":
+    if not (endpoint or profile or anonymous or pays):
+        return None
+    from dataguard.model.objects import ObjectPlace
+
+    return ObjectPlace(endpoint or "", "", profile or "", anonymous, pays)
 
 
 def _kind(text: str) -> "Seal":

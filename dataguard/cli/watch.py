@@ -1,5 +1,6 @@
 """`dataguard watch`."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -14,11 +15,12 @@ from dataguard.cli.options import Format
 from dataguard.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
     from types import FrameType
 
     from dataguard.actions.watch import Request
+    from dataguard.actions.watchtelling import Outlets
     from dataguard.model.alert import Alert
     from dataguard.model.finding import Finding
     from dataguard.watchers.interface import Watcher
@@ -49,6 +51,7 @@ def add(app: typer.Typer) -> None:
         examples=(
             "dataguard watch",
             "dataguard watch faces --format jsonl",
+            "dataguard watch --view",
             "dataguard watch --once",
             "dataguard watch --explain",
             "dataguard watch --emit systemd > /etc/systemd/system/dataguard-watch.service",
@@ -86,6 +89,9 @@ def watch(
         str | None,
         typer.Option("--metrics-file", metavar="FILE", help="Write metrics for Prometheus to it."),
     ] = None,
+    view: Annotated[
+        bool, typer.Option("--view", help="Show its state on the terminal, painted anew.")
+    ] = False,
     emit: Annotated[
         Emit | None,
         typer.Option("--emit", metavar="FORM", help="Print the unit that runs it: systemd."),
@@ -107,6 +113,8 @@ def watch(
     lasting = not (once or explain or emit is not None)
     if lasting and invocation.format is Format.JSON:
         raise UsageError("a watcher that goes on is no object", hint="use --format jsonl")
+    if view and not (lasting and invocation.format is Format.TEXT and sys.stdout.isatty()):
+        raise UsageError("--view needs a terminal, and shows text", hint="dataguard watch --view")
     if emit is not None:
         return _emit(invocation, asked, source, interval, metrics_file)
     if metrics_file is not None:
@@ -116,14 +124,16 @@ def watch(
         return _explain(invocation, asked, source)
     if once:
         return _once(invocation, asked, metrics_file)
-    return _watch(invocation, asked, source, every, metrics_file)
+    with _outlets(invocation, silent=False, view=view) as outlets:
+        return _watch(invocation, source, every, _request(asked, outlets, metrics_file))
 
 
 def _once(invocation: Invocation, names: tuple[str, ...], metrics_file: str | None) -> int:
     context = invocation.context(reads=True)
     from dataguard.actions.watch import once as action
 
-    result = action(context, _request(invocation, names, metrics_file, silent=True))
+    with _outlets(invocation, silent=True) as outlets:
+        result = action(context, _request(names, outlets, metrics_file))
     invocation.show(result)
     return invocation.outcome(result.findings, unchecked=not result.complete)
 
@@ -139,10 +149,9 @@ def _explain(invocation: Invocation, names: tuple[str, ...], source: Source) -> 
 
 def _watch(
     invocation: Invocation,
-    names: tuple[str, ...],
     source: Source,
     every: "timedelta",
-    metrics_file: str | None,
+    request: "Request",
 ) -> int:
     context = invocation.context()
     from dataguard.actions.watch import watch as action
@@ -157,7 +166,7 @@ def _watch(
             signal.signal(number, end)
     action(
         context,
-        _request(invocation, names, metrics_file),
+        request,
         new_watcher=_watchers(source),
         interval=every,
         is_over=lambda: bool(ended),
@@ -201,17 +210,17 @@ def _area_watchers(source: Source) -> "Callable[[], Watcher]":
     return lambda: area_watcher(source.value, clock=utc_now)
 
 
-def _request(
-    invocation: Invocation,
-    names: tuple[str, ...],
-    metrics_file: str | None,
-    *,
-    silent: bool = False,
-) -> "Request":
-    """Return what is asked, with where its words go: lines of JSON, or of text."""
+def _request(names: tuple[str, ...], outlets: "Outlets", metrics_file: str | None) -> "Request":
     import time
 
     from dataguard.actions.watch import Request
+
+    return Request(names, outlets, time.monotonic, metrics_file)
+
+
+@contextlib.contextmanager
+def _outlets(invocation: Invocation, *, silent: bool, view: bool = False) -> "Iterator[Outlets]":
+    """Yield where a watcher's words go: lines of JSON, of text, or a view of the terminal."""
     from dataguard.actions.watchtelling import Outlets
 
     def findings(found: "Sequence[Finding]") -> None:
@@ -223,5 +232,10 @@ def _request(
             for one in gathered:
                 invocation.show(one)
 
-    outlets = Outlets(findings, alerts, invocation.say)
-    return Request(names, outlets, time.monotonic, metrics_file)
+    if not view:
+        yield Outlets(findings, alerts, invocation.say)
+        return
+    from dataguard.cli.watchview import shown
+
+    with shown(color=invocation.colored(sys.stdout)) as outlets:
+        yield outlets

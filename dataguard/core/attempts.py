@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dataguard.core.chain import format_time
 from dataguard.core.paths import is_inside
 from dataguard.model.attempt import Attempts, Observable
 from dataguard.model.finding import Code, Finding
@@ -106,7 +107,7 @@ def _evidence(made: Iterable[Attempt]) -> Iterator[dict[str, object]]:
             "pid": attempt.pid,
             "uid": attempt.uid,
             "command": attempt.command,
-            "time": attempt.time.isoformat(),
+            "time": format_time(attempt.time),
         }
 
 

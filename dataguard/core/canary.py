@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "credential_hash",
-    "is_valid",
+    "is_proven",
     "masked",
     "meaning",
     "protection_words",
@@ -87,8 +87,13 @@ def role_of(arn: str) -> str:
     return arn if found is None else f"arn:{found[1]}:iam::{found[2]}:role/{found[3]}"
 
 
-def is_valid(record: CanaryRecord, max_age: timedelta | None, now: datetime) -> bool:
-    """Whether a record still proves something: not too old, and not from the future."""
+def is_proven(record: CanaryRecord | None, max_age: timedelta | None, now: datetime) -> bool:
+    """Whether a record shows now that its credential cannot write: refused, and not too long ago.
+
+    One from the future, by more than clocks differ, shows nothing.
+    """
+    if record is None or record.state is not CanaryState.PROTECTED:
+        return False
     young = max_age is None or now - record.verified <= max_age
     return young and record.verified <= now + _CLOCK_SKEW
 
@@ -107,7 +112,7 @@ def protection_words(
         return f"not enforced: {_passed(record)} got through (tried {when})"
     if record.state is CanaryState.UNPROVEN:
         return f"not verified: not all could be tried ({when})"
-    if now is not None and not is_valid(record, max_age, now):
+    if now is not None and not is_proven(record, max_age, now):
         allowed = "" if max_age is None else f", and a canary counts for {format_duration(max_age)}"
         return f"not verified: the last proof is of {when}{allowed}"
     untried = [

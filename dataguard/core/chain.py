@@ -29,6 +29,7 @@ __all__ = [
     "Break",
     "Event",
     "Head",
+    "Rendered",
     "canonical_json",
     "event_hash",
     "event_line",
@@ -38,6 +39,7 @@ __all__ = [
     "next_event",
     "parse_line",
     "parse_time",
+    "rendered",
 ]
 
 
@@ -52,6 +54,19 @@ class Event:
     payload: Mapping[str, object]
     previous: str
     hash: str
+
+
+class Rendered(dict[str, object]):
+    """A payload beside its canonical text, and never changed: many ask for the text of large ones.
+
+    Law: `canonical_json(dict(r)) == r.text`; whoever makes one has to see to it.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self, payload: Mapping[str, object], text: bytes) -> None:
+        super().__init__(payload)
+        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,11 @@ def canonical_json(value: object) -> bytes:
     return text.encode("ascii")
 
 
+def rendered(payload: Mapping[str, object]) -> Rendered:
+    """Return a payload with its canonical text, made here where it has none."""
+    return payload if isinstance(payload, Rendered) else Rendered(payload, canonical_json(payload))
+
+
 def format_time(time: datetime) -> str:
     """Return RFC 3339 in UTC with six decimals, which sorts as text; see `parse_time`."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -130,13 +150,13 @@ def next_event(
     head: Head, *, time: datetime, kind: str, actor: Actor, payload: Mapping[str, object]
 ) -> Event:
     """Return the event that follows `head`."""
-    event = Event(head.seq + 1, time, kind, actor, payload, head.hash, hash="")
+    event = Event(head.seq + 1, time, kind, actor, rendered(payload), head.hash, hash="")
     return replace(event, hash=_hash(event))
 
 
 def event_line(event: Event) -> bytes:
     """Return the event as one line with its newline: `parse_line(event_line(e)) == e`."""
-    return canonical_json({**_unsigned(event), "hash": event.hash}) + b"\n"
+    return _text(event, {"hash": event.hash}) + b"\n"
 
 
 def parse_line(line: bytes) -> Event:
@@ -152,7 +172,7 @@ def parse_line(line: bytes) -> Event:
             parse_time(fields["time"]),
             fields["kind"],
             Actor(**fields["actor"]),  # type: ignore[arg-type]  # checked by the comparison below
-            fields["payload"],
+            rendered(fields["payload"]),
             fields["previous"],
             fields["hash"],
         )
@@ -186,15 +206,12 @@ def first_break(events: Iterable[Event], head: Head = START) -> Break | None:
 
 
 def _hash(event: Event) -> str:
-    return hashlib.sha256(canonical_json(_unsigned(event))).hexdigest()
+    return hashlib.sha256(_text(event, {})).hexdigest()
 
 
-def _unsigned(event: Event) -> dict[str, object]:
-    return {
-        "seq": event.seq,
-        "time": format_time(event.time),
-        "kind": event.kind,
-        "actor": asdict(event.actor),
-        "payload": event.payload,
-        "previous": event.previous,
-    }
+def _text(event: Event, also: Mapping[str, object]) -> bytes:
+    """Return the canonical text of an event, around that of its payload; `also` sorts in front."""
+    before = {"actor": asdict(event.actor), **also, "kind": event.kind}
+    after = {"previous": event.previous, "seq": event.seq, "time": format_time(event.time)}
+    payload = b',"payload":' + rendered(event.payload).text + b","
+    return canonical_json(before)[:-1] + payload + canonical_json(after)[1:]

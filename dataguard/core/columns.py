@@ -76,10 +76,7 @@ def text_paths(raw: pa.Array) -> tuple[pa.Array, pa.Array]:
 def binary_column(values: Sequence[bytes | None]) -> pa.Array:
     """Return values of any length as a binary column; None becomes null."""
     valid, filled = _without_nulls(values, b"")
-    lengths = np.fromiter(map(len, filled), np.int32, len(filled))
-    offsets = np.empty(len(filled) + 1, np.int32)
-    offsets[0] = 0
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = array("i", accumulate(map(len, filled), initial=0))
     buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(filled))]
     return pa.Array.from_buffers(pa.binary(), len(filled), buffers)
 
@@ -97,9 +94,9 @@ def _without_nulls(
     """Return which values are there, as Arrow has it, and the values with others for None."""
     if None not in values:
         return None, cast("Sequence[bytes]", values)
-    known = np.fromiter((value is not None for value in values), np.bool_, len(values))
+    known = flag_column(bytes(value is not None for value in values))
     filled = [instead if value is None else value for value in values]
-    return pa.py_buffer(np.packbits(known, bitorder="little")), filled
+    return known.buffers()[1], filled
 
 
 def joined_column(data: bytes, lengths: array[int]) -> pa.Array:

@@ -30,6 +30,7 @@ __all__ = [
     "recall",
     "repeated",
     "signatures",
+    "unchanged",
 ]
 
 _SAME = ("size", "mtime_ns", "ctime_ns", "inode")
@@ -115,17 +116,26 @@ def recall(window: Window) -> Recalled:
     Law: each entry of the left is in one of the two, at its place in the order.
     """
     left, right = window.left_rows, window.right_rows
-    same = truths(present(window.right.column("digest")), null=False)[right]
-    same &= ~truths(window.right.column("racy"), null=True)[right]
-    for name in _SAME:
-        one, other = numbers(window.left.column(name)), numbers(window.right.column(name))
-        same &= one[left] == other[right]
+    same = truths(present(window.right.column("digest")), null=False)[right] & unchanged(window)
     read = np.ones(window.left.num_rows, dtype=bool)
     read[left[same]] = False
     return Recalled(
         taken(window.right, number_column(right[same])),
         taken(window.left, number_column(np.flatnonzero(read))),
     )
+
+
+def unchanged(window: Window) -> np.ndarray:
+    """Return of each pair of a window whether the file on the left is that on the right.
+
+    One that may have been changed within a tick of the clock when it was noted is not.
+    """
+    left, right = window.left_rows, window.right_rows
+    same: np.ndarray = ~truths(window.right.column("racy"), null=True)[right]
+    for name in _SAME:
+        one, other = numbers(window.left.column(name)), numbers(window.right.column(name))
+        same &= one[left] == other[right]
+    return same
 
 
 def occurrences(entries: pa.RecordBatch, index: GoldIndex, plan: DigestPlan) -> Hits:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gaps"]
 
-_UNKNOWN = frozenset({Obstacle.DENIED, Obstacle.IO_ERROR, Obstacle.UNSTABLE})
+_UNKNOWN = frozenset({Obstacle.DENIED, Obstacle.IO_ERROR, Obstacle.UNSTABLE, Obstacle.ARCHIVED})
 """What leaves open whether the entry is there; all else is known to be in its place, or gone."""
 
 

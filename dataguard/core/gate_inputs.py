@@ -13,13 +13,14 @@ from dataguard.model.duration import format_duration
 from dataguard.model.finding import Code
 from dataguard.model.gate import Check, MountCondition
 from dataguard.model.mount import GUARANTEE_SENTENCES, Guarantee
-from dataguard.model.policy import Seal
+from dataguard.model.policy import Seal, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
     from dataguard.model.audit import AuditRecord
+    from dataguard.model.canary import Protection
     from dataguard.model.dataset import Version
     from dataguard.model.gate import InputFacts
     from dataguard.model.policy import Policy
@@ -54,6 +55,8 @@ def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Ch
         yield _check_guarantee(version, facts, policy)
     if policy.seal.required is not Seal.NONE or facts.seal_detail:
         yield _check_seal(version, facts, policy)
+    if facts.protection is not None:
+        yield _check_protection(version, facts.protection, policy, now)
 
 
 def _check_pinned(facts: InputFacts) -> Check:
@@ -189,6 +192,31 @@ def _audit(version: Version, level: AuditLevel = AuditLevel.FULL) -> str:
 
 def _mount(version: Version) -> str:
     return f"dataguard mount {version.reference}"
+
+
+def _check_protection(
+    version: Version, protection: Protection, policy: Policy, now: datetime
+) -> Check:
+    """Believe a canary that was refused, if it was sent with the credential that the job has."""
+    from dataguard.core.canary import is_proven, protection_words  # noqa: PLC0415  buckets alone
+
+    rules, record = policy.objects, protection.record
+    proven = is_proven(record, rules.canary_max_age, now)
+    said = protection.error or protection_words(record, rules.canary_max_age, now)
+    reason = f"{version.reference}: {said}"
+    ok = proven or rules.canary is Wanted.OPTIONAL
+    if not ok:
+        reason += f"; policy `{policy.name}` requires a canary that was refused"
+    remedy = "" if proven else f"dataguard policy verify {protection.place}"
+    return Check(
+        "write protection",
+        ok,
+        reason,
+        Code.DG605,
+        enforced=proven,
+        subject=version.reference,
+        remedy=remedy,
+    )
 
 
 def _seal_rank(seal: Seal | None) -> int:

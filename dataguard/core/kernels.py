@@ -19,19 +19,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
+    "all_of",
     "any_of",
     "as_type",
+    "both",
+    "but_not",
     "coalesced",
     "counted",
     "equal",
+    "greater",
     "is_ascending",
     "kept",
-    "largest",
     "lengths_of",
     "nulls_of",
     "order_of",
     "places_in",
     "present",
+    "rows_where",
     "summed",
     "taken",
     "unequal",
@@ -66,6 +70,21 @@ def any_of(flags: pa.Array) -> bool:
     return call_function("any", [flags]).as_py() is True
 
 
+def all_of(flags: pa.Array) -> bool:
+    """Whether each of these is set; nulls are not."""
+    return not flags.null_count and call_function("all", [flags]).as_py() is not False
+
+
+def both(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Return for each row whether both flags are set."""
+    return call_function("and", [left, right])
+
+
+def but_not(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Return for each row whether the first flag is set and the second is not."""
+    return call_function("and_not", [left, right])
+
+
 def as_type(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return values as another type that holds each of them."""
     return call_function("cast", [values], CastOptions(kind))
@@ -81,17 +100,22 @@ def summed(values: pa.Array) -> int:
     return call_function("sum", [values]).as_py() or 0
 
 
-def largest(values: pa.Array) -> int | None:
-    """Return the greatest number; None where there is none."""
-    return call_function("max", [values]).as_py()  # type: ignore[no-any-return]
-
-
 def counted(values: pa.Array) -> dict[Any, int]:
     """Return each value with how often it occurs."""
     found = call_function("value_counts", [values])
     return dict(
         zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
     )
+
+
+def rows_where(flags: pa.Array) -> list[int]:
+    """Return the rows where a flag is set; nulls are not."""
+    return call_function("indices_nonzero", [flags]).to_pylist()  # type: ignore[no-any-return]
+
+
+def greater(values: pa.Array, bound: pa.Scalar) -> pa.Array:
+    """Return for each number whether it is greater; null where it is null."""
+    return call_function("greater", [values, bound])
 
 
 def unequal(left: pa.Array, right: pa.Array) -> pa.Array:

@@ -28,6 +28,7 @@ class PathRows:
         "_kinds",
         "_links",
         "_offsets",
+        "_pins",
         "_sizes",
         "_times",
         "_width",
@@ -47,6 +48,10 @@ class PathRows:
         self._width = batch.column("digest").type.byte_width
         self._links = batch.column("link_target")
         self._inodes, self._times = _baselines(batch)
+        names = batch.schema.names
+        self._pins = [
+            batch.column(name) if name in names else None for name in ("version_id", "etag")
+        ]
 
     def path(self, row: int) -> bytes:
         """Return the path of a row."""
@@ -76,6 +81,7 @@ class PathRows:
             self._digests[start : start + self._width],
             self._links[row].as_py() if kind is Kind.SYMLINK else None,
             self._baseline(row),
+            *(None if one is None else one[row].as_py() for one in self._pins),
         )
 
     def file_bytes(self, start: int, stop: int) -> int:

@@ -35,34 +35,29 @@ _CONTROL = ("s3:Put*", "s3:Delete*")
 
 _AWS_DATA = (*_DATA, "s3:Replicate*", "s3:Update*", "s3:ObjectOwnerOverrideToBucketOwner")
 
-# MinIO takes no wildcard that is not an action of its own list, so each is named.
-_MINIO_DATA = (
-    *("s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"),
-    *("s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:BypassGovernanceRetention"),
-    *("s3:DeleteObject", "s3:DeleteObjectVersion", "s3:DeleteObjectTagging"),
-    *("s3:DeleteObjectVersionTagging", "s3:AbortMultipartUpload", "s3:RestoreObject"),
-)
-_MINIO_CONTROL = (
-    *("s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:PutBucketVersioning"),
-    *("s3:PutBucketObjectLockConfiguration", "s3:PutLifecycleConfiguration"),
-    *("s3:PutReplicationConfiguration", "s3:PutEncryptionConfiguration"),
-    *("s3:PutBucketNotification", "s3:DeleteBucket", "s3:ForceDeleteBucket"),
-)
+# MinIO refuses a policy with a pattern that none of its actions matches, as Restore* and Update*.
+_MINIO_DATA = ("s3:Put*", "s3:Delete*", "s3:Abort*", "s3:Bypass*", "s3:Replicate*")
+_MINIO_CONTROL = (*_CONTROL, "s3:ForceDelete*")
 
 
 @dataclass(frozen=True, slots=True)
 class _Speech:
-    """What a server understands: actions, and the condition that tells the exempt from others."""
+    """What a server understands: actions, and the condition that tells the exempt from others.
+
+    `single`: a negated operator holds there where any of its values differs, so that two names in
+    one exempt nobody. Then each name has an operator of its own.
+    """
 
     data: tuple[str, ...]
     control: tuple[str, ...]
-    operator: str = "StringNotLike"
+    operators: tuple[str, ...] = ("StringNotLike",)
     key: str = "aws:username"
+    single: bool = False
 
 
 _SPEECHES = {
-    StoreDialect.AWS: _Speech(_AWS_DATA, _CONTROL, "ArnNotLike", "aws:PrincipalArn"),
-    StoreDialect.CEPH: _Speech(_DATA, _CONTROL),
+    StoreDialect.AWS: _Speech(_AWS_DATA, _CONTROL, ("ArnNotLike",), "aws:PrincipalArn"),
+    StoreDialect.CEPH: _Speech(_DATA, _CONTROL, ("StringNotLike", "StringNotEquals"), single=True),
     StoreDialect.MINIO: _Speech(_MINIO_DATA, _MINIO_CONTROL),
     StoreDialect.SEAWEEDFS: _Speech(_DATA, _CONTROL),
 }
@@ -179,7 +174,15 @@ def _unless(speech: _Speech, dialect: StoreDialect, exempt: Sequence[str]) -> di
     if not exempt:
         return {}
     checked = [_checked(dialect, one) for one in exempt]
-    return {"Condition": {speech.operator: {speech.key: checked}}}
+    if not speech.single:
+        return {"Condition": {speech.operators[0]: {speech.key: checked}}}
+    if len(checked) > len(speech.operators):
+        raise UsageError(
+            f"{dialect} can exempt {len(speech.operators)} users of a policy, and no more",
+            hint="let those who register share a user, or make the others --admin",
+        )
+    pairs = zip(speech.operators, checked, strict=False)
+    return {"Condition": {operator: {speech.key: [one]} for operator, one in pairs}}
 
 
 def _resource(name: str) -> str:

@@ -39,7 +39,6 @@ _WAYS_ROUND = {
     ),
     StoreDialect.SEAWEEDFS: (
         "whoever reaches the filer, volume or master ports: they do not ask for policies",
-        "identities with the action Admin, where the server lets them pass bucket policies",
     ),
 }
 _LOCK_LEAVES = (
@@ -72,9 +71,10 @@ def remarks(request: PolicyRequest, *, widened: Sequence[BucketPart]) -> tuple[s
         for part in widened
     ]
     if request.form is PolicyForm.BUCKET_POLICY:
+        last = "the account's root user alone" if request.dialect is StoreDialect.AWS else "nobody"
         who = ", ".join(request.controlling)
         said.append("it replaces the bucket's policy: put statements that are there into it first")
-        said.append(f"apply it as one of these, or it cannot be changed again: {who}")
+        said.append(f"unless one of these may change it, {last} can, its admin included: {who}")
     if request.form is PolicyForm.OBJECT_LOCK:
         said.append("object lock needs versioning, and some servers take it at creation only")
     return tuple(said)

@@ -91,6 +91,11 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
     "audit": {"max_age": _shorter, "level": _later_member},
     "mount": {"required_guarantee": _later_member},
     "seal": {"required": _later_member},
+    "objects": {
+        "versioning": _later_member,
+        "canary": _later_member,
+        "canary_max_age": _shorter,
+    },
     "run": {
         "confine": _later_member,
         "required": _later_member,

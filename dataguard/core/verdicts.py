@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from array import array
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.core.align import are_alike, differing
-from dataguard.core.columns import kind_mask, numbers
-from dataguard.core.kernels import any_of, largest, present
+from dataguard.core.columns import array_column, kind_mask, numbers
+from dataguard.core.kernels import any_of, greater, present, rows_where
 from dataguard.core.numeric import np
 from dataguard.core.paths import display, leaves_root
 from dataguard.model.finding import Code
@@ -50,7 +52,7 @@ def all_vouched(window: Window) -> bool:
 
     Law: then `suspects` with a baseline are none.
     """
-    return are_alike(window, _SIGNATURE) and not any_of(window.left.column("racy"))
+    return are_alike(window, _signature(window)) and not any_of(window.left.column("racy"))
 
 
 def suspects(window: Window, *, baseline: bool) -> np.ndarray:
@@ -64,10 +66,21 @@ def suspects(window: Window, *, baseline: bool) -> np.ndarray:
         doubtful = np.ones(len(window.right_rows), dtype=bool)
     else:
         doubtful = numbers(window.left.column("racy"))[window.left_rows]
-        for name in _SIGNATURE:
+        for name in _signature(window):
             doubtful |= differing(window, name)
     rows: np.ndarray = window.right_rows[doubtful]
     return rows[kind_mask(window.right, "f")[rows]] if len(rows) else rows
+
+
+@functools.cache
+def _one(kind: pa.DataType) -> pa.Scalar:
+    return array_column(array("q", [1]), kind)[0]
+
+
+def _signature(window: Window) -> tuple[str, ...]:
+    """Return the columns that vouch for a content: of objects, also the version."""
+    sides = window.left.schema.names, window.right.schema.names
+    return (*_SIGNATURE, "version_id") if all("version_id" in s for s in sides) else _SIGNATURE
 
 
 def judge(window: Window, *, baseline: bool, sheet: bool) -> list[Difference]:
@@ -91,19 +104,16 @@ def hazards(entries: pa.RecordBatch) -> list[Difference]:
     """Return what makes observed entries hard to protect: hard links and links that lead out."""
     if not entries.num_rows:
         return []
-    links = entries.column("link_target")
-    if links.null_count == len(links) and (largest(entries.column("nlink")) or 0) <= 1:
-        return []
     found = []
-    for row in np.flatnonzero(numbers(entries.column("nlink")) > 1):
+    names = entries.column("nlink")
+    for row in rows_where(greater(names, _one(names.type))):
         if entries.column("kind")[row].as_py() == "f":
-            count = entries.column("nlink")[row].as_py()
+            count = names[row].as_py()
             message = f"the file has {count} names; a write through another one reaches gold"
-            found.append(
-                Difference(Code.DG108, _path(entries, int(row)), message, {"nlink": count})
-            )
-    for row in np.flatnonzero(numbers(present(links))):
-        path, target = _path(entries, int(row)), links[int(row)].as_py()
+            found.append(Difference(Code.DG108, _path(entries, row), message, {"nlink": count}))
+    links = entries.column("link_target")
+    for row in rows_where(present(links)):
+        path, target = _path(entries, row), links[row].as_py()
         if leaves_root(path, target):
             message = f"the symlink leads out of the dataset, to {display(target)}"
             found.append(Difference(Code.DG109, path, message))

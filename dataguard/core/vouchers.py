@@ -8,17 +8,16 @@ import pyarrow as pa
 
 from dataguard.core.align import align
 from dataguard.core.columns import (
+    are_files,
     binary_column,
     fixed_column,
     flag_column,
     joined,
-    kind_mask,
     letter_column,
     number_column,
-    numbers,
     raw_paths,
 )
-from dataguard.core.kernels import kept, present, taken
+from dataguard.core.kernels import all_of, both, but_not, kept, present, taken
 from dataguard.core.merge import by_path
 from dataguard.core.numeric import np
 
@@ -38,10 +37,10 @@ def vouchers(entries: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     another change would not show.
     """
     if entries.num_rows:
-        known = numbers(present(entries.column("digest")))
-        chosen = kind_mask(entries, "f") & known & ~numbers(entries.column("racy"))
-        if not chosen.all():
-            entries = kept(entries, flag_column(bytes(chosen)))
+        read = both(are_files(entries.column("kind")), present(entries.column("digest")))
+        chosen = but_not(read, entries.column("racy"))
+        if not all_of(chosen):
+            entries = kept(entries, chosen)
     rest = [entries.column(name) for name in schema.names[1:]]
     return pa.RecordBatch.from_arrays([raw_paths(entries), *rest], schema=schema)
 

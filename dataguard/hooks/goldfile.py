@@ -66,12 +66,17 @@ class _Raw(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
+        if self._position >= self._source.size:
+            return 0
         count = self._source.read_into(self._position, memoryview(buffer).cast("B"))
         self._position += count
         return count
 
     def readall(self) -> bytes:
-        data = self._source.read(self._position, self._source.size - self._position)
+        left = self._source.size - self._position
+        if left <= 0:
+            return b""
+        data = self._source.read(self._position, left)
         self._position += len(data)
         return data
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fsspec import AbstractFileSystem
@@ -24,7 +24,6 @@ from dataguard.stores import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from dataguard.model.settings import Settings
     from dataguard.stores.pinnedsource import Checked, PinnedSource
@@ -36,19 +35,10 @@ _MAGIC = frozenset("*?[")
 _ALLOWED = frozenset(
     {
         *("_fs_token", "_get_kwargs_from_urls", "_get_pyarrow_filesystem", "_isfilestore"),
-        *("_parent", "cat", "clear_instance_cache", "current", "disk_usage", "download"),
-        *(
-            "from_dict",
-            "from_json",
-            "fsid",
-            "get",
-            "get_mapper",
-            "glob",
-            "head",
-            "invalidate_cache",
-        ),
-        *("lexists", "listdir", "read_block", "read_bytes", "read_text", "sizes", "stat", "tail"),
-        *("to_dict", "to_json", "tree", "unstrip_protocol"),
+        *("_parent", "clear_instance_cache", "current", "disk_usage", "download", "from_dict"),
+        *("from_json", "get_mapper", "glob", "head", "invalidate_cache", "lexists", "listdir"),
+        *("read_block", "read_bytes", "read_text", "sizes", "stat", "tail", "to_dict", "to_json"),
+        *("tree", "unstrip_protocol"),
     }
 )
 """What is inherited and only reads, by way of the methods below."""
@@ -85,7 +75,7 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             settings,
             verify=_is_on(verify) or _is_on(gold_verify),
             host=self._actor.host,
-            now_ns=time.time_ns,
+            clock=_utc_now,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -226,6 +216,14 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         plain = _plain(path)
         return GoldFile(plain, self._gold.open(self._gold.find(plain)))
 
+    def cat(
+        self, path: Any, recursive: bool = False, on_error: str = "raise", **options: Any
+    ) -> Any:
+        """Return the content of files, by path where there are several; skips directories."""
+        if recursive:
+            path = [each for each in self.expand_path(path, recursive=True) if self.isfile(each)]
+        return super().cat(path, on_error=on_error, **options)
+
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_options: Any
     ) -> bytes:
@@ -266,6 +264,16 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             for number, part in zip(numbers, parts, strict=True):
                 results[number] = part
         return results
+
+    def get(self, rpath: Any, lpath: Any, *words: Any, **options: Any) -> None:
+        """Copy files out of gold; see `get_file`."""
+        if isinstance(rpath, str) and not _MAGIC.isdisjoint(rpath) and self.isfile(rpath):
+            # By name, as in `expand_path`: fsspec would make a directory for what a pattern finds.
+            place = os.fspath(lpath)
+            within = place.endswith("/") or os.path.isdir(place)
+            name = _plain(rpath).rpartition("/")[2]
+            rpath, lpath = [rpath], [os.path.join(place, name) if within else place]
+        super().get(rpath, lpath, *words, **options)
 
     def get_file(
         self,
@@ -324,6 +332,10 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _settings_here(self) -> Settings:
         """Return the settings of where somebody works, for the policy's areas."""
         return load(self._flags, os.environ, workspace=workspaces.find(os.getcwd()))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _plain(path: Any) -> str:

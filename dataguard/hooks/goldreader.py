@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dataguard.actions.goldversions import OpenVersion
     from dataguard.model.dataset import Version
     from dataguard.model.pinned import PinnedEntry
+    from dataguard.model.ports import Clock
     from dataguard.model.settings import Settings
     from dataguard.stores.pinnedsource import PinnedSource
     from dataguard.stores.versiontree import VersionTree
@@ -75,12 +76,10 @@ class GoldReader:
         OSError: catalog, manifest or location cannot be read.
     """
 
-    def __init__(
-        self, settings: Settings, *, verify: bool, host: str, now_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, settings: Settings, *, verify: bool, host: str, clock: Clock) -> None:
         self.verify = verify
         run = os.environ.get(_RUN, "")
-        self.versions = _versions(settings, host, now_ns, run)
+        self.versions = _versions(settings, host, clock, run)
 
     def find(self, text: str) -> Found:
         """Return what a path without its scheme leads to, links followed."""
@@ -158,9 +157,9 @@ class GoldReader:
 
 
 @lru_cache(maxsize=8)
-def _versions(settings: Settings, host: str, now_ns: Callable[[], int], run: str) -> GoldVersions:
+def _versions(settings: Settings, host: str, clock: Clock, run: str) -> GoldVersions:
     """Return the versions of this process: file systems of all threads share what is known."""
-    return GoldVersions(settings, host=host, now_ns=now_ns, run=run, unrecorded=_warn)
+    return GoldVersions(settings, host=host, clock=clock, run=run, unrecorded=_warn)
 
 
 def _warn(version: Version, run: str) -> None:

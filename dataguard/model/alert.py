@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.finding import Severity
 
-__all__ = ["Alert", "SinkHealth", "SinkKind", "SinkSettings", "WatchStatus"]
+__all__ = ["Alert", "SeenPlace", "SinkHealth", "SinkKind", "SinkSettings", "WatchStatus"]
 
 
 class SinkKind(StrEnum):
@@ -75,6 +75,17 @@ class SinkHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenPlace:
+    """One watched place: `source` and `filesystem` are empty where nothing watches it now."""
+
+    root: bytes
+    version: str
+    source: str
+    filesystem: str
+    blind: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WatchStatus:
     """How a watcher is.
 
@@ -94,3 +105,4 @@ class WatchStatus:
     open_findings: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     audit_ages_s: Mapping[tuple[str, int], float] = field(default_factory=dict)
     sinks: tuple[SinkHealth, ...] = ()
+    places: tuple[SeenPlace, ...] = ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dataguard.model.actor import Process
     from dataguard.model.digest import Algorithm
 
-__all__ = ["CacheIncident", "CacheObject", "Fetch", "Filling", "Marks", "Pin", "Wanted"]
+__all__ = ["CacheIncident", "CacheObject", "CachePin", "Fetch", "Filling", "Marks", "Wanted"]
 
 Fetch = Callable[[int], Iterator[bytes]]
 """Yields the bytes of an object from an offset to its end.
@@ -72,7 +72,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
+class CachePin:
     """Somebody who needs objects to stay: the process that made it, and what it made it for.
 
     Where it is `lasting`, `subject` is a lease of the catalog, `mount:TARGET` or `run:ID`, that may

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from dataguard.model.mount import ProbeOutcome
+from dataguard.model.mount import Probe, ProbeOutcome
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.model.actor import Actor
     from dataguard.model.finding import Finding
-    from dataguard.model.mount import Probe
 
 __all__ = [
     "CANARY_PREFIX",

@@ -199,8 +199,10 @@ class CopiesResult:
     """Result of `copies`.
 
     `scanned` counts regular files, `candidates` those whose size occurs in gold, `read` those that
-    were opened. `skipped` are the areas that were left out, each with the reason. `complete` is
-    false where something could not be checked, or where the time was over before the end.
+    were opened to compare them as a whole, `looked_into` those that were opened to find parts,
+    members or rows in them, once for each of these. `skipped` are the areas that were left out,
+    each with the reason. `complete` is false where something could not be checked, or where the
+    time was over before the end.
     `shared_among` are the bytes of blocks that several of the copies have, and their originals
     have not: gained beside `reclaimable` where all of these go and nothing else has them.
     """
@@ -223,3 +225,4 @@ class CopiesResult:
     findings: tuple[Finding, ...]
     resumable: bool = False
     shared_among: int = 0
+    looked_into: int = 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.actor import Actor
     from dataguard.model.digest import Algorithm, RootDigest
+    from dataguard.model.objects import ObjectPlace
 
 __all__ = [
     "Dataset",
@@ -100,7 +101,10 @@ class FileSystem:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the bytes of a version are: an absolute path or an fsspec URL."""
+    """Where the bytes of a version are: an absolute path or an fsspec URL.
+
+    `objects` tells how the bucket of an `s3://` place is reached; None for all others.
+    """
 
     dataset: str
     version: int
@@ -109,6 +113,7 @@ class Location:
     sheet: str | None
     filesystem: FileSystem | None
     created: datetime
+    objects: ObjectPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +153,4 @@ class Registration:
     supersede: bool = False
     reason: str | None = None
     compared_with: int | None = None
+    objects: ObjectPlace | None = None

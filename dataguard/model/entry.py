@@ -41,6 +41,7 @@ class Obstacle(StrEnum):
     FIFO = "is a FIFO"
     SOCKET = "is a socket"
     DEVICE = "is a device"
+    ARCHIVED = "is archived and has to be restored to be read"
     ABSENT = "was not looked at"
 
 

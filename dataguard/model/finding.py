@@ -59,7 +59,10 @@ class Code(Enum):
     DG602 = ("delete marker over a pinned object", "remove the delete marker")
     DG603 = ("pinned object version gone", "restore the object from a replica")
     DG604 = ("bucket versioning suspended", "turn versioning on again")
-    DG605 = ("lock or retention weaker than policy", "set the lock that the policy asks for")
+    DG605 = (
+        "lock or retention weaker than policy",
+        "set the lock or the bucket policy that is asked for",
+    )
     DG901 = ("events lost", "run `dataguard audit`; raise the queue limit")
     DG902 = ("not watched", "run `dataguard audit`; see `dataguard watch --explain`")
     DG903 = ("watcher was down", "run `dataguard audit`")

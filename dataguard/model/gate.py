@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.model.audit import AuditRecord
+    from dataguard.model.canary import Protection
     from dataguard.model.dataset import Version
     from dataguard.model.finding import Code
     from dataguard.model.placement import Places
@@ -57,7 +58,8 @@ class InputFacts:
     lock file too. `audits` are those of the version where it will be read, in any order; the
     registration recorded the first. `seal` is None where it could not be determined,
     `seal_detail` says what has to be said of it. `detail` says more about the mount. `made_real`:
-    the job is not started unless a mount that is declared is made for it.
+    the job is not started unless a mount that is declared is made for it. `protection` is what is
+    proven of a place in an object store, None for others.
     """
 
     reference: str
@@ -70,6 +72,7 @@ class InputFacts:
     error: str = ""
     detail: str = ""
     made_real: bool = False
+    protection: Protection | None = None
 
     @property
     def guarantee(self) -> Guarantee:

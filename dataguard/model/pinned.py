@@ -24,7 +24,8 @@ class Baseline:
 class PinnedEntry:
     """One row of a manifest, with its row in the sheet of the location it is read at.
 
-    `baseline` is None where the sheet has none that can be relied on.
+    `baseline` is None where the sheet has none that can be relied on; `version_id` and `etag` are
+    those of an object.
     """
 
     path: bytes
@@ -33,3 +34,5 @@ class PinnedEntry:
     digest: bytes
     link_target: bytes | None = None
     baseline: Baseline | None = None
+    version_id: str | None = None
+    etag: str | None = None

@@ -33,12 +33,14 @@ __all__ = [
     "InputRules",
     "Maintenance",
     "MountRules",
+    "ObjectRules",
     "OutputRules",
     "Policy",
     "Rules",
     "RunRules",
     "Seal",
     "SealRules",
+    "Wanted",
     "WatchRules",
 ]
 
@@ -49,6 +51,13 @@ class Seal(StrEnum):
     NONE = "none"
     MODE = "mode"
     IMMUTABLE = "immutable"
+
+
+class Wanted(StrEnum):
+    """How much something is wanted; from weak to strong."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +118,18 @@ class SealRules(Rules):
     """How the sources of inputs must be protected in place."""
 
     required: Seal = Seal.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRules(Rules):
+    """What the buckets of inputs must do, and what must be proven of them.
+
+    A proof counts for `canary_max_age`.
+    """
+
+    versioning: Wanted = Wanted.OPTIONAL
+    canary: Wanted = Wanted.OPTIONAL
+    canary_max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +204,7 @@ class Policy(Rules):
     audit: AuditRules = AuditRules()
     mount: MountRules = MountRules()
     seal: SealRules = SealRules()
+    objects: ObjectRules = ObjectRules()
     run: RunRules = RunRules()
     watch: WatchRules = WatchRules()
     catalog: CatalogRules = CatalogRules()

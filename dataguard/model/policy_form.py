@@ -26,7 +26,7 @@ from dataguard.model.diversion import Reported, Writes
 from dataguard.model.finding import Code, Severity
 from dataguard.model.home import embedded_catalog
 from dataguard.model.mount import Guarantee
-from dataguard.model.policy import Seal
+from dataguard.model.policy import Seal, Wanted
 from dataguard.model.policy_values import (
     CatalogHome,
     CatalogUrl,
@@ -49,6 +49,7 @@ __all__ = [
     "InputRules",
     "Maintenance",
     "MountRules",
+    "ObjectRules",
     "OutputRules",
     "Policy",
     "Rules",
@@ -149,6 +150,25 @@ class SealRules(Rules):
     required: Seal = Field(
         default=Seal.NONE,
         description="`none`, `mode` (no write permission) or `immutable` (chattr +i)",
+    )
+
+
+class ObjectRules(Rules):
+    """What the buckets of inputs must do, and what must be proven of them."""
+
+    versioning: Wanted = Field(
+        default=Wanted.OPTIONAL,
+        description="`required`: `register` refuses a bucket that is not versioned, since what is "
+        "overwritten there is lost; `optional`: its versions are shown as `unpinned`",
+    )
+    canary: Wanted = Field(
+        default=Wanted.OPTIONAL,
+        description="`required`: a job is refused unless `dataguard policy verify` has shown that "
+        "its own credential cannot write there; `optional`: it is said",
+    )
+    canary_max_age: Duration | None = Field(
+        default=None,
+        description="for how long such a proof counts (`30d`, `12h`); not set: no limit",
     )
 
 
@@ -285,6 +305,7 @@ class Policy(Rules):
     audit: AuditRules = Field(default=AuditRules(), description="age and level of the last audit")
     mount: MountRules = Field(default=MountRules(), description="guarantee of mounts")
     seal: SealRules = Field(default=SealRules(), description="seal of sources")
+    objects: ObjectRules = Field(default=ObjectRules(), description="buckets of sources")
     run: RunRules = Field(default=RunRules(), description="confinement of jobs")
     watch: WatchRules = Field(default=WatchRules(), description="what a watcher does")
     catalog: CatalogRules = Field(

@@ -17,12 +17,14 @@ from dataguard.model.policy import (
     DigestRules,
     InputRules,
     MountRules,
+    ObjectRules,
     OutputRules,
     Policy,
     Rules,
     RunRules,
     Seal,
     SealRules,
+    Wanted,
 )
 
 __all__ = ["READY_POLICIES"]
@@ -62,6 +64,12 @@ READY_POLICIES = {
         audit=_said(AuditRules, max_age=timedelta(days=30), level=AuditLevel.FULL),
         mount=_said(MountRules, required_guarantee=Guarantee.ENFORCED),
         seal=_said(SealRules, required=Seal.NONE),
+        objects=_said(
+            ObjectRules,
+            versioning=Wanted.REQUIRED,
+            canary=Wanted.REQUIRED,
+            canary_max_age=timedelta(days=30),
+        ),
         run=_said(RunRules, confine=Mode.STRICT, required=Step.FULL, diverted=Reported.ALL),
         severity={"DG105": Severity.ERROR, "DG108": Severity.ERROR},
     ),

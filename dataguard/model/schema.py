@@ -83,12 +83,21 @@ def manifest_schema(algorithm: Algorithm) -> pa.Schema:
 
 
 @functools.cache
-def observed_schema(algorithm: Algorithm, also: tuple[Algorithm, ...] = ()) -> pa.Schema:
+def observed_schema(
+    algorithm: Algorithm, also: tuple[Algorithm, ...] = (), *, objects: bool = False
+) -> pa.Schema:
     """Columns of a scan: the manifest's, the location sheet's, `nlink`, additional digests.
 
-    `digest` is null where a file was not read.
+    `digest` is null where a file was not read. Objects have the columns of `OBJECT_SHEET` beside
+    those of a file: what tells a content from another one stands in both (`core/objectsigns.py`).
     """
-    fields = [*manifest_schema(algorithm), *LOCATION_SHEET, pa.field("nlink", pa.int64())]
+    beside = OBJECT_SHEET if objects else ()
+    fields = [
+        *manifest_schema(algorithm),
+        *LOCATION_SHEET,
+        *beside,
+        pa.field("nlink", pa.int64()),
+    ]
     return pa.schema([*fields, *digest_sheet_schema(also)])
 
 

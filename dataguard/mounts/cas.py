@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["CasBackend"]
 
 _IMAGES = "erofs"
+_OLDEST = (6, 14)
+"""The first Linux whose overlays take a mount that is nowhere attached, as an image's is."""
 _WRITABLE_BY_OTHERS = 0o022
 
 
@@ -40,6 +43,8 @@ class CasBackend:
         """Return why this process cannot mount images of trees."""
         if not privilege.may_mount():
             return privilege.explain_missing()
+        if _kernel() < _OLDEST:
+            return f"Linux {os.uname().release} is older than {_OLDEST[0]}.{_OLDEST[1]}"
         for kind in (OVERLAY, _IMAGES):
             try:
                 os.close(syscalls.new_filesystem(kind))
@@ -70,7 +75,7 @@ class CasBackend:
             except OSError as err:
                 raise ConflictError(
                     f"cannot mount {source} at {target}: {err.strerror}",
-                    hint="Linux 6.14 or newer mounts images: dataguard doctor",
+                    hint="dataguard doctor; the node cache has to be on a disk of this host",
                 ) from err
         return Made(status.st_dev, status.st_ino, mounted_as(target, label))
 
@@ -81,6 +86,11 @@ class CasBackend:
             ConflictError: a foreign mount is there, or the kernel refuses.
         """
         take_away(record)
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(takewhile(str.isdigit, minor)) or 0)
 
 
 def _attach(image: int, data: int, point: int, label: str) -> None:

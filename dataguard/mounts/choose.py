@@ -72,7 +72,7 @@ def choose(
             )
         return Choice(backend, insisted=True)
     if cached and not contained:
-        return Choice(_named(Backend.CAS, state), insisted=False)
+        return Choice(_from_cache(), insisted=False)
     if contained:
         return Choice(ContainerBackend(), insisted=False)
     bind = BindBackend()
@@ -87,6 +87,17 @@ def choose(
 def backend_of(name: Backend, *, state: str) -> MountBackend:
     """Return the backend of a record."""
     return FuseBackend(state) if name is Backend.FUSE else _STATELESS[name]()
+
+
+def _from_cache() -> MountBackend:
+    backend = CasBackend()
+    reason = backend.unavailable()
+    if reason is not None:
+        raise ConflictError(
+            f"what lies in an object store cannot be mounted here: {reason}",
+            hint="read it with gold://, or let root mount it",
+        )
+    return backend
 
 
 def _named(requested: str, state: str) -> MountBackend:

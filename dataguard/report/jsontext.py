@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
-from dataguard.model.results.audit import AuditResult
-from dataguard.model.results.diff import DiffResult
 from dataguard.report.encode import encode, encode_result
 
 if TYPE_CHECKING:
@@ -15,8 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["json_lines", "json_text"]
 
-_WATCHED = "dataguard.model.results.watch"
-"""Where the result of one look is, which no other command shall load."""
+_LONG = {
+    "dataguard.model.results.audit.AuditResult": ("findings",),
+    "dataguard.model.results.diff.DiffResult": ("added", "removed", "changed", "renamed"),
+    "dataguard.model.results.watch.WatchResult": ("findings",),
+}
+"""Lists that may be long, in the order of the fields, by the name of the result's class: no command
+shall load the results of others."""
 
 
 def json_text(command: str, result: object) -> Iterator[str]:
@@ -35,16 +38,12 @@ def json_text(command: str, result: object) -> Iterator[str]:
 
 def _without_long_lists(result: object) -> tuple[object, tuple[str, ...]]:
     """Return a result with its long lists empty, and their names in the order of the fields."""
-    match result:
-        case AuditResult():
-            return replace(result, findings=()), ("findings",)
-        case DiffResult():
-            emptied = replace(result, added=(), removed=(), changed=(), renamed=())
-            return emptied, ("added", "removed", "changed", "renamed")
-        case _ if type(result).__module__ == _WATCHED and hasattr(result, "findings"):
-            return replace(cast("AuditResult", result), findings=()), ("findings",)
-        case _:
-            return result, ()
+    kind = type(result)
+    names = _LONG.get(f"{kind.__module__}.{kind.__qualname__}")
+    if names is None:
+        return result, ()
+    emptied: Any = result
+    return replace(emptied, **dict.fromkeys(names, ())), names
 
 
 def json_lines(command: str, result: object) -> Iterator[str]:

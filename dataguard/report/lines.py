@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.model.entry import Unreadable
+    from dataguard.model.objects import ObjectPlace
 
 __all__ = [
     "SHOWN",
@@ -29,6 +30,7 @@ __all__ = [
     "more",
     "number",
     "painted",
+    "pinned_words",
     "place",
     "plain",
     "size_words",
@@ -99,6 +101,13 @@ def number(count: int, one: str, several: str | None = None) -> str:
 def time_words(time: datetime) -> str:
     """Return a time to the second: `2030-01-02 03:04:05Z`."""
     return f"{time:%Y-%m-%d %H:%M:%SZ}"
+
+
+def pinned_words(objects: ObjectPlace) -> str:
+    """Return whether the objects of a bucket are held by their versions."""
+    if objects.pinned:
+        return "yes, by version"
+    return f"unpinned: versioning of the bucket is {objects.capabilities.versioning}"
 
 
 def place(text: str) -> str:

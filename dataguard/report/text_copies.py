@@ -1,12 +1,11 @@
-"""Lines and rows for redundant copies: what was found, what it costs, what was left out."""
+"""Lines for redundant copies: what was found, what it costs, what was left out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
 from dataguard.model.copies import CopiesHistory, CopiesResult, CopyKind
-from dataguard.report.encode import encode
 from dataguard.report.lines import (
     SHOWN,
     Paint,
@@ -18,7 +17,6 @@ from dataguard.report.lines import (
     size_words,
     time_words,
 )
-from dataguard.report.table import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,19 +72,6 @@ def _(result: CopiesHistory, paint: Paint, verbose: int) -> Iterator[str]:
     yield from columns(rows)
 
 
-@rows_of.register(CopiesResult)
-def _(result: CopiesResult) -> Iterator[dict[str, Any]]:
-    yield from map(encode, result.copies)
-    # What could not be checked is a row too, or a table would make it look fine.
-    for gap in result.unreadable:
-        yield {**encode(gap), "kind": "unchecked"}
-
-
-@rows_of.register(CopiesHistory)
-def _(result: CopiesHistory) -> Iterator[dict[str, Any]]:
-    return map(encode, result.scans)
-
-
 def _summary(result: CopiesResult, paint: Paint) -> str:
     real = sum(one.kind is not CopyKind.LINK for one in result.copies)
     links = len(result.copies) - real
@@ -95,9 +80,10 @@ def _summary(result: CopiesResult, paint: Paint) -> str:
     if result.shared_among:
         cost += f" and {size_words(result.shared_among)} that copies share with one another"
     beside = f"; {number(links, 'link')} to gold" if links else ""
+    into = f", {result.looked_into:,} looked into" if result.looked_into else ""
     looked = (
         f" ({number(result.scanned, 'file')} looked at, {result.candidates:,} of a wanted size, "
-        f"{result.read:,} read)"
+        f"{result.read:,} read{into})"
     )
     return paint("bad" if real else "good", words) + (cost if real else "") + beside + looked
 

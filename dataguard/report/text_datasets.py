@@ -20,6 +20,7 @@ from dataguard.report.lines import (
     lines_of,
     more,
     number,
+    pinned_words,
     place,
     size_words,
     time_words,
@@ -74,6 +75,8 @@ def _(result: VersionDetails, paint: Paint, verbose: int) -> Iterator[str]:
     for location in result.locations:
         mark = "" if location.state is LocationState.ACTIVE else f" ({location.state})"
         yield f"  location  {place(location.place)}{mark}"
+        if location.objects is not None:
+            yield f"  pinned    {pinned_words(location.objects)}"
     yield from _use(result, paint)
 
 

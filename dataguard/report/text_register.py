@@ -12,6 +12,7 @@ from dataguard.report.lines import (
     gap_lines,
     lines_of,
     number,
+    pinned_words,
     place,
     size_words,
 )
@@ -32,9 +33,9 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
         size = size_words(result.found_bytes or 0)
         yield f"  found     {number(result.found_files, 'file')}, {size}"
     yield f"  location  {place(result.location)}"
-    yield f"  read      {number(result.hashed, 'file')}"
-    if result.resumed:
-        yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
+    yield from _read(result)
+    if result.objects is not None:
+        yield f"  pinned    {pinned_words(result.objects)}"
     if result.expected is not None:
         unlisted = number(result.unlisted, "file")
         yield f"  expected  {place(result.expected)}, {unlisted} not listed in it"
@@ -43,13 +44,27 @@ def _(result: RegisterResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield from gap_lines(result.unreadable, paint)
     if result.hint is not None:
         yield paint("faint", f"hint: {escape(result.hint)}")
-    if result.chunks is not None:
-        cut = result.chunks
-        words = f"{cut.chunks:,} of {number(cut.files, 'large file')}, {size_words(cut.bytes)}"
-        yield f"  chunks    {words if cut.sheet else 'not kept: not all could be cut'}"
-        yield from gap_lines(cut.unreadable, paint)
+    yield from _chunks(result, paint)
     if result.seal is not None:
         yield from lines_of(result.seal, paint, verbose)
+
+
+def _read(result: RegisterResult) -> Iterator[str]:
+    yield f"  read      {number(result.hashed, 'file')}"
+    if result.resumed:
+        yield f"  resumed   {number(result.resumed, 'file')} read by the attempt before this one"
+    if result.by_checksum:
+        count = number(result.by_checksum, "object")
+        yield f"  checksum  {count} not read: the server keeps the digest"
+
+
+def _chunks(result: RegisterResult, paint: Paint) -> Iterator[str]:
+    cut = result.chunks
+    if cut is None:
+        return
+    words = f"{cut.chunks:,} of {number(cut.files, 'large file')}, {size_words(cut.bytes)}"
+    yield f"  chunks    {words if cut.sheet else 'not kept: not all could be cut'}"
+    yield from gap_lines(cut.unreadable, paint)
 
 
 def _registered(result: RegisterResult, paint: Paint) -> str:
@@ -63,6 +78,8 @@ def _registered(result: RegisterResult, paint: Paint) -> str:
 
 
 def _writers(result: RegisterResult) -> str:
+    if result.objects is not None:
+        return "by whom the policies of the bucket allow it"
     writers = result.writers
     words = [f"{escape(user)} ({number(count, 'file')})" for user, count in writers.owners.items()]
     words += [f"group {escape(g)} ({number(count, 'file')})" for g, count in writers.groups.items()]

@@ -11,6 +11,7 @@ import ssl
 import urllib.parse
 from typing import TYPE_CHECKING
 
+from dataguard.core.chain import format_time
 from dataguard.errors import StoreUnreachableError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Webhook:
             "id": alert.id,
             "source": self._source,
             "type": f"{_TYPE}.{alert.code.lower()}",
-            "time": alert.time.isoformat(),
+            "time": format_time(alert.time),
             "subject": "" if alert.dataset is None else f"{alert.dataset}@{alert.version}",
             "datacontenttype": "application/json",
             "data": dict(alert.data),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 import xxhash
 
 from dataguard.core.partial import HEAD_BYTES
 from dataguard.stores.descent import Descent
-from dataguard.stores.openfile import open_file
+from dataguard.stores.openfile import forget, is_cold, open_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 __all__ = ["Beginnings"]
@@ -47,14 +49,27 @@ class Beginnings:
         Raises:
             OSError: it is gone or may not be read.
         """
-        descriptor = self.open(path)
-        try:
+        with self.reading(path) as descriptor:
             # Nothing but these bytes is wanted: what the kernel reads ahead would be for nothing.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
             data = os.pread(descriptor, length, 0)
+        return xxhash.xxh3_64_intdigest(data) if len(data) == length else None
+
+    @contextmanager
+    def reading(self, path: bytes) -> Iterator[int]:
+        """Hold a file open; what had to come from the disk is not left in the page cache.
+
+        Raises:
+            OSError: it is gone or may not be read.
+        """
+        descriptor = self.open(path)
+        try:
+            cold = is_cold(descriptor)
+            yield descriptor
+            if cold:
+                forget(descriptor)
         finally:
             os.close(descriptor)
-        return xxhash.xxh3_64_intdigest(data) if len(data) == length else None
 
     def open(self, path: bytes) -> int:
         """Return a descriptor of a file, to be closed by the caller.
@@ -71,15 +86,12 @@ class Beginnings:
         Raises:
             OSError: one cannot be read.
         """
-        descriptor = self.open(path)
-        try:
+        with self.reading(path) as descriptor:
             last = max(length - HEAD_BYTES, 0)
             if not _equal(descriptor, other, last, length - last):
                 return False
             starts = range(0, last, _PIECE)
             return all(_equal(descriptor, other, at, min(_PIECE, last - at)) for at in starts)
-        finally:
-            os.close(descriptor)
 
 
 def _equal(one: int, other: int, at: int, length: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.errors import DataguardError
@@ -52,8 +53,7 @@ def fill_many(cache: NodeCache, items: Iterable[Item], *, fetching: int = 16) ->
     cache.prepare()
     small: list[Item] = []
     size = 0
-    for wanted, fetch in items:
-        found = cache.path_of(wanted)
+    for (wanted, fetch), found in _looked_up(cache, items):
         if found is not None:
             yield Filling(wanted, found)
         elif wanted.size > _SMALL:
@@ -65,6 +65,13 @@ def fill_many(cache: NodeCache, items: Iterable[Item], *, fetching: int = 16) ->
             yield from _batch(cache, small, fetching)
             small, size = [], 0
     yield from _batch(cache, small, fetching)
+
+
+def _looked_up(cache: NodeCache, items: Iterable[Item]) -> Iterator[tuple[Item, str | None]]:
+    """Yield each item with where its content is, should it be there."""
+    several = iter(items)
+    while page := list(islice(several, _BATCH_FILES)):
+        yield from zip(page, cache.paths_of([wanted for wanted, _ in page]), strict=True)
 
 
 def _batch(cache: NodeCache, items: Sequence[Item], fetching: int) -> Iterator[Filling]:

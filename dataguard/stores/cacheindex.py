@@ -19,11 +19,14 @@ from dataguard.model.cache import CacheIncident, CacheObject, Wanted
 from dataguard.model.digest import Algorithm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["CacheIndex"]
 
 _WAIT_S = 60
+_INHERITED: list[sqlite3.Connection | None] = []
+"""What belongs to the parent of a forked process, and is never closed here."""
+
 _KEPT_INCIDENTS = 1000
 
 _SCHEMA = """
@@ -44,6 +47,7 @@ CREATE TABLE incident (
     time INTEGER NOT NULL, object TEXT NOT NULL, what TEXT NOT NULL);
 """
 _COLUMNS = "algorithm, digest, size, mtime_ns, ctime_ns, inode"
+_KNOWN = f"SELECT {_COLUMNS}, used FROM object WHERE algorithm = ? AND digest = ?"  # noqa: S608  constants
 _SAME = "algorithm = ? AND digest = ? AND inode = ? AND ctime_ns = ?"
 
 
@@ -56,14 +60,14 @@ class CacheIndex:
     def __init__(self, path: str) -> None:
         self.path = path
         self._connection: sqlite3.Connection | None = None
-        self._process = 0
-        self._writable = False
+        self._process = os.getpid()
         self._turn = RLock()
 
     def close(self) -> None:
         """Close it, unless that is the parent's to do."""
+        self._leave_parent()
         with self._turn:
-            if self._connection is not None and self._process == os.getpid():
+            if self._connection is not None:
                 self._connection.close()
             self._connection = None
 
@@ -73,7 +77,7 @@ class CacheIndex:
         Raises:
             StoreUnreachableError: it cannot be made.
         """
-        if os.path.exists(self.path):
+        if self.is_there():
             return
         draft = f"{self.path}.{secrets.token_hex(8)}"
         try:
@@ -87,16 +91,25 @@ class CacheIndex:
             raise StoreUnreachableError(f"cannot make {self.path}: {err}") from err
         self.close()
 
+    def is_open(self) -> bool:
+        """Whether it was asked in this process already."""
+        return self._connection is not None and self._process == os.getpid()
+
+    def is_there(self) -> bool:
+        """Whether there is an index; one that is open is not looked for again."""
+        return self.is_open() or os.path.exists(self.path)
+
     def known(self, wanted: Wanted) -> tuple[CacheObject, int] | None:
         """Return an object as it should be, and when it was last used."""
-        if not os.path.exists(self.path):
-            return None
-        with self._asked() as ask:
-            found = ask.execute(
-                f"SELECT {_COLUMNS}, used FROM object WHERE algorithm = ? AND digest = ?",  # noqa: S608  constants
-                _key(wanted),
-            ).fetchone()
-        return None if found is None else (_object(found), int(found[6]))
+        return self.all_known([wanted])[0]
+
+    def all_known(self, objects: Sequence[Wanted]) -> list[tuple[CacheObject, int] | None]:
+        """Return the same for several, in their order, as they were at one moment."""
+        if not self.is_there():
+            return [None] * len(objects)
+        with self._asked() as ask, _at_one_moment(ask, len(objects)):
+            rows = [ask.execute(_KNOWN, _key(one)).fetchone() for one in objects]
+        return [None if row is None else (_object(row), int(row[6])) for row in rows]
 
     def add(self, objects: Iterable[CacheObject], now: int) -> None:
         """Record objects whose content was just found right, in one transaction."""
@@ -115,9 +128,9 @@ class CacheIndex:
         with self._asked(write=True) as ask:
             ask.executemany(f"DELETE FROM object WHERE {_SAME}", rows)  # noqa: S608  constants
 
-    def touch(self, wanted: Iterable[Wanted], now: int) -> None:
-        """Note that objects were used."""
-        rows = [(now, *_key(one)) for one in wanted]
+    def touch(self, used: Mapping[Wanted, int]) -> None:
+        """Note when objects were used."""
+        rows = [(moment, *_key(one)) for one, moment in used.items()]
         with self._asked(write=True) as ask:
             ask.executemany("UPDATE object SET used = ? WHERE algorithm = ? AND digest = ?", rows)
 
@@ -129,11 +142,19 @@ class CacheIndex:
 
     def totals(self) -> tuple[int, int]:
         """Return the number of objects and their bytes."""
-        if not os.path.exists(self.path):
+        if not self.is_there():
             return 0, 0
         with self._asked() as ask:
             files, size = ask.execute("SELECT files, bytes FROM total").fetchone()
         return int(files), int(size)
+
+    def next_reading(self, now: int) -> int:
+        """Return a time for reading all again that is after every time of `verified`."""
+        if not self.is_there():
+            return now
+        with self._asked() as ask:
+            (last,) = ask.execute("SELECT coalesce(max(verified), 0) FROM object").fetchone()
+        return max(now, int(last) + 1)
 
     def by_verification(self, before: int) -> Iterator[CacheObject]:
         """Yield objects that were not verified since, those longest not verified first."""
@@ -192,7 +213,7 @@ class CacheIndex:
 
     def incidents(self, limit: int) -> tuple[CacheIncident, ...]:
         """Return what went wrong, newest first."""
-        if not os.path.exists(self.path):
+        if not self.is_there():
             return ()
         ordered = "SELECT time, object, what FROM incident ORDER BY rowid DESC LIMIT ?"
         with self._asked() as ask:
@@ -208,6 +229,7 @@ class CacheIndex:
         Raises:
             StoreUnreachableError: the index cannot be read or written.
         """
+        self._leave_parent()
         with self._turn:
             try:
                 connection = self._opened()
@@ -224,7 +246,7 @@ class CacheIndex:
                 ) from err
 
     def _opened(self) -> sqlite3.Connection:
-        if self._connection is None or self._process != os.getpid():
+        if self._connection is None:
             mode = "rw" if os.access(self.path, os.W_OK) else "ro"
             self._connection = sqlite3.connect(
                 f"file:{_quoted(self.path)}?mode={mode}",
@@ -234,8 +256,16 @@ class CacheIndex:
                 check_same_thread=False,
             )
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._process = os.getpid()
         return self._connection
+
+    def _leave_parent(self) -> None:
+        """Take nothing along from the process that this one was forked from.
+
+        A thread of it may hold the turn. To close its connection could undo what it is writing.
+        """
+        if self._process != os.getpid():
+            _INHERITED.append(self._connection)
+            self._process, self._turn, self._connection = os.getpid(), RLock(), None
 
 
 class _Candidates:
@@ -263,6 +293,19 @@ class _Candidates:
     def forget(self, one: CacheObject) -> None:
         """Take one out."""
         self._ask.execute("DELETE FROM object WHERE algorithm = ? AND digest = ?", _key(one.wanted))
+
+
+@contextmanager
+def _at_one_moment(ask: sqlite3.Connection, count: int) -> Iterator[None]:
+    """Take the file's lock once for several questions: it costs more than they do."""
+    if count == 1 or ask.in_transaction:
+        yield
+        return
+    ask.execute("BEGIN")
+    try:
+        yield
+    finally:
+        ask.execute("ROLLBACK")
 
 
 def _key(wanted: Wanted) -> tuple[str, bytes]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.actor import Process
-from dataguard.model.cache import Pin
+from dataguard.model.cache import CachePin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +49,7 @@ class CachePins:
         *,
         lasting: bool,
     ) -> str:
-        """Pin objects for a process, with `lasting` also for its lease; return the pin's name.
+        """CachePin objects for a process, with `lasting` also for its lease; return the pin's name.
 
         What is pinned before it is filled stays. A lease has one pin, the last.
 
@@ -91,7 +91,7 @@ class CachePins:
         """
         self.release(_name(subject))
 
-    def all(self) -> tuple[Pin, ...]:
+    def all(self) -> tuple[CachePin, ...]:
         """Return every pin, oldest first.
 
         Raises:
@@ -106,7 +106,7 @@ class CachePins:
         found = (self._read(name.removesuffix(_SUFFIX)) for name in names)
         return tuple(sorted((one for one in found if one is not None), key=lambda one: one.since))
 
-    def tidy(self, holds: Callable[[Pin], bool]) -> tuple[Pin, ...]:
+    def tidy(self, holds: Callable[[CachePin], bool]) -> tuple[CachePin, ...]:
         """Take away the pins that hold no more, and return the others."""
         kept = []
         for pin in self.all():
@@ -116,7 +116,7 @@ class CachePins:
                 self.release(pin.name)
         return tuple(kept)
 
-    def objects(self, pins: Iterable[Pin]) -> Iterator[tuple[str, bytes]]:
+    def objects(self, pins: Iterable[CachePin]) -> Iterator[tuple[str, bytes]]:
         """Yield algorithm and digest of everything that is pinned, more than once where it is.
 
         Raises:
@@ -148,13 +148,13 @@ class CachePins:
                 os.unlink(draft)
             raise
 
-    def _read(self, name: str) -> Pin | None:
+    def _read(self, name: str) -> CachePin | None:
         try:
             with open(self._path(name), encoding="ascii") as lines:
                 head = json.loads(next(lines))
                 count = sum(1 for _ in lines)
             process, since = Process(**head["process"]), datetime.fromisoformat(head["since"])
-            return Pin(name, head["subject"], since, process, head["lasting"], count)
+            return CachePin(name, head["subject"], since, process, head["lasting"], count)
         except FileNotFoundError:
             return None
         except OSError as err:

@@ -14,7 +14,7 @@ from dataguard.stores.cacheplace import PARTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dataguard.model.cache import CacheObject, Marks, Pin
+    from dataguard.model.cache import CacheObject, CachePin, Marks
     from dataguard.stores.cacheindex import CacheIndex
     from dataguard.stores.cachepins import CachePins
     from dataguard.stores.cacheplace import CachePlace
@@ -41,7 +41,7 @@ class Room:
     index: CacheIndex
     pins: CachePins
     marks: Marks
-    holds: Callable[[Pin], bool]
+    holds: Callable[[CachePin], bool]
 
     def make(self, incoming: int) -> None:
         """Make room for so many bytes. The lock of the place has to be held.

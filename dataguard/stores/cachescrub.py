@@ -46,7 +46,7 @@ def scrub(
     Raises:
         StoreUnreachableError: the cache cannot be looked through.
     """
-    before = cache.now() + 1
+    before = cache.index.next_reading(cache.now())
     for wanted in unknown_objects(cache):
         if expired():
             return

@@ -11,15 +11,17 @@ import contextlib
 import mmap
 import os
 import struct
-import tempfile
 from typing import TYPE_CHECKING
 
 import xxhash
 
 from dataguard.core.chunkmatch import ChunkIndex
 from dataguard.core.numeric import np
+from dataguard.stores.indexfiles import IndexFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dataguard.model.digest import RootDigest
 
 __all__ = ["ChunkIndexes"]
@@ -35,7 +37,7 @@ class ChunkIndexes:
     """The indexes of a home."""
 
     def __init__(self, home: str) -> None:
-        self._directory = os.path.join(home, "state", "index")
+        self._files = IndexFiles(home, _SUFFIX)
 
     def load(self, root: RootDigest) -> ChunkIndex | None:
         """Return what is kept of a version; None where it is missing, damaged or of another kind.
@@ -43,7 +45,7 @@ class ChunkIndexes:
         It stays on the disk: what is looked up is read.
         """
         try:
-            with open(self._path(root), "rb") as file:
+            with open(self._files.path(root), "rb") as file:
                 header = file.read(_HEADER.size)
                 size = os.fstat(file.fileno()).st_size
                 if len(header) < _HEADER.size:
@@ -65,41 +67,31 @@ class ChunkIndexes:
     def keep(self, root: RootDigest, index: ChunkIndex) -> None:
         """Keep an index, where the home can be written; the next scan makes it again else."""
         with contextlib.suppress(OSError):
-            os.makedirs(self._directory, exist_ok=True)
             self._save(root, index)
 
-    def prune(self, roots: set[str]) -> None:
+    def prune(self, roots: Collection[str]) -> None:
         """Remove the files of versions that are not in the catalog any more."""
-        with contextlib.suppress(OSError):  # they are in nobody's way
-            for name in os.listdir(self._directory):
-                if name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) not in roots:
-                    os.unlink(os.path.join(self._directory, name))
-
-    def _path(self, root: RootDigest) -> str:
-        return os.path.join(self._directory, root.hex + _SUFFIX)
+        self._files.prune(roots)
 
     def _save(self, root: RootDigest, index: ChunkIndex) -> None:
         """Write a file and put it in place.
 
-        It is not synced: what a crash leaves of it has another digest than its header says.
+        Raises:
+            OSError: it cannot be written.
         """
         columns = (index.digests, index.rows, index.offsets, index.lengths)
-        descriptor, temporary = tempfile.mkstemp(prefix=".partial-", dir=self._directory)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(bytes(_HEADER.size))
-                found = xxhash.xxh3_128()
-                for kind, column in zip(_KINDS, columns, strict=True):
-                    data = np.ascontiguousarray(column, kind).view(np.uint8).data
-                    found.update(data)
-                    file.write(data)
-                file.seek(0)
-                file.write(_HEADER.pack(_MAGIC, len(index.digests), found.digest()))
-                os.fchmod(file.fileno(), 0o644)
-            os.rename(temporary, self._path(root))
-        except OSError:
-            os.unlink(temporary)
-            raise
+        with (
+            self._files.replacing(root) as descriptor,
+            open(descriptor, "wb", closefd=False) as file,
+        ):
+            file.write(bytes(_HEADER.size))
+            found = xxhash.xxh3_128()
+            for kind, column in zip(_KINDS, columns, strict=True):
+                data = np.ascontiguousarray(column, kind).view(np.uint8).data
+                found.update(data)
+                file.write(data)
+            file.seek(0)
+            file.write(_HEADER.pack(_MAGIC, len(index.digests), found.digest()))
 
 
 def _digest(descriptor: int) -> bytes:

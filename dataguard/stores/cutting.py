@@ -17,6 +17,7 @@ from dataguard.stores.descent import Descent
 from dataguard.stores.hashing import new_hash
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import forget, is_cold, open_file
+from dataguard.stores.pace import pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +31,15 @@ _PIECE = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class CutUnit:
-    """A file to cut, by its path below a place; `algorithm` where its digest is wanted too."""
+    """A file to cut, by its path below a place; `algorithm` where its digest is wanted too.
+
+    A worker reads no more than `rate` bytes a second, where it is not 0.
+    """
 
     place: str
     path: bytes
     algorithm: Algorithm | None = None
+    rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,11 @@ def signature(descriptor: int) -> tuple[int, ...]:
 def _cut(descriptor: int, unit: CutUnit) -> CutFile | Unreadable:
     before, cold = signature(descriptor), is_cold(descriptor)
     digests, offsets, lengths = array("Q"), array("q"), array("q")
+    pace = pace_of(unit.rate)
     taken = None if unit.algorithm is None else new_hash(unit.algorithm)()
     for offset, data in _chunks(descriptor):
+        if pace is not None:
+            pace.keep()
         if taken is not None:
             taken.update(memoryview(data))
         if len(data) >= CHUNKING.least and not is_plain(data):

@@ -18,6 +18,7 @@ from dataguard.errors import DataguardError, StoreUnreachableError
 from dataguard.model.schema import (
     LOCATION_SHEET,
     MANIFEST_FORMAT,
+    OBJECT_SHEET,
     ROWS_PER_GROUP,
     SHEET_FORMAT,
     digest_sheet_schema,
@@ -39,8 +40,9 @@ _ENCODINGS = {
     "mtime_ns": "DELTA_BINARY_PACKED",
     "ctime_ns": "DELTA_BINARY_PACKED",
     "inode": "DELTA_BINARY_PACKED",
+    "last_modified": "DELTA_BINARY_PACKED",
 }
-_DICTIONARY = ("kind", "mode", "uid", "gid")
+_DICTIONARY = ("kind", "mode", "uid", "gid", "checksum_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Draft:
     Use as a context manager: what was not published when it ends is removed.
     """
 
-    def __init__(self, shelf: Shelf, plan: DigestPlan) -> None:
+    def __init__(self, shelf: Shelf, plan: DigestPlan, *, objects: bool = False) -> None:
+        """`objects`: the location is a bucket, and its sheet has the columns of one."""
         self._shelf = shelf
         self._plan = plan
         self._builder = RootBuilder(plan.main)
@@ -72,7 +75,10 @@ class Draft:
         self._held = 0
         self._known = 0  # how many of the pending rows the builder has
         place = os.path.dirname(shelf.manifest_path(self._builder.root()))
-        schemas = {"manifest": manifest_schema(plan.main), "location": LOCATION_SHEET}
+        schemas = {
+            "manifest": manifest_schema(plan.main),
+            "location": OBJECT_SHEET if objects else LOCATION_SHEET,
+        }
         if plan.also:
             schemas["digests"] = digest_sheet_schema(plan.also)
         self._parts: dict[str, _Part] = {}

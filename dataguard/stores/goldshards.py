@@ -11,16 +11,16 @@ import contextlib
 import mmap
 import os
 import struct
-import tempfile
 from typing import TYPE_CHECKING
 
 import xxhash
 
 from dataguard.core.goldindex import Shard, make_shard
 from dataguard.core.numeric import np
+from dataguard.stores.indexfiles import IndexFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from dataguard.model.dataset import Version
     from dataguard.stores.manifests import ManifestStore
@@ -37,7 +37,7 @@ class GoldShards:
     """The directory `state/index/` of a home."""
 
     def __init__(self, home: str, manifests: ManifestStore) -> None:
-        self._directory = os.path.join(home, "state", "index")
+        self._files = IndexFiles(home, _SUFFIX)
         self._manifests = manifests
 
     def shard(self, version: Version) -> Shard:
@@ -46,7 +46,7 @@ class GoldShards:
         Raises:
             CatalogDamagedError: the manifest is missing or damaged.
         """
-        path = os.path.join(self._directory, version.root.hex + _SUFFIX)
+        path = self._files.path(version.root)
         width = version.algorithm.digest_bytes
         found = _load(path, width)
         if found is not None:
@@ -55,16 +55,32 @@ class GoldShards:
         made = make_shard(entries, version.entries, width)
         # Whoever may not write the home, or has no room there, searches what is in memory.
         with contextlib.suppress(OSError):
-            _save(path, made, width)
+            self._save(version, made, width)
             return _load(path, width) or made
         return made
 
-    def prune(self, roots: set[str]) -> None:
+    def prune(self, roots: Collection[str]) -> None:
         """Remove the files of versions that are not in the catalog any more."""
-        with contextlib.suppress(OSError):  # as above
-            for name in os.listdir(self._directory):
-                if name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) not in roots:
-                    os.unlink(os.path.join(self._directory, name))
+        self._files.prune(roots)
+
+    def _save(self, version: Version, shard: Shard, width: int) -> None:
+        """Write a file and put it in place.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        layout = _layout(len(shard.heads), len(shard.sizes), width)
+        columns = (shard.sizes, shard.heads, shard.tails, shard.lengths, shard.rows)
+        with self._files.replacing(version.root) as descriptor:
+            os.pwrite(descriptor, bytes(_HEADER.size), 0)
+            os.lseek(descriptor, _HEADER.size, os.SEEK_SET)
+            found = xxhash.xxh3_128()
+            for (kind, _), column in zip(layout, columns, strict=True):
+                for piece in _pieces(np.ascontiguousarray(column, kind)):
+                    found.update(piece)
+                    _write(descriptor, piece)
+            header = _HEADER.pack(_MAGIC, width, len(shard.heads), len(shard.sizes), found.digest())
+            os.pwrite(descriptor, header, 0)
 
 
 def _load(path: str, width: int) -> Shard | None:
@@ -119,27 +135,6 @@ def _digest(descriptor: int) -> bytes:
     return found.digest()
 
 
-def _save(path: str, shard: Shard, width: int) -> None:
-    """Write a file and put it in place.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    layout = _layout(len(shard.heads), len(shard.sizes), width)
-    columns = (shard.sizes, shard.heads, shard.tails, shard.lengths, shard.rows)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with _replacing(path) as descriptor:
-        os.pwrite(descriptor, bytes(_HEADER.size), 0)
-        os.lseek(descriptor, _HEADER.size, os.SEEK_SET)
-        found = xxhash.xxh3_128()
-        for (kind, _), column in zip(layout, columns, strict=True):
-            for piece in _pieces(np.ascontiguousarray(column, kind)):
-                found.update(piece)
-                _write(descriptor, piece)
-        header = _HEADER.pack(_MAGIC, width, len(shard.heads), len(shard.sizes), found.digest())
-        os.pwrite(descriptor, header, 0)
-
-
 def _pieces(column: np.ndarray) -> Iterator[memoryview]:
     data = memoryview(column.reshape(-1).view(np.uint8).data)
     return (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
@@ -148,21 +143,3 @@ def _pieces(column: np.ndarray) -> Iterator[memoryview]:
 def _write(descriptor: int, piece: memoryview) -> None:
     while piece:
         piece = piece[os.write(descriptor, piece) :]
-
-
-@contextlib.contextmanager
-def _replacing(path: str) -> Iterator[int]:
-    """Hold a new file that takes the place of another at the end.
-
-    It is not synced: what a crash leaves of it has another digest than its header says.
-    """
-    descriptor, temporary = tempfile.mkstemp(prefix=".partial-", dir=os.path.dirname(path))
-    try:
-        yield descriptor
-        os.fchmod(descriptor, 0o644)
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    finally:
-        os.close(descriptor)

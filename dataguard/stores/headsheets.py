@@ -8,9 +8,7 @@ row of the manifest, size.
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
-import tempfile
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -19,8 +17,11 @@ from dataguard.core.columns import kind_mask, numbers, raw_paths
 from dataguard.core.numeric import np
 from dataguard.core.partial import HEAD_BYTES, Heads, heads_of
 from dataguard.stores.beginnings import Beginnings
+from dataguard.stores.indexfiles import IndexFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dataguard.model.dataset import Version
     from dataguard.stores.manifests import ManifestStore
 
@@ -35,7 +36,7 @@ class HeadSheets:
     """The sheets of a home."""
 
     def __init__(self, home: str, manifests: ManifestStore) -> None:
-        self._directory = os.path.join(home, "state", "index")
+        self._files = IndexFiles(home, _SUFFIX)
         self._manifests = manifests
 
     def heads(self, version: Version, place: str) -> tuple[Heads, int]:
@@ -46,22 +47,33 @@ class HeadSheets:
         Raises:
             CatalogDamagedError: the manifest is missing or damaged.
         """
-        path = os.path.join(self._directory, version.root.hex + _SUFFIX)
-        found = _load(path)
+        found = _load(self._files.path(version.root))
         if found is not None:
             return found, 0
         made, missed = self._read(version, place)
         if not missed:
             with contextlib.suppress(OSError):  # the next one reads gold again
-                _save(path, made)
+                self._save(version, made)
         return made, missed
 
-    def prune(self, roots: set[str]) -> None:
+    def prune(self, roots: Collection[str]) -> None:
         """Remove the files of versions that are not in the catalog any more."""
-        with contextlib.suppress(OSError):  # they are in nobody's way
-            for name in os.listdir(self._directory):
-                if name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) not in roots:
-                    os.unlink(os.path.join(self._directory, name))
+        self._files.prune(roots)
+
+    def _save(self, version: Version, sheet: Heads) -> None:
+        """Write a file and put it in place.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        body = b"".join(column.tobytes() for column in (sheet.heads, sheet.rows, sheet.sizes))
+        head = _HEADER.pack(_MAGIC, len(sheet.heads), xxhash.xxh3_128_digest(body))
+        with (
+            self._files.replacing(version.root) as descriptor,
+            open(descriptor, "wb", closefd=False) as file,
+        ):
+            file.write(head)
+            file.write(body)
 
     def _read(self, version: Version, place: str) -> tuple[Heads, int]:
         heads, rows, sizes, missed, first = [], [], [], 0, 0
@@ -114,25 +126,3 @@ def _load(path: str) -> Heads | None:
         return None
     kinds = (np.dtype("<u8"), np.dtype("<i8"), np.dtype("<i8"))
     return Heads(*(np.frombuffer(body, kind, count, 8 * count * i) for i, kind in enumerate(kinds)))
-
-
-def _save(path: str, sheet: Heads) -> None:
-    """Write a file and put it in place.
-
-    It is not synced: what a crash leaves of it has another digest than its header says.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    body = b"".join(column.tobytes() for column in (sheet.heads, sheet.rows, sheet.sizes))
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".partial-", dir=os.path.dirname(path))
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(_HEADER.pack(_MAGIC, len(sheet.heads), xxhash.xxh3_128_digest(body)))
-            file.write(body)
-            os.fchmod(file.fileno(), 0o644)
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise

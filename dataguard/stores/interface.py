@@ -43,7 +43,8 @@ class Scanned:
     `entries` has the observed schema, in path order after all earlier pieces; `digest` is null
     for files that were not read. `unreadable` lies among or before these entries. Where not
     every entry is told, `passed` counts the files left out, and `through` sorts after all that was
-    looked at and before what was not.
+    looked at and before what was not. `by_checksum` counts the files whose digest is a checksum
+    that the server keeps: they were not read.
     """
 
     entries: pa.RecordBatch
@@ -52,6 +53,7 @@ class Scanned:
     bytes_read: int
     passed: int = 0
     through: bytes = b""
+    by_checksum: int = 0
 
 
 class Store(Protocol):

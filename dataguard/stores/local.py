@@ -52,17 +52,20 @@ class LocalStore:
         exclude: tuple[str, ...] = (),
         left_out: Exclusion | None = None,
         polite: bool = False,
+        rate: int = 0,
         sieve: SieveName | None = None,
     ) -> None:
         """Open nothing yet; `polite` leaves nothing in the page cache that was not there.
 
-        `left_out` is a test in place of the patterns `exclude`; `sieve`: see `sifted`.
+        `left_out` is a test in place of the patterns `exclude`; `rate` is how many bytes a second
+        a worker reads, 0 is any number; `sieve`: see `sifted`.
         """
         self.place = place
         self._host = host
         self._spread = spread
         self._excluded = left_out or exclusion(exclude)
         self._polite = polite
+        self._rate = rate
         self._sieve = sieve
 
     def sifted(self, sieve: SieveName) -> LocalStore:
@@ -76,6 +79,7 @@ class LocalStore:
             spread=self._spread,
             left_out=self._excluded,
             polite=self._polite,
+            rate=self._rate,
             sieve=sieve,
         )
 
@@ -121,6 +125,7 @@ class LocalStore:
             hand_back=True,
             polite=self._polite,
             sieve=self._sieve,
+            rate=self._rate,
         )
         return self._spread(read_unit, _units(items, empty), _set_aside)
 

@@ -21,6 +21,7 @@ from dataguard.stores.listing import listed
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import FLAGS, fetch, forget, is_cold, open_file, open_otherwise
+from dataguard.stores.pace import pace_of
 from dataguard.stores.sieve import sieve_of
 from dataguard.stores.sifting import Sifter
 from dataguard.stores.slowread import SlowReader
@@ -84,7 +85,8 @@ class _Reader:
         self._digests = [
             (column.append, digest) for column, digest in zip(found.digests, digesters, strict=True)
         ]
-        self._warm = WarmReader(found, self._digests, _UNIT_BYTES)
+        self._pace = pace_of(unit.rate)
+        self._warm = WarmReader(found, self._digests, _UNIT_BYTES, pace=self._pace)
 
     def read(self, part: Segment | Leaf, directory: int) -> None:
         """Read what a part names in its open directory."""
@@ -122,6 +124,8 @@ class _Reader:
                 self._found.large.append(Segment(place, tuple(window)))
             elif self._unit.read:
                 self._hash(directory, prefix, window)
+                if self._pace is not None:
+                    self._pace.keep()
             else:
                 self._look_at(directory, prefix, window)
 
@@ -131,6 +135,8 @@ class _Reader:
 
     def _window(self) -> int:
         """Return how many files to read next: few where they are large or nobody knows yet."""
+        if self._pace is not None:
+            return 1
         if not (self._unit.read and self._unit.hand_back):
             return _WINDOW
         return min(self._stride(), _WINDOW) if self._found.paths else _FIRST

@@ -16,13 +16,12 @@ from dataguard.stores.openfile import FLAGS
 from dataguard.stores.pinnedsource import ChangedGoldError, Checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dataguard.model.digest import Algorithm
     from dataguard.model.pinned import PinnedEntry
+    from dataguard.model.ports import Clock
     from dataguard.stores.pinnedsource import PinnedSource
 
-__all__ = ["LocalReplica"]
+__all__ = ["LocalFile", "LocalReplica"]
 
 _TRIES = 3
 _PIECE = 1 << 20
@@ -30,7 +29,7 @@ _ONE_READ = 1 << 30
 """One call of read(2) gives no more than 2 GiB."""
 
 _REMEMBERED = 65_536
-_SETTLED_NS = 2_000_000_000
+_SETTLED_S = 2.0
 """A file that changed less than this ago may change again without another time."""
 
 _Signature = tuple[int, int, int, int]
@@ -41,14 +40,14 @@ class LocalReplica:
 
     `vouched`: the baselines of its entries mean something here. `doubted`: the version is
     quarantined, or its files may be gone from here: nothing is given that was not hashed by this
-    process. `now_ns` is the time, which says of what was hashed whether it may be remembered.
+    process. `clock` says of what was hashed whether it may be remembered.
     """
 
     def __init__(
         self,
         place: str,
         algorithm: Algorithm,
-        now_ns: Callable[[], int],
+        clock: Clock,
         *,
         vouched: bool,
         doubted: bool,
@@ -56,7 +55,7 @@ class LocalReplica:
         self.place = place
         self._base = os.fsencode(place) + b"/"
         self._algorithm, self._digest = algorithm, digester(algorithm)
-        self._now_ns = now_ns
+        self._clock = clock
         self._trusts_baseline = vouched and not doubted
         self._hashed: dict[tuple[bytes, _Signature], bytes] = {}
         self._flags = FLAGS
@@ -99,7 +98,7 @@ class LocalReplica:
         try:
             before = os.fstat(descriptor)
             _check_kind(before, entry, place)
-            file = _LocalFile(descriptor, before, place, entry, self._algorithm)
+            file = LocalFile(descriptor, before, place, entry, self._algorithm)
             if not self._is_known(entry, before):
                 file.confirm()
                 self._remember(entry, before)
@@ -136,14 +135,15 @@ class LocalReplica:
         return self._hashed.get((entry.path, _signature(status))) == entry.digest
 
     def _remember(self, entry: PinnedEntry, status: os.stat_result) -> None:
-        if self._now_ns() - max(status.st_ctime_ns, status.st_mtime_ns) < _SETTLED_NS:
+        changed = max(status.st_ctime_ns, status.st_mtime_ns) / 1e9
+        if self._clock().timestamp() - changed < _SETTLED_S:
             return
         if len(self._hashed) >= _REMEMBERED:
             self._hashed = {}
         self._hashed[entry.path, _signature(status)] = entry.digest
 
 
-class _LocalFile:
+class LocalFile:
     """An open file; each piece is given after a look that nothing changed since it was known.
 
     Where something did, its content is hashed again, and the piece read again: a link that was
@@ -158,9 +158,14 @@ class _LocalFile:
         entry: PinnedEntry,
         algorithm: Algorithm,
     ) -> None:
-        self.size, self.place = before.st_size, os.fsdecode(place)
+        self.size, self._place = before.st_size, place
         self._descriptor, self._before = descriptor, before
         self._entry, self._algorithm = entry, algorithm
+
+    @property
+    def place(self) -> str:
+        """Its path."""
+        return os.fsdecode(self._place)
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill a view with bytes from an offset on."""

@@ -47,8 +47,9 @@ class Unit:
     `tick_ns` is the granularity of the file system's timestamps. With `hand_back` large files, and
     what lies beyond some tens of megabytes, are not read but named in the result. With `polite`
     what had to be fetched from the disk is not left in the page cache. With a `sieve` only what it
-    lets through is told, and of that only what it does not know is read. `unreadable` is what the
-    walk could not read at this place; it rides along.
+    lets through is told, and of that only what it does not know is read. A worker reads no more
+    than `rate` bytes a second, where it is not 0. `unreadable` is what the walk could not read at
+    this place; it rides along.
     """
 
     root: str
@@ -59,6 +60,7 @@ class Unit:
     hand_back: bool = False
     polite: bool = False
     sieve: SieveName | None = None
+    rate: int = 0
     unreadable: tuple[Unreadable, ...] = ()
 
 

@@ -12,11 +12,10 @@ from dataguard.core.columns import binary_column, raw_paths, truths
 from dataguard.core.slicing import rows_in
 from dataguard.errors import CatalogDamagedError
 from dataguard.model.schema import (
-    LOCATION_SHEET,
     MANIFEST_FORMAT,
-    SHEET_FORMAT,
     manifest_schema,
 )
+from dataguard.stores.locationsheets import sheet_group
 from dataguard.stores.rowgroups import row_group
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ class Lookup:
         batch = row_group(self._manifest, self._schema, MANIFEST_FORMAT, number)
         if self._sheet is None:
             return batch
-        beside = row_group(self._sheet, LOCATION_SHEET, SHEET_FORMAT, number)
+        beside = sheet_group(self._sheet, number)
         if beside.num_rows != batch.num_rows:
             raise CatalogDamagedError(f"the sheet {self._sheet} does not fit its manifest")
         return pa.RecordBatch.from_arrays(

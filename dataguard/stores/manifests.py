@@ -14,7 +14,6 @@ from dataguard.core.identity import RootBuilder
 from dataguard.errors import CatalogDamagedError, StoreUnreachableError
 from dataguard.model.digest import Algorithm, DigestPlan, RootDigest
 from dataguard.model.schema import (
-    LOCATION_SHEET,
     MANIFEST_FORMAT,
     SHEET_FORMAT,
     digest_sheet_schema,
@@ -22,6 +21,7 @@ from dataguard.model.schema import (
 )
 from dataguard.stores.allocation import allocate_frugally
 from dataguard.stores.draft import Draft
+from dataguard.stores.locationsheets import sheet_groups
 from dataguard.stores.rowgroups import opened, row_groups
 from dataguard.stores.shelf import PARTIAL, Shelf, file_sha256
 
@@ -41,8 +41,8 @@ class ManifestStore:
         allocate_frugally()
         self._shelf = Shelf(home)
 
-    def draft(self, plan: DigestPlan) -> Draft:
-        """Return a new draft; nothing is visible before it is published.
+    def draft(self, plan: DigestPlan, *, objects: bool = False) -> Draft:
+        """Return a new draft, of `objects` or files; nothing is visible before it is published.
 
         Raises:
             StoreUnreachableError: the directories cannot be made.
@@ -52,7 +52,7 @@ class ManifestStore:
                 os.makedirs(directory, exist_ok=True)
             except OSError as err:
                 raise StoreUnreachableError(f"cannot make {directory}: {err.strerror}") from err
-        return Draft(self._shelf, plan)
+        return Draft(self._shelf, plan, objects=objects)
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
@@ -167,7 +167,7 @@ class ManifestStore:
             CatalogDamagedError: as `read`; or the sheet has other rows than the manifest.
         """
         path = self.sheet_path(root, sheet)
-        facts = row_groups(path, LOCATION_SHEET, SHEET_FORMAT)
+        facts = sheet_groups(path)
         for batch in self.read(root, algorithm):
             beside = next(facts, None)
             if beside is None or beside.num_rows != batch.num_rows:

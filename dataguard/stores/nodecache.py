@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from dataguard.errors import WrongBytesError
@@ -20,10 +21,10 @@ from dataguard.stores.cacheplace import PINS
 from dataguard.stores.cacheroom import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from dataguard.model.actor import Process
-    from dataguard.model.cache import CacheObject, Fetch, Marks, Pin, Wanted
+    from dataguard.model.cache import CacheObject, CachePin, Fetch, Marks, Wanted
     from dataguard.model.ports import Clock
     from dataguard.stores.cacheplace import CachePlace
 
@@ -33,6 +34,7 @@ _USED_AGAIN_S = 600
 """A use is noted at most so often."""
 
 _NOTED_AT_ONCE = 512
+_ASKED_AT_ONCE = 256
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -48,7 +50,7 @@ class NodeCache:
         *,
         marks: Marks,
         clock: Clock,
-        holds: Callable[[Pin], bool],
+        holds: Callable[[CachePin], bool],
     ) -> None:
         self.place = place
         self.clock = clock
@@ -76,9 +78,20 @@ class NodeCache:
         Raises:
             StoreUnreachableError: this user may not look there, or the disk failed.
         """
-        path = self.place.file_of(wanted)
-        expected = self._expected(wanted)
-        return path if expected is not None and expected == look_at(path, wanted) else None
+        return next(self.paths_of([wanted]))
+
+    def paths_of(self, objects: Iterable[Wanted]) -> Iterator[str | None]:
+        """Yield the same for each of many contents, in their order, for a third of the time.
+
+        Raises:
+            StoreUnreachableError: as for `path_of`.
+        """
+        several = iter(objects)
+        while page := list(islice(several, _ASKED_AT_ONCE)):
+            for wanted, expected in zip(page, self._expected(page), strict=True):
+                path = self.place.file_of(wanted)
+                is_right = expected is not None and expected == look_at(path, wanted)
+                yield path if is_right else None
 
     def open(self, wanted: Wanted) -> int | None:
         """Return a descriptor that reads a content, also when it goes from the cache meanwhile.
@@ -86,7 +99,7 @@ class NodeCache:
         Raises:
             StoreUnreachableError: as for `path_of`.
         """
-        expected = self._expected(wanted)
+        (expected,) = self._expected([wanted])
         if expected is None:
             return None
         try:
@@ -219,25 +232,28 @@ class NodeCache:
         """Return the time as the index has it."""
         return int(self.clock().timestamp())
 
-    def _expected(self, wanted: Wanted) -> CacheObject | None:
-        """Return how an object should be, and note that it is used."""
-        if not self.place.exists():
-            return None
-        known = self.index.known(wanted)
-        if known is None or known[0].wanted != wanted:
-            return None
+    def _expected(self, objects: Sequence[Wanted]) -> list[CacheObject | None]:
+        """Return how objects should be, and note that they are used."""
+        if not (self.index.is_open() or self.place.exists()):
+            return [None] * len(objects)
         now = self.now()
-        if now - known[1] >= _USED_AGAIN_S:
-            self._used[wanted] = now
-            if len(self._used) >= _NOTED_AT_ONCE:
-                self._note_uses()
-        return known[0]
+        found: list[CacheObject | None] = []
+        for wanted, known in zip(objects, self.index.all_known(objects), strict=True):
+            if known is None or known[0].wanted != wanted:
+                found.append(None)
+                continue
+            found.append(known[0])
+            if now - known[1] >= _USED_AGAIN_S:
+                self._used[wanted] = now
+        if len(self._used) >= _NOTED_AT_ONCE:
+            self._note_uses()
+        return found
 
     def _note_uses(self) -> None:
         """Write down what was used; who may only read leaves no trace."""
         used, self._used = self._used, {}
         if used and os.access(self.place.root, os.W_OK):
-            self.index.touch(used, max(used.values()))
+            self.index.touch(used)
 
     def _adopted(self, wanted: Wanted) -> str | None:
         """Take up a file that is there without being known, or is not as it was, if it is right.

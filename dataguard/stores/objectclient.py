@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dataguard.errors import DataguardError
     from dataguard.model.objects import Pin
     from dataguard.stores.objectconnection import Reply
     from dataguard.stores.objectreplies import ObjectFacts, Written
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["ObjectClient"]
 
 _OK = range(200, 300)
+_PARTIAL = 206
 _BROKEN_MAX = 3
 """How often the rest of a body is asked for again before it is given up."""
 
@@ -89,21 +91,31 @@ class ObjectClient:
     def read(self, pin: Pin, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of what is pinned, in pieces; exactly those asked for, or an error."""
         end = pin.size if length is None else min(start + length, pin.size)
+        if start < end or not pin.size:
+            yield from self.part(self.ask(self.reading(pin, start, end)), pin, start, end)
+
+    def part(self, reply: Reply, pin: Pin, start: int, end: int) -> Iterator[bytes]:
+        """Yield the bytes of a range, to which this is the reply; go on where it breaks off."""
         broken = 0
-        while start < end or (start == end == 0):
-            reply = self.ask(self.reading(pin, start, end))
-            self.check_read(reply, pin, start, end)
+        while True:
+            skip = self.check_read(reply, pin, start, end)
             try:
                 for piece in reply.pieces():
-                    start += len(piece)
-                    yield piece
+                    wanted = piece[skip : skip + end - start]
+                    skip = max(skip - len(piece), 0)
+                    start += len(wanted)
+                    yield wanted
+                    if start == end:
+                        break
             except BrokenError as err:
                 broken += 1
                 if broken > _BROKEN_MAX:
                     raise StoreUnreachableError(f"{self.named(pin.key)}: {err}") from err
+                reply = self.ask(self.reading(pin, start, end))
                 continue
+            reply.close()
             if start != end:
-                raise ConflictError(f"{self.named(pin.key)} is {start} bytes long, not {end}")
+                raise ConflictError(f"{self.named(pin.key)} ends {end - start} bytes early")
             return
 
     def reading(self, pin: Pin, start: int, end: int) -> Request:
@@ -115,27 +127,29 @@ class ObjectClient:
             headers.append(("range", f"bytes={start}-{end - 1}"))
         return Request("GET", pin.key, _of_version(pin.version_id), tuple(headers))
 
-    def check_read(self, reply: Reply, pin: Pin, start: int, end: int) -> None:
-        """Refuse a reply that brings anything else than was asked for.
+    def check_read(self, reply: Reply, pin: Pin, start: int, end: int) -> int:
+        """Return how many bytes come before those asked for: servers may ignore ranges.
 
         Raises:
             ConflictError: the object has another size, etag or version.
         """
-        headers, wanted = reply.headers, end - start
+        headers = reply.headers
         told = headers.get("content-length")
         etag = headers.get("etag", "").strip('"')
+        version = headers.get("x-amz-version-id", pin.version_id)
+        whole = reply.status != _PARTIAL
+        sizes = pin.size if whole else end - start
         reason = None
-        if told is not None and int(told) != wanted:
-            reason = f"it sends {told} bytes, not {wanted}"
-        elif wanted != pin.size and reply.status != 206:  # noqa: PLR2004  Partial Content
-            reason = "it does not send a part"
+        if told is not None and int(told) != sizes:
+            reason = f"it sends {told} bytes, not {sizes}"
         elif pin.etag and etag and etag != pin.etag:
             reason = f"its etag is {etag}, not {pin.etag}"
-        elif pin.version_id and headers.get("x-amz-version-id", pin.version_id) != pin.version_id:
-            reason = f"its version is {headers['x-amz-version-id']}, not {pin.version_id}"
+        elif pin.version_id and version != pin.version_id:
+            reason = f"its version is {version}, not {pin.version_id}"
         if reason is not None:
             reply.close()
             raise ConflictError(f"{self.named(pin.key)} is not what was pinned: {reason}")
+        return start if whole else 0
 
     def put(self, key: bytes, data: bytes, *, only_new: bool = False) -> Written:
         """Write a small object with a checksum; with `only_new` never over another one."""
@@ -225,7 +239,7 @@ class ObjectClient:
             reply = self._wire.ask(self.outgoing(request))
         return reply
 
-    def failure_of(self, reply: Reply, key: bytes | None) -> Exception:
+    def failure_of(self, reply: Reply, key: bytes | None) -> DataguardError:
         """Return the error that a reply means."""
         return failure(reply.status, self.whole(reply), self.named(key))
 

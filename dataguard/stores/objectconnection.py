@@ -134,6 +134,9 @@ class Reply:
         if self.chunked or self._left is None or self._left > _PIECE:
             return b"".join(self.pieces())
         wanted, self._left = self._left, 0
+        if not wanted:
+            self.finish()
+            return b""
         try:
             data = self._file.read(wanted)
         except OSError as err:

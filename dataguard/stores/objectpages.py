@@ -33,6 +33,7 @@ class Pages:
         self._prefix = prefix
         self._versions = versions
         self._plus: bool | None = None
+        self._last: tuple[bytes, frozenset[str | None]] = (b"", frozenset())
 
     def after(self, key: bytes) -> Iterator[pa.RecordBatch]:
         """Yield the rows of each page that has any, of the keys after one."""
@@ -47,9 +48,14 @@ class Pages:
                 self._settle_plus(listed)
             following = self._next(wanted, tail)
             pending = None if following is None else self._client.begin(following)
-            rows = self._rows(parse_page(page) if listed is None else listed)
-            if rows.num_rows:
-                yield rows
+            try:
+                rows = self._new(self._rows(parse_page(page) if listed is None else listed))
+                if rows.num_rows:
+                    yield rows
+            except BaseException:  # nobody wants the next page any more
+                if pending is not None:
+                    pending.drop()
+                raise
             if following is None or pending is None:
                 return
             page, wanted = self._received(pending, following), following
@@ -109,6 +115,24 @@ class Pages:
             return rows_of(listed, plus=bool(self._plus))
         except ValueError as err:
             raise StoreUnreachableError(f"{self._client.named(None)}: {err}") from err
+
+    def _new(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows of a page without those of the key at its marker that came already."""
+        keys, known = rows.column("key"), self._last
+        count = rows.num_rows
+        if not count:
+            return rows
+        ids = rows.column("version_id")
+        again = 0
+        while again < count and keys[again].as_py() == known[0] and ids[again].as_py() in known[1]:
+            again += 1
+        last = keys[count - 1].as_py()
+        row, seen = count - 1, set() if last != known[0] else set(known[1])
+        while row >= 0 and keys[row].as_py() == last:
+            seen.add(ids[row].as_py())
+            row -= 1
+        self._last = last, frozenset(seen)
+        return rows.slice(again)
 
     def _settle_plus(self, listed: Listed) -> None:
         """Find out whether the server writes `+` for a space, where a key is the first to ask."""

@@ -19,7 +19,15 @@ from dataguard.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ObjectFacts", "Written", "checksum_of", "facts_of", "failure", "text_of"]
+__all__ = [
+    "ArchivedError",
+    "ObjectFacts",
+    "Written",
+    "checksum_of",
+    "facts_of",
+    "failure",
+    "text_of",
+]
 
 _CHECKSUM = "x-amz-checksum-"
 _NO_CHECKSUMS = frozenset({"x-amz-checksum-type", "x-amz-checksum-mode"})
@@ -31,6 +39,10 @@ _CREDENTIALS = frozenset(
 )
 _ARCHIVED = "InvalidObjectState"
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "NoSuchUpload"})
+
+
+class ArchivedError(ConflictError):
+    """The object has to be brought back from an archive before it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +115,7 @@ def failure(status: int, body: bytes, named: str) -> DataguardError:
     code = text_of(body, "Code") or ""
     said = text_of(body, "Message") or code or f"status {status}"
     if code == _ARCHIVED:
-        return ConflictError(f"{named} is archived", hint="restore it to be read, then try again")
+        return ArchivedError(f"{named} is archived", hint="restore it to be read, then try again")
     if code in _CREDENTIALS or status in (401, 403):
         return DeniedError(
             f"denied: {named} ({said})",

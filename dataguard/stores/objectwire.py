@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,15 +49,21 @@ class Pending(NamedTuple):
     request: Outgoing
     connection: Connection | None
 
+    def drop(self) -> None:
+        """Give up the reply."""
+        if self.connection is not None:
+            self.connection.close()
+
 
 class Wire:
     """Connections to one peer; several threads may use it, and processes forked meanwhile."""
 
     def __init__(self, peer: Peer, *, pause: Callable[[float], None] = time.sleep) -> None:
         """Connect to nothing yet; `pause` waits between attempts."""
+        self._idle: list[Connection] = []
+        weakref.finalize(self, _close_all, self._idle)
         self.peer = peer
         self._pause = pause
-        self._idle: list[Connection] = []
         self._process = os.getpid()
         self._tls: ssl.SSLContext | None = None
         if peer.secure:
@@ -109,8 +116,7 @@ class Wire:
                 yield self.finish(waiting.popleft())
         finally:
             for one in waiting:
-                if one.connection is not None:
-                    one.connection.close()
+                one.drop()
 
     def begin(self, request: Outgoing) -> Pending:
         """Send a request; its reply is to be asked for with `finish`."""
@@ -147,8 +153,7 @@ class Wire:
 
     def close(self) -> None:
         """Close what is open."""
-        while self._idle:
-            self._idle.pop().close()
+        _close_all(self._idle)
 
     def _once(self, request: Outgoing) -> Reply:
         connection = self._connection()
@@ -166,7 +171,8 @@ class Wire:
 
     def _connection(self) -> Connection:
         if self._process != os.getpid():  # forked: these are the parent's
-            self._idle, self._process = [], os.getpid()
+            _close_all(self._idle)
+            self._process = os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
@@ -174,3 +180,8 @@ class Wire:
 
     def _give_back(self, connection: Connection) -> None:
         self._idle.append(connection)
+
+
+def _close_all(connections: list[Connection]) -> None:
+    while connections:
+        connections.pop().close()

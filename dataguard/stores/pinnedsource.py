@@ -32,7 +32,10 @@ class PinnedSource(Protocol):
     """An open file or object of which only the pinned content is ever given."""
 
     size: int
-    place: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words for the user."""
 
     def read_into(self, offset: int, view: memoryview) -> int:
         """Fill a view with bytes from an offset on; fewer at the end of the file alone.

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataguard.core.columns import letter_column, numbers
-from dataguard.core.numeric import np
+from dataguard.core.kernels import as_type
 from dataguard.core.paths import display
 from dataguard.errors import CatalogDamagedError
 
@@ -150,10 +149,8 @@ def _letters(kinds: pa.DictionaryArray) -> pa.Array:
     known = kinds.dictionary.to_pylist()
     if not all(kind in ("f", "l", "d") for kind in known):
         raise ValueError("an unknown kind of entry")
-    indices = numbers(kinds.indices).view(np.uint32)  # so that one below zero is a large one
-    if len(indices) and int(indices.max()) >= len(known):
-        raise ValueError("a kind of entry that the column does not define")
-    codes = np.frombuffer("".join(known).encode(), np.uint8)
-    if len(codes) == 1:
-        return letter_column(np.full(len(indices), codes[0]))
-    return letter_column(codes.take(indices))
+    try:
+        kinds.validate(full=True)
+    except pa.ArrowInvalid as err:
+        raise ValueError("a kind of entry that the column does not define") from err
+    return as_type(kinds, pa.string())

@@ -21,7 +21,10 @@ __all__ = ["SMALL", "Sieve", "SieveFile", "SieveName", "sieve_of"]
 SMALL = 1 << 20
 """Sizes below have a byte each; larger ones are searched for."""
 
-_HEADER = struct.Struct("<QQ")
+_HEADER = struct.Struct("<QQQ")
+
+_NONE = (1 << 64) - 1
+"""No file is as large."""
 
 
 class SieveName(NamedTuple):
@@ -34,19 +37,23 @@ class SieveName(NamedTuple):
 class SieveFile:
     """A sieve as the parent holds it; workers find it as long as it is open."""
 
-    def __init__(self, small: memoryview, large: memoryview, known: memoryview) -> None:
+    def __init__(
+        self, small: memoryview, large: memoryview, known: memoryview, *, told: int | None = None
+    ) -> None:
         """Write one.
 
         `small` has a byte for each size below `SMALL`, 1 where it is looked for; `large` the other
         sizes and `known` the signatures of files that need not be read: 64-bit numbers, ascending.
+        What has `told` bytes or more is told unread where its size is not looked for.
 
         Raises:
             OSError: there is no memory for it.
         """
         parts = [one.cast("B") for one in (small, large, known)]
+        least = _NONE if told is None else told
         self._descriptor = os.memfd_create("dataguard-sieve", os.MFD_CLOEXEC)
         try:
-            _write(self._descriptor, _HEADER.pack(len(parts[1]), len(parts[2])))
+            _write(self._descriptor, _HEADER.pack(len(parts[1]), len(parts[2]), least))
             for part in parts:
                 _write(self._descriptor, part)
         except OSError:
@@ -74,7 +81,7 @@ class SieveFile:
 
 
 class Sieve:
-    """A sieve as a worker holds it; `small` is as the parent wrote it."""
+    """A sieve as a worker holds it; `small` and `told` are as the parent wrote them."""
 
     def __init__(self, path: str) -> None:
         """Map it.
@@ -87,7 +94,7 @@ class Sieve:
             mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
         finally:
             os.close(descriptor)
-        large, known = _HEADER.unpack_from(mapped)
+        large, known, self.told = _HEADER.unpack_from(mapped)
         at = _HEADER.size + SMALL
         self.small = mapped[_HEADER.size : at]
         view = memoryview(mapped)

@@ -29,7 +29,7 @@ _AFTER_NAMES = b"/" + b"\xff" * 256
 
 
 class Worth(NamedTuple):
-    """An entry to tell: to be read unless it is known, or a link."""
+    """An entry to tell: to be read unless it is known, a link, or told for others."""
 
     name: bytes
     status: os.stat_result
@@ -81,7 +81,7 @@ class Sifter:
     def _listed(self, part: Leaf, items: Iterable[os.DirEntry[str]]) -> list[Worth]:
         """Look at each entry once: names are bytes only where they are told."""
         small, has_large = self._sieve.small, self._sieve.has_large
-        knows, kept, passed = self._sieve.knows, [], 0
+        knows, told, kept, passed = self._sieve.knows, self._sieve.told, [], 0
         problems: list[Unreadable] = []
         for item in items:
             try:
@@ -90,6 +90,8 @@ class Sifter:
                     size = status.st_size
                     if small[size] if size < SMALL else has_large(size):
                         kept.append(Worth(os.fsencode(item.name), status, knows(status)))
+                    elif size >= told:
+                        kept.append(Worth(os.fsencode(item.name), status, is_known=True))
                     else:
                         passed += 1
                 elif item.is_symlink():
@@ -114,7 +116,7 @@ class Sifter:
             return Worth(name, status, is_known=True) if stat.S_ISLNK(status.st_mode) else None
         size, sieve = status.st_size, self._sieve
         if not (sieve.small[size] if size < SMALL else sieve.has_large(size)):
-            return None
+            return Worth(name, status, is_known=True) if size >= sieve.told else None
         return Worth(name, status, sieve.knows(status))
 
 

@@ -14,6 +14,7 @@ from dataguard.stores.hashing import digester, new_hash
 from dataguard.stores.localunit import Segment
 from dataguard.stores.obstacles import unreadable
 from dataguard.stores.openfile import fetch, forget, is_cold, open_file
+from dataguard.stores.pace import pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dataguard.stores.gathered import Gathered
     from dataguard.stores.hashing import Hash
     from dataguard.stores.localunit import Unit
+    from dataguard.stores.pace import Pace
 
 __all__ = ["LARGE", "SlowReader"]
 
@@ -114,13 +116,21 @@ class SlowReader:
 
     def _digests(self, descriptor: int, size: int) -> tuple[bytes, ...]:
         hashes = tuple([new_hash(algorithm)() for algorithm in self._unit.algorithms])
-        total = _take_pieces(descriptor, size, hashes, polite=self._unit.polite)
+        pace = pace_of(self._unit.rate)
+        total = _take_pieces(descriptor, size, hashes, polite=self._unit.polite, pace=pace)
         if total != size:
             raise _UnstableError(f"it holds {total} bytes, not {size}")
         return tuple([one.digest() for one in hashes])
 
 
-def _take_pieces(descriptor: int, size: int, hashes: tuple[Hash, ...], *, polite: bool) -> int:
+def _take_pieces(
+    descriptor: int,
+    size: int,
+    hashes: tuple[Hash, ...],
+    *,
+    polite: bool,
+    pace: Pace | None,
+) -> int:
     """Feed a file to hashes and return how many bytes it held; stops soon after `size`."""
     buffer = bytearray(_PIECE)
     view = memoryview(buffer)
@@ -130,6 +140,8 @@ def _take_pieces(descriptor: int, size: int, hashes: tuple[Hash, ...], *, polite
         if total % _AHEAD == 0:
             brought += _look_ahead(descriptor, total + _AHEAD, size, polite=polite)
         total += count
+        if pace is not None:
+            pace.keep()
         for one in hashes:
             one.update(view[:count])
         while brought and brought[0].stop <= total:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import struct
-import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import xxhash
@@ -21,6 +20,7 @@ from dataguard.core.columns import kind_mask, raw_paths
 from dataguard.core.numeric import np
 from dataguard.core.rowprints import Printer, Sample, TablePrint, cells_of
 from dataguard.stores.beginnings import Beginnings
+from dataguard.stores.indexfiles import IndexFiles
 from dataguard.stores.tables import (
     UnreadableTableError,
     batches_of,
@@ -29,7 +29,7 @@ from dataguard.stores.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from dataguard.model.dataset import Version
     from dataguard.stores.manifests import ManifestStore
@@ -52,7 +52,7 @@ class TablePrints:
     """The prints of a home."""
 
     def __init__(self, home: str, manifests: ManifestStore) -> None:
-        self._directory = os.path.join(home, "state", "index")
+        self._files = IndexFiles(home, _SUFFIX)
         self._manifests = manifests
 
     def tables(
@@ -66,8 +66,7 @@ class TablePrints:
         Raises:
             CatalogDamagedError: the manifest is missing or damaged.
         """
-        path = os.path.join(self._directory, version.root.hex + _SUFFIX)
-        found = _load(path)
+        found = _load(self._files.path(version.root))
         if found is not None:
             return found, 0
         made, missed = [], 0
@@ -78,15 +77,27 @@ class TablePrints:
                 made.append(GoldTable(row, one))
         if not missed:
             with contextlib.suppress(OSError):  # the next one reads gold again
-                _save(path, made)
+                self._save(version, made)
         return made, missed
 
-    def prune(self, roots: set[str]) -> None:
+    def prune(self, roots: Collection[str]) -> None:
         """Remove the files of versions that are not in the catalog any more."""
-        with contextlib.suppress(OSError):  # they are in nobody's way
-            for name in os.listdir(self._directory):
-                if name.endswith(_SUFFIX) and name.removesuffix(_SUFFIX) not in roots:
-                    os.unlink(os.path.join(self._directory, name))
+        self._files.prune(roots)
+
+    def _save(self, version: Version, tables: list[GoldTable]) -> None:
+        """Write a file and put it in place.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        head, words = _packed(tables)
+        body = head + words
+        with (
+            self._files.replacing(version.root) as descriptor,
+            open(descriptor, "wb", closefd=False) as file,
+        ):
+            file.write(_HEADER.pack(_MAGIC, len(head), xxhash.xxh3_128_digest(body)))
+            file.write(body)
 
     def _read(
         self, version: Version, place: str | None, advance: Callable[[], None]
@@ -176,12 +187,8 @@ def _tables(rows: Iterable[dict[str, Any]], hashes: np.ndarray) -> Iterator[Gold
         yield GoldTable(one["row"], TablePrint(*sums, samples[0], tuple(samples[1:])))
 
 
-def _save(path: str, tables: list[GoldTable]) -> None:
-    """Write a file and put it in place; not synced: its digest tells what a crash leaves of it.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def _packed(tables: list[GoldTable]) -> tuple[bytes, bytes]:
+    """Return the head and the hashes of a file."""
     samples = [(one.print.sample, *one.print.texts) for one in tables]
     rows = [
         {
@@ -198,15 +205,4 @@ def _save(path: str, tables: list[GoldTable]) -> None:
     words = b"".join(item.hashes.tobytes() for several in samples for item in several)
     # Padded, so that the words are aligned when the file is read.
     head += b" " * (-len(head) % 8)
-    body = head + words
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".partial-", dir=os.path.dirname(path))
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(_HEADER.pack(_MAGIC, len(head), xxhash.xxh3_128_digest(body)))
-            file.write(body)
-            os.fchmod(file.fileno(), 0o644)
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
+    return head, words

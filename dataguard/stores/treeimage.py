@@ -284,7 +284,12 @@ def _way(folder: bytes, path: bytes) -> Iterator[bytes]:
 
 
 def _column(batch: pa.RecordBatch, name: str, instead: int) -> np.ndarray:
-    """Return a column of numbers, with one value for all where the entries don't have it."""
-    if name not in batch.schema.names or batch.column(name).null_count:
+    """Return a column of numbers, with one value for all where the entries don't have it.
+
+    Objects have times; what stands for their owner and mode means nothing.
+    """
+    names = batch.schema.names
+    unowned = "etag" in names and name != "mtime_ns"
+    if unowned or name not in names or batch.column(name).null_count:
         return np.full(batch.num_rows, instead, np.int64)
     return numbers(batch.column(name))

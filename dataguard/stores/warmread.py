@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dataguard.stores.gathered import Gathered
+    from dataguard.stores.pace import Pace
     from dataguard.stores.sifting import Worth
 
     Digest = tuple[Callable[[bytes], object], Callable[[bytes | memoryview], bytes]]
@@ -30,11 +31,14 @@ _WHOLE = 1 << 18
 class WarmReader:
     """Adds files to what was gathered until one is not small, not in memory, or not as it was."""
 
-    def __init__(self, found: Gathered, digests: Sequence[Digest], most: int) -> None:
+    def __init__(
+        self, found: Gathered, digests: Sequence[Digest], most: int, *, pace: Pace | None = None
+    ) -> None:
         """Open nothing yet; `digests` take one each, and no more than `most` bytes are gathered."""
         self._found = found
         self._digests = digests
         self._most = most
+        self._pace = pace
         self._room: memoryview | None = None
 
     def take(self, directory: int, prefix: bytes, files: Sequence[Worth]) -> int:
@@ -44,7 +48,7 @@ class WarmReader:
         room, most, total, taken = self._room, self._most - self._found.bytes_read, 0, 0
         open_name, read, look, close = os.open, os.preadv, os.fstat, os.close
         add_path, add_status = self._found.paths.append, self._found.statuses.append
-        digests = self._digests
+        digests, pace = self._digests, self._pace
         for name, before, _ in files:
             size = before.st_size
             if size > _WHOLE or total >= most:
@@ -68,6 +72,8 @@ class WarmReader:
                 add(digest(room[:size]))
             total += size
             taken += 1
+            if pace is not None:
+                pace.keep()
         self._found.bytes_read += total
         return taken
 

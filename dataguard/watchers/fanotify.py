@@ -26,6 +26,9 @@ __all__ = ["FanotifySensor"]
 _BUFFER = 48 << 10
 """Each event in it brings a descriptor of its process: fewer than a usual limit of 1,024."""
 
+_MOST_ADMITTED = 256
+"""Buffers that wait to be reported: 12 MB of some 80,000 events."""
+
 _TURN_S = 0.5
 _RESURVEY_S = 1.0
 
@@ -68,8 +71,8 @@ class FanotifySensor:
 
     @property
     def wait_s(self) -> float:
-        """It works when there is something to read."""
-        return math.inf
+        """It works when there is something to read, or left of what was read."""
+        return 0.0 if self._judge.waiting else math.inf
 
     def unavailable(self, root: bytes) -> str | None:
         """Return why it cannot watch a root from this process, or None where it can."""
@@ -128,16 +131,24 @@ class FanotifySensor:
             roots.discard(root)
 
     def take(self) -> None:
-        """Report what the kernel has to tell, as far as a turn allows."""
+        """Report what the kernel has to tell, as far as a turn allows.
+
+        Its queue is emptied between any two buffers that are reported: see `Judge.admit`.
+        """
         until = time.monotonic() + _TURN_S
         while time.monotonic() < until:
-            try:
-                buffer = os.read(self._group, _BUFFER)
-            except BlockingIOError:
+            self._admit()
+            if not self._judge.waiting:
                 self._outlet.empty()
                 return
-            self._judge.report(buffer)
+            self._judge.report()
             self._outlet.beat()
+
+    def _admit(self) -> None:
+        """Take what the kernel has, as far as there is room for it."""
+        with contextlib.suppress(BlockingIOError):
+            while self._judge.waiting < _MOST_ADMITTED:
+                self._judge.admit(os.read(self._group, _BUFFER))
 
     def check(self) -> tuple[bytes, ...]:
         """Survey anew after an overflow; return roots whose file system lost its mark.
@@ -201,6 +212,8 @@ class FanotifySensor:
     def _survey_again(self) -> None:
         """Learn what became of directories while events were lost."""
         self._overflowed = 0.0
+        while self._judge.waiting:
+            self._judge.report()
         roots = self._survey.tree.roots()
         self._survey = Survey(self._outlet, self._mark, crosses=self._crosses)
         self._judge = Judge(self._survey, self._outlet, self._canary, self._overflow)

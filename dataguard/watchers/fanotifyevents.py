@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import TYPE_CHECKING
 
 from dataguard.model.watch import ChangeKind
@@ -33,28 +34,44 @@ class Judge:
         self._outlet = outlet
         self._canary = canary
         self._overflowed = overflowed
+        self._admitted: deque[tuple[bytes, tuple[Writer | None, ...]]] = deque()
+        self._fresh: set[bytes] = set()  # directories that what was admitted itself brings
 
-    def report(self, buffer: bytes) -> None:
-        """Report what is gold's in a buffer of the kernel's, and close what came with it."""
+    @property
+    def waiting(self) -> int:
+        """Buffers that were admitted and not reported."""
+        return len(self._admitted)
+
+    def admit(self, buffer: bytes) -> None:
+        """Take a buffer of the kernel's for later: ask who wrote, and close what came with it.
+
+        That is all that cannot wait. A long queue in the kernel slows every writer down, since it
+        looks through it for an event to merge with.
+        """
         found = tuple(records(buffer))
         try:
-            writers = self._writers(found)
-            for record, writer in zip(found, writers, strict=True):
-                self._judge(record, writer)
+            self._admitted.append((buffer, tuple(self._writers(found))))
         finally:
             for record in found:
                 if record.pidfd >= 0:
                     os.close(record.pidfd)
 
+    def report(self) -> None:
+        """Report what is gold's in the oldest buffer that was admitted."""
+        buffer, writers = self._admitted.popleft()
+        for record, writer in zip(records(buffer), writers, strict=True):
+            self._judge(record, writer)
+        if not self._admitted:
+            self._fresh.clear()
+
     def _writers(self, found: tuple[Record, ...]) -> list[Writer | None]:
         """Ask who wrote, before anything else is done: most writers end soon."""
         asked = Attribution()
-        fresh: set[bytes] = set()  # directories that this batch itself brings
         writers: list[Writer | None] = []
         for record in found:
-            ours = self._concerns(record) or record.parent in fresh
+            ours = self._concerns(record) or record.parent in self._fresh
             if ours and record.mask & Mask.ONDIR:
-                fresh.add(record.child)
+                self._fresh.add(record.child)
             writers.append(asked.of(record.pid, record.pidfd) if ours else None)
         return writers
 

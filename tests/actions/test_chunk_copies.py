@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataguard.actions.copychunks import chunk_copies
+from dataguard.actions.copyfiles import place_files, walked
 from dataguard.model.entry import Obstacle
 from support.reclaims import Place
 
@@ -37,10 +38,12 @@ def chance():
     return random.Random(18)
 
 
-def found_in(place, known=(), **options):
+def found_in(place, known=(), *, listed=None, **options):
     with place.context() as ctx:
         versions = ctx.catalog.versions()
-        return chunk_copies(ctx, str(place.mine), versions, known, **options)
+        roll = walked(ctx, str(place.mine), 1, listed=listed)
+        with roll, place_files(str(place.mine), roll) as files:
+            return chunk_copies(ctx, files, versions, known, **options)
 
 
 def only_copy(place):

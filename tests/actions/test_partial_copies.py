@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dataguard.actions.copyfiles import place_files, walked
 from dataguard.actions.copypartial import partial_copies
 from dataguard.model.copies import CopyKind
 from support.reclaims import Place
@@ -39,7 +40,9 @@ def place(tmp_path, monkeypatch):
 
 def found_in(place, known=()):
     with place.context() as ctx:
-        return partial_copies(ctx, str(place.mine), ctx.catalog.versions(), known)
+        roll = walked(ctx, str(place.mine), 1)
+        with roll, place_files(str(place.mine), roll) as files:
+            return partial_copies(ctx, files, ctx.catalog.versions(), known)
 
 
 def parts(match):

@@ -79,7 +79,7 @@ def policy_story(world):
         "policy show": ask("policy", "show"),
         "policy explain": ask("policy", "explain", str(world.gold), code=3),
         "policy explain code": ask("policy", "explain", "DG105"),
-        "policy export": ask("policy", "export", "s3://b/gold", "--as", "iam-policy"),
+        "policy export": ask("policy", "export", "s3://data/gold", "--as", "iam-policy"),
     }
 
 

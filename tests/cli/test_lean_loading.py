@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
-PREPARE = "import os; from dataguard.cli.loading import lean_loading\n"
+PREPARE = (
+    "import os; from dataguard.cli.loading import lean_loading\n"
+    "from dataguard.core.numeric import np\n"
+)
 COUNT = "print(len(os.listdir('/proc/self/task')))"
 NAMES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -24,12 +27,12 @@ def said_by(program, **environment):
 
 
 def test_numpy_starts_no_threads():
-    assert ["1"] == said_by(f"with lean_loading(): import numpy\n{COUNT}")
+    assert ["1"] == said_by(f"with lean_loading(): np.ndarray\n{COUNT}")
 
 
-@pytest.mark.parametrize("module", ["numpy", "pyarrow"])
-def test_the_environment_is_as_it_was_once_loaded(module):
-    program = f"was = dict(os.environ)\nwith lean_loading(): import {module}\n"
+@pytest.mark.parametrize("loading", ["np.ndarray", "import pyarrow"])
+def test_the_environment_is_as_it_was_once_loaded(loading):
+    program = f"was = dict(os.environ)\nwith lean_loading(): {loading}\n"
     assert ["True"] == said_by(program + "print(was == dict(os.environ))")
 
 
@@ -82,3 +85,11 @@ def test_a_job_gets_the_environment_of_the_caller(registered):
     words = ("run", "--input", "faces@1", "--output", output, "--", sys.executable, "-c", show)
     answer = registered.ask_process(*words, env=environment)
     assert (0, "[]\n") == (answer.code, answer.out), answer
+
+
+def test_parquet_is_read_without_arrows_clients_of_object_stores():
+    program = (
+        "import sys\nwith lean_loading(): import pyarrow.parquet\n"
+        "print('pyarrow._s3fs' in sys.modules, 'pyarrow._parquet' in sys.modules)"
+    )
+    assert ["False", "True"] == said_by(program)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -12,16 +14,18 @@ OBJECTS = (
     *("CreateMultipartUpload", "PutObjectTagging", "DeleteObjectVersion", "DeleteObjects"),
     *("PutObject", "DeleteObject"),
 )
+UPLOADS_AND_DELETES = ("CreateMultipartUpload", "DeleteObjectVersion", "DeleteObjects")
 SETTINGS = ("PutBucketVersioning", "PutBucketPolicy")
 
 
 class Store:
-    """A bucket with gold in it, and what its admin sees of it."""
+    """A prefix of a bucket with gold in it, and what the bucket's admin sees."""
 
     def __init__(self, server, name, admin, ask):
         self.server, self.name, self.admin, self._ask = server, name, admin, ask
-        self.place = f"s3://{name}/gold"
-        admin.put_object(Bucket=name, Key="gold/a", Body=b"hello")
+        self.prefix = f"gold-{uuid.uuid4().hex[:8]}"
+        self.place = f"s3://{name}/{self.prefix}"
+        admin.put_object(Bucket=name, Key=f"{self.prefix}/a", Body=b"hello")
 
     def verify(self, user, *words, code=0):
         with self.server.acting(user):
@@ -37,8 +41,9 @@ class Store:
 
     def content(self):
         """Everything that a canary could have touched."""
-        listed = self.admin.list_object_versions(Bucket=self.name)
-        uploads = self.admin.list_multipart_uploads(Bucket=self.name).get("Uploads", [])
+        below = {"Bucket": self.name, "Prefix": self.prefix}
+        listed = self.admin.list_object_versions(**below)
+        uploads = self.admin.list_multipart_uploads(**below).get("Uploads", [])
         rows = [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
         return (
             sorted((row["Key"], row["VersionId"], row["LastModified"]) for row in rows),
@@ -54,15 +59,40 @@ class Store:
             return None
 
 
+@pytest.fixture(scope="module")
+def buckets():
+    """One versioned bucket on each server that is asked for, with a client of its admin."""
+    found = {}
+    with contextlib.ExitStack() as undo:
+
+        def bucket(server):
+            if server.name not in found:
+                admin = undo.enter_context(server.client(server.admin))
+                name = f"gold-{uuid.uuid4().hex[:12]}"
+                admin.create_bucket(Bucket=name)
+                versioned = {"Status": "Enabled"}
+                admin.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioned)
+                found[server.name] = name, admin
+            return found[server.name]
+
+        yield bucket
+
+
 @pytest.fixture
-def store(objectserver, bucket, world):
-    with objectserver.client(objectserver.admin) as admin:
-        yield Store(objectserver, bucket, admin, world.ask_json)
+def store(objectserver, buckets, world):
+    name, admin = buckets(objectserver)
+    yield Store(objectserver, name, admin, world.ask_json)
+    with contextlib.suppress(admin.exceptions.ClientError):  # there may be none
+        admin.delete_bucket_policy(Bucket=name)
 
 
 def results(found):
     (record,) = found["records"]
     return {step["operation"]: step["result"] for step in record["operations"]}
+
+
+def _read(client, store):
+    return client.get_object(Bucket=store.name, Key=f"{store.prefix}/a")["Body"].read()
 
 
 def statement(document, index):
@@ -79,9 +109,9 @@ def test_exported_policy_refuses_everything_to_a_trainer_and_nothing_to_the_regi
     assert dict.fromkeys((*OBJECTS, *SETTINGS), "refused") == results(found)
     assert "protected" == found["records"][0]["state"]
     with server.client(server.trainer) as trainer, server.client(server.registrar) as registrar:
-        assert b"hello" == trainer.get_object(Bucket=store.name, Key="gold/a")["Body"].read()
+        assert b"hello" == _read(trainer, store)
         assert before == store.content()
-        registrar.put_object(Bucket=store.name, Key="gold/b", Body=b"new")
+        registrar.put_object(Bucket=store.name, Key=f"{store.prefix}/b", Body=b"new")
         trainer.put_object(Bucket=store.name, Key="outputs/b", Body=b"mine")
 
 
@@ -90,7 +120,8 @@ def test_writes_that_get_through_are_findings_and_leave_nothing(store):
     found = store.verify(store.server.trainer, code=3)
 
     assert not found["protected"]
-    assert {"allowed"} == {results(found)[name] for name in OBJECTS[:4]}
+    assert "skipped" == results(found)["PutObjectTagging"]  # the name was not found
+    assert {"allowed"} == {results(found)[name] for name in UPLOADS_AND_DELETES}
     assert {"skipped"} == {results(found)[name] for name in (*OBJECTS[4:], *SETTINGS)}
     (finding,) = found["findings"]
     assert ("DG605", "error", store.place) == (
@@ -148,16 +179,9 @@ def test_bucket_without_a_policy_has_none_after_the_canary(store):
     if server.name == "seaweedfs":
         pytest.skip("seaweedfs: lets nobody but its admins write bucket policies")
     with server.client(server.admin, "iam") as iam:
-        denied = {"Effect": "Deny", "Action": ["s3:*Object*", "s3:PutBucketVersioning"]}
-        allowed = {**denied, "Action": ["s3:List*", "s3:GetObject*"], "Effect": "Allow"}
-        denied["NotResource"] = "arn:aws:s3:::nothing"
-        document = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {**allowed, "Resource": "*"},
-                {"Effect": "Allow", "Action": ["s3:*BucketPolicy"], "Resource": "*"},
-            ],
-        }
+        actions = ["s3:List*", "s3:GetObject*", "s3:*BucketPolicy"]
+        allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = {"Version": "2012-10-17", "Statement": [allowed]}
         iam.create_user(UserName=store.name)
         iam.put_user_policy(
             UserName=store.name, PolicyName="p", PolicyDocument=json.dumps(document)
@@ -224,10 +248,14 @@ def test_bucket_without_versions_is_tried_too(objectserver, make_bucket, world):
     with objectserver.client(objectserver.admin) as admin:
         store = Store(objectserver, name, admin, world.ask_json)
         before = store.content()
-        assert {"refused", "skipped"} == {*results(store.verify(objectserver.reader)).values()} | {
-            "refused"
-        }
+        refused = results(store.verify(objectserver.reader))
         store.verify(objectserver.trainer, code=3)
+
+    assert ({"refused"}, "skipped") == (
+        {refused[name] for name in OBJECTS},
+        refused["PutBucketVersioning"],
+    )
+    with objectserver.client(objectserver.admin) as store.admin:
         assert before == store.content()
 
 
@@ -267,3 +295,135 @@ def test_directory_is_tried_as_whoever_asks(world):
     code, refused = world.ask_as_user("policy", "verify", str(world.gold))
     assert (0, True) == (code, refused["protected"])
     assert 10 == world.fails("policy", "verify", str(world.top / "nowhere"))["exit_code"]
+
+
+def test_policy_of_an_identity_refuses_the_trainer(ministack, buckets, world):
+    name, admin = buckets(ministack)
+    store = Store(ministack, name, admin, world.ask_json)
+    words = ("policy", "export", store.place, "--as", "iam-policy", "--dialect", "aws")
+    document = json.dumps(world.ask_json(*words)["document"])
+    user = {"UserName": "trainer", "PolicyName": "dataguard-gold"}
+    with ministack.client(ministack.admin, "iam") as iam:
+        iam.put_user_policy(**user, PolicyDocument=document)
+        try:
+            assert store.verify(ministack.trainer)["protected"]
+            store.verify(ministack.registrar, code=3)
+        finally:
+            iam.delete_user_policy(**user)
+
+
+def test_exported_lock_keeps_new_versions(objectserver, make_bucket, world):
+    name = make_bucket(objectserver, locked=True)
+    words = ("policy", "export", f"s3://{name}/gold", "--as", "object-lock", "--lock-days", "1")
+    lock = world.ask_json(*words)["document"]
+    with objectserver.client(objectserver.admin) as admin:
+        admin.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
+        written = admin.put_object(Bucket=name, Key="gold/a", Body=b"held")
+        with pytest.raises(admin.exceptions.ClientError):
+            admin.delete_object(Bucket=name, Key="gold/a", VersionId=written["VersionId"])
+
+
+def test_text_of_an_export_is_the_document_alone(world):
+    words = ("policy", "export", "s3://data/gold", "--dialect", "ceph", "--exempt", "registrar")
+    answer = world.ask(*words)
+
+    assert world.ask_json(*words)["document"] == json.loads(answer.out)
+    assert "it does not stop:" in answer.err
+    assert "aws s3api put-bucket-policy --bucket data" in answer.err
+
+
+def test_exports_that_would_lock_out_or_protect_nothing_are_refused(world):
+    place = "s3://data/gold"
+    refused = (
+        (),
+        ("--dialect", "minio", "--exempt", "registrar"),
+        ("--exempt", "registrar"),
+        ("--endpoint-url", "http://localhost:1", "--exempt", "registrar"),
+        ("--dialect", "gcs", "--exempt", "registrar"),
+    )
+    errors = [world.fails("policy", "export", place, *words) for words in refused]
+
+    assert {2} == {error["exit_code"] for error in errors}
+    assert all(error["hint"] for error in errors)
+    assert 2 == world.fails("policy", "export", "/data/gold", "--exempt", "me")["exit_code"]
+
+
+def test_local_version_is_sent_to_seal(registered):
+    error = registered.fails("policy", "export", "faces@1", "--exempt", "me")
+
+    assert (2, "a local source is protected by `dataguard seal faces@1`") == (
+        error["exit_code"],
+        error["hint"],
+    )
+
+
+def write_protection(found):
+    (check,) = [one for one in found["checks"] if one["name"] == "write protection"]
+    return check["ok"], check["reason"]
+
+
+def test_gate_refuses_a_job_until_its_own_credential_is_proven_harmless(store, world):
+    server = store.server
+    rules = world.top / "rules.toml"
+    rules.write_text('format = "policy/1"\nname = "ours"\n[objects]\ncanary = "required"\n')
+    asked = ("gate", "--input", "faces@1", "--output", str(world.top / "out"))
+    required = (*asked, "--policy", str(rules))
+    with server.acting(server.registrar):
+        assert 0 == world.ask_process("register", "faces", store.place).code
+    with server.acting(server.trainer):
+        assert (False, True) == (
+            write_protection(world.ask_json(*required, code=3))[0],
+            "not enforced: no canary" in write_protection(world.ask_json(*asked))[1],
+        )
+    (finding,) = store.verify(server.trainer, code=3)["findings"]
+    assert ("faces", 1) == (finding["dataset"], finding["version"])
+    with server.acting(server.trainer):
+        assert "got through" in write_protection(world.ask_json(*required, code=3))[1]
+    store.apply(store.export(server.registrar, server.admin))
+    store.verify(server.trainer)
+
+    with server.acting(server.trainer):
+        allowed, reason = write_protection(world.ask_json(*required))
+        assert (True, True) == (allowed, ": protected (verified " in reason)
+    with server.acting(server.registrar):
+        assert not write_protection(world.ask_json(*required, code=3))[0]
+
+
+def test_reference_means_the_place_and_the_server_where_it_was_registered(store, world):
+    server = store.server
+    with server.acting(server.registrar):
+        assert 0 == world.ask_process("register", "faces", store.place).code
+    words = ("policy", "export", "faces@1", "--exempt", "registrar")
+    dialect = world.fails(*words)
+    made = world.ask_json(*words, "--dialect", "ceph")
+
+    assert (2, True) == (dialect["exit_code"], server.endpoint in dialect["message"])
+    assert [store.place] == made["places"]
+    assert all(f"--endpoint-url {server.endpoint}" in one for one in made["apply"][:2])
+    other = world.ask_json(
+        *("policy", "export", f"s3://{store.name}/x", *words[3:], "--dialect", "ceph")
+    )
+    assert any(store.place in remark for remark in other["remarks"]), other
+
+
+@pytest.mark.ceph
+def test_policy_for_ceph_exempts_two_and_the_form_of_aws_is_caught_there(ceph, buckets, world):
+    name, admin = buckets(ceph)
+    store = Store(ceph, name, admin, world.ask_json)
+    resources = [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"]
+    people = {"AWS": [ceph.trainer.arn, ceph.registrar.arn]}
+    allowed = {"Effect": "Allow", "Principal": people, "Action": ["s3:*"], "Resource": resources}
+    names = ("--exempt", "registrar", "--exempt", ceph.admin.name)
+    words = ("policy", "export", store.place, "--dialect", "ceph")
+    document = world.ask_json(*words, *names)["document"]
+    ignored = json.loads(
+        json.dumps(document)
+        .replace("StringNotLike", "ArnNotLike")
+        .replace("StringNotEquals", "ArnNotEquals")
+        .replace("aws:username", "aws:PrincipalArn")
+    )
+    for statements, code in ((ignored["Statement"], 3), (document["Statement"], 0)):
+        store.apply({**document, "Statement": [allowed, *statements]})
+        store.verify(ceph.trainer, code=code)
+    store.verify(ceph.registrar, code=3)
+    admin.delete_bucket_policy(Bucket=name)

@@ -116,7 +116,8 @@ def test_help_without_a_terminal_is_for_80_columns_unless_told(monkeypatch, colu
 
 CONFIGURED = {
     *("pydantic", "rich", "sqlalchemy", "alembic", "fsspec", "pandas", "tomlkit", "dask"),
-    *("pyarrow.compute", "concurrent.futures", "tomllib"),
+    *("numpy.linalg", "pyarrow._s3fs", "pyarrow.compute"),
+    *("concurrent.futures", "tomllib"),
 }
 OF_OTHERS = {
     *("administration", "emit", "policy_report", "seal", "workspace", "gate"),

@@ -270,3 +270,33 @@ def test_what_is_mounted_over_is_a_gap(registered):
             watcher.wait_for("dir/b")
         finally:
             subprocess.run(["umount", registered.gold / "dir"], check=True)
+
+
+def test_second_watcher_of_the_same_datasets_is_refused(registered):
+    with commands(registered):
+        for words in ((), ("faces",)):
+            answer = registered.ask("watch", *words)
+            assert 11 == answer.code
+            assert "tells of these datasets already" in answer.err
+        assert 0 == registered.ask("watch", "--once").code
+
+
+def test_watchers_of_different_datasets_live_side_by_side(registered, tmp_path):
+    (other := tmp_path / "labels").mkdir()
+    (other / "l").write_bytes(b"l")
+    assert 0 == registered.ask("register", "labels", other).code
+    with commands(registered, "faces") as faces, commands(registered, "labels") as labels:
+        (registered.gold / "a").write_bytes(b"changed")
+        faces.wait_for("a")
+        (other / "l").write_bytes(b"changed")
+        labels.wait_for("l")
+        assert {"a"} == {row["path"] for row in faces.rows}
+        assert 11 == registered.ask("watch").code
+
+
+def test_times_in_the_evidence_of_gaps_are_those_of_all_output(registered):
+    with commands(registered) as watcher:
+        watcher.process.kill()
+    row = json.loads(registered.ask("watch", "--once", "--format", "jsonl").out.splitlines()[0])
+    assert "DG903" == row["code"]
+    assert all(row["evidence"][name].endswith("Z") for name in ("from", "to"))

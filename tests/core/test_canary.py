@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguard.core.canary import (
-    credential_hash,
-    is_valid,
+    is_proven,
     masked,
     meaning,
     protection_words,
     role_of,
 )
-from dataguard.model.actor import Actor
-from dataguard.model.canary import OPERATIONS, SETTINGS, Caller, CanaryRecord, CanaryState
-from dataguard.model.mount import Probe, ProbeOutcome, ProbeStep
+from dataguard.model.canary import OPERATIONS, SETTINGS, CanaryState
+from dataguard.model.mount import ProbeOutcome
+from support.canaries import canary
+from support.gatefacts import NOW
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REFUSED, ALLOWED = ProbeOutcome.REFUSED, ProbeOutcome.ALLOWED
 SKIPPED, FAILED = ProbeOutcome.SKIPPED, ProbeOutcome.FAILED
 ANSWERS = {
@@ -48,15 +47,6 @@ ANSWERS = {
 }
 
 
-def record(changed=(), **fields):
-    results = dict.fromkeys(OPERATIONS, REFUSED) | dict(changed)
-    steps = tuple(ProbeStep(name, result, "") for name, result in results.items())
-    caller = Caller(credential_hash("AKIA"), "AK...IA")
-    values = {"place": "s3://b/gold", "endpoint": "", "caller": caller, "verified": NOW}
-    values |= {"probe": Probe(steps), "actor": Actor("alice", 1000, "node1")} | fields
-    return CanaryRecord(**values)
-
-
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_answers_mean_what_they_say(answer):
     assert ANSWERS[answer] is meaning(*answer)
@@ -64,7 +54,7 @@ def test_answers_mean_what_they_say(answer):
 
 @given(st.dictionaries(st.sampled_from(OPERATIONS), st.sampled_from(list(ProbeOutcome))))
 def test_protected_is_only_what_was_refused_and_nothing_else(changed):
-    one = record(changed)
+    one = canary(changed)
     objects = [s.result for s in one.probe.steps if s.operation not in SETTINGS]
 
     if one.state is CanaryState.PROTECTED:
@@ -78,7 +68,7 @@ def test_protected_is_only_what_was_refused_and_nothing_else(changed):
 
 @given(st.dictionaries(st.sampled_from(OPERATIONS), st.sampled_from(list(ProbeOutcome))))
 def test_protected_is_said_of_nothing_else(changed):
-    one = record(changed)
+    one = canary(changed)
     said = protection_words(one, timedelta(days=1), NOW)
 
     assert said.startswith("protected (") == (one.state is CanaryState.PROTECTED)
@@ -86,7 +76,7 @@ def test_protected_is_said_of_nothing_else(changed):
 
 
 def test_what_no_policy_could_write_back_is_named():
-    one = record({"PutBucketPolicy": FAILED})
+    one = canary({"PutBucketPolicy": FAILED})
 
     assert CanaryState.PROTECTED is one.state
     assert not one.complete
@@ -103,11 +93,11 @@ def test_what_no_policy_could_write_back_is_named():
     ],
 )
 def test_proof_counts_for_a_time_and_not_from_the_future(age, valid):
-    assert valid is is_valid(record(verified=NOW - age), timedelta(days=30), NOW)
+    assert valid is is_proven(canary(verified=NOW - age), timedelta(days=30), NOW)
 
 
 def test_proof_that_is_too_old_is_not_verified():
-    said = protection_words(record(verified=NOW - timedelta(days=31)), timedelta(days=30), NOW)
+    said = protection_words(canary(verified=NOW - timedelta(days=31)), timedelta(days=30), NOW)
 
     assert said.startswith("not verified: the last proof is of 2026-01-29 12:00 UTC")
 

@@ -15,7 +15,12 @@ from dataguard.core.cellprints import UnhashableColumnError, cell_hashes
 
 
 def hashes(values, kind=None):
-    return cell_hashes(pa.array(values, kind)).tolist()
+    return cell_hashes(pa.array([*map(plain, values)], kind)).tolist()
+
+
+def plain(value):
+    """Arrow takes no numbers of numpy's where it was loaded as commands load it."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 INTEGERS = st.integers(-(2**31), 2**31 - 1)

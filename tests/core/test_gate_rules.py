@@ -8,11 +8,14 @@ import pytest
 
 from dataguard.core.gate import catalog_identity, decide, gate
 from dataguard.model.audit import AuditLevel
+from dataguard.model.canary import Protection
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Algorithm
 from dataguard.model.finding import Code
 from dataguard.model.gate import CatalogFacts, InputFacts, MountCondition, OutputFacts
+from dataguard.model.mount import ProbeOutcome
 from dataguard.model.policy import Seal
+from support.canaries import canary
 from support.gatefacts import CATALOG, NOW, an_input, audit, facts, output, policy, version
 
 STRICT = policy(
@@ -69,6 +72,45 @@ BROKEN_INPUTS = {
     "sealed too weakly": (an_input(seal=Seal.MODE), ("seal", None)),
     "seal unknown": (an_input(seal=None), ("seal", None)),
 }
+
+
+REQUIRING = policy(objects={"canary": "required", "canary_max_age": "30d"})
+UNPROVEN = {
+    "never tried": Protection("s3://data/gold", None),
+    "no credential": Protection("s3://data/gold", None, "no credentials for s3://data"),
+    "got through": Protection("s3://data/gold", canary({"PutObject": ProbeOutcome.ALLOWED})),
+    "no answer": Protection("s3://data/gold", canary({"PutObject": ProbeOutcome.FAILED})),
+    "too old": Protection("s3://data/gold", canary(verified=NOW - timedelta(days=31))),
+    "in the future": Protection("s3://data/gold", canary(verified=NOW + timedelta(hours=1))),
+}
+
+
+@pytest.mark.parametrize("protection", UNPROVEN.values(), ids=UNPROVEN)
+def test_bucket_that_a_job_might_write_is_refused_where_a_canary_is_required(protection):
+    there = facts(inputs=(an_input(protection=protection),))
+    (check,) = [c for c in decide(there, REQUIRING) if c.name == "write protection"]
+
+    assert {("write protection", Code.DG605)} == refusals(there, REQUIRING)
+    assert not check.enforced
+    assert "dataguard policy verify s3://data/gold" == check.remedy
+
+
+@pytest.mark.parametrize("protection", UNPROVEN.values(), ids=UNPROVEN)
+def test_bucket_that_a_job_might_write_is_not_enforced_where_no_canary_is_required(protection):
+    there = facts(inputs=(an_input(protection=protection),))
+    rules = policy(objects={"canary": "optional", "canary_max_age": "30d"})
+    (check,) = [c for c in decide(there, rules) if c.name == "write protection"]
+
+    assert (True, False) == (check.ok, check.enforced)
+    assert ": protected" not in check.reason
+
+
+def test_bucket_that_refused_a_canary_is_protected():
+    there = facts(inputs=(an_input(protection=Protection("s3://data/gold", canary())),))
+    (check,) = [c for c in decide(there, REQUIRING) if c.name == "write protection"]
+
+    assert (True, True) == (check.ok, check.enforced)
+    assert "protected (verified 2026-03-01 12:00 UTC by canary as AK...IA)" in check.reason
 
 
 @pytest.mark.parametrize(("broken", "refusal"), BROKEN_INPUTS.values(), ids=BROKEN_INPUTS)

@@ -176,9 +176,9 @@ def test_random_tables_are_no_copies_of_one_another():
     def one(rows):
         return pa.table(
             {
-                "id": chance.integers(0, 100_000, rows),
-                "label": chance.integers(0, 10, rows),
-                "score": chance.normal(size=rows),
+                "id": chance.integers(0, 100_000, rows).tolist(),
+                "label": chance.integers(0, 10, rows).tolist(),
+                "score": chance.normal(size=rows).tolist(),
                 "name": [f"n{i}" for i in chance.integers(0, 50, rows)],
             }
         )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dataguard.core import runs as runs_module
 from dataguard.core.align import differing, differing_pairs, match
-from dataguard.core.columns import raw_paths
+from dataguard.core.columns import number_column, raw_paths
 from dataguard.core.runs import Run, equal_runs, gaps, lefts, rights, rows_of, rows_through
 from support.entrybatches import batch_of, file
 
@@ -86,7 +86,7 @@ def test_differing_agrees_with_dictionaries_also_where_runs_were_given_up(left, 
     assert scattered == (window.runs is None)
     both = sorted(left.keys() & right.keys())
     assert both == [window.left_paths[int(row)].as_py() for row in window.left_rows]
-    alone = raw_paths(one.take(pa.array(window.only_left)))
+    alone = raw_paths(one.take(number_column(window.only_left)))
     assert sorted(left.keys() - right) == alone.to_pylist()
     content = [right[path] is not None and left[path] != right[path] for path in both]
     assert content == differing(window, "digest").tolist()

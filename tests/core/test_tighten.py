@@ -12,14 +12,16 @@ from dataguard.core.gate import gate
 from dataguard.core.tighten import tighten
 from dataguard.model import policy_form
 from dataguard.model.audit import AuditLevel
+from dataguard.model.canary import Protection
 from dataguard.model.dataset import VersionState
 from dataguard.model.digest import Algorithm, Strength
 from dataguard.model.finding import Code, Severity
 from dataguard.model.gate import CatalogFacts, MountCondition, OutputFacts
 from dataguard.model.mount import Guarantee
 from dataguard.model.placement import Places
-from dataguard.model.policy import Policy, Seal
-from support.gatefacts import ALICE, FACES, an_input, audit, facts, output, policy, version
+from dataguard.model.policy import Policy, Seal, Wanted
+from support.canaries import canary
+from support.gatefacts import ALICE, FACES, NOW, an_input, audit, facts, output, policy, version
 
 PLACES = st.sampled_from(
     ["/", "/gold", "/gold/faces", "/gold/faces/out", "/out", "/out/{user}", "{home}/out"]
@@ -53,6 +55,10 @@ ALWAYS = {
     ),
     "mount": st.fixed_dictionaries({"required_guarantee": st.sampled_from(Guarantee)}),
     "seal": st.fixed_dictionaries({"required": st.sampled_from(Seal)}),
+    "objects": st.fixed_dictionaries(
+        {"canary": st.sampled_from(Wanted)},
+        optional={"canary_max_age": st.sampled_from(["12h", "30d"])},
+    ),
 }
 SOMETIMES = {
     "areas": st.one_of(AREA_TABLES, st.lists(AREA_TABLES, min_size=1, max_size=2)),
@@ -84,6 +90,10 @@ AUDITS = st.builds(
     clean=st.booleans(),
     findings=st.integers(0, 1),
 )
+PROTECTIONS = [
+    Protection("s3://data/gold", None),
+    *(Protection("s3://data/gold", canary(verified=NOW - timedelta(days=n))) for n in (1, 60)),
+]
 INPUTS = st.builds(
     an_input,
     version=st.builds(
@@ -95,6 +105,7 @@ INPUTS = st.builds(
     mount=st.sampled_from(MountCondition),
     audits=st.lists(AUDITS, max_size=2).map(tuple),
     seal=st.one_of(st.none(), st.sampled_from(Seal)),
+    protection=st.sampled_from([None, *PROTECTIONS]),
 )
 REAL_PLACES = ["/gold/x", "/gold/faces/out/1", "/out/alice/faces", "/out/bob", "/home/alice/out"]
 OUTPUTS = st.lists(st.sampled_from(REAL_PLACES), max_size=2).map(
@@ -112,12 +123,13 @@ FACTS = st.builds(
 def is_at_least_as_strict(strict: Policy, weak: Policy) -> bool:
     """Compare key by key, the way a person would."""
     ages = (strict.audit.max_age, weak.audit.max_age)
-    order = [*Guarantee], [*Seal], [*Strength], [*AuditLevel]
+    order = [*Guarantee], [*Seal], [*Strength], [*AuditLevel], [*Wanted]
     pairs = (
         (strict.mount.required_guarantee, weak.mount.required_guarantee),
         (strict.seal.required, weak.seal.required),
         (strict.digest.required_strength, weak.digest.required_strength),
         (strict.audit.level, weak.audit.level),
+        (strict.objects.canary, weak.objects.canary),
     )
     return (
         all(o.index(s) >= o.index(w) for o, (s, w) in zip(order, pairs, strict=True))

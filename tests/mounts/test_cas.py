@@ -192,3 +192,17 @@ def test_contents_are_beside_the_images(area):
 
 def test_ordinary_user_cannot_mount_images():
     assert "no CAP_SYS_ADMIN" in as_user(lambda: CasBackend().unavailable())
+
+
+@pytest.mark.parametrize("release", ["6.12.41-deb13", "5.15.0", "6.13-rc1"])
+def test_older_kernel_is_said_to_be_one(monkeypatch, release):
+    told = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*told[:2], release, *told[3:])))
+    assert f"Linux {release} is older than 6.14" == CasBackend().unavailable()
+
+
+@pytest.mark.parametrize("release", ["6.14", "6.14-rc1", "7.0.0", "10.1+"])
+def test_newer_kernel_will_do(monkeypatch, release):
+    told = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*told[:2], release, *told[3:])))
+    assert CasBackend().unavailable() is None

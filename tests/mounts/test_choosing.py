@@ -7,10 +7,11 @@ import itertools
 
 import pytest
 
-from dataguard.errors import UsageError
+from dataguard.errors import ConflictError, UsageError
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.choose import choose
+from support.cachedtrees import needs_images
 from support.mountcleanup import as_user, in_child, mounts_below, needs_mounts
 from support.seccomp import NEW_MOUNTS, refuse
 
@@ -108,3 +109,23 @@ def test_nothing_weaker_is_mounted_where_bind_is_asked_for(area, names):
     assert asked.startswith("ConflictError: backend `bind` does not work here: the kernel has no")
     assert made.startswith("ConflictError: cannot mount")
     assert [] == mounts_below(area)
+
+
+@needs_images
+def test_what_is_remote_or_cached_is_shown_from_the_cache():
+    assert Backend.CAS is choose(remote=True, cached=True).backend.name
+    assert Backend.CAS is choose("cas", remote=True, cached=True).backend.name
+    assert Backend.BIND is choose("bind", cached=True).backend.name
+
+
+@needs_mounts
+def test_what_is_remote_is_shown_by_no_backend_of_directories():
+    for name in ("bind", "overlay", "symlink", "declared"):
+        with pytest.raises(ConflictError, match="object store"):
+            choose(name, remote=True, cached=True)
+
+
+@needs_mounts
+def test_ordinary_user_is_told_how_to_read_what_is_remote():
+    answer = as_user(lambda: choose(remote=True, cached=True))
+    assert answer.startswith("ConflictError: what lies in an object store cannot be mounted here")

@@ -213,6 +213,20 @@ def test_forked_child_reads_and_fills(cache):
     assert b"child" == read(cache.path_of(wanted_of(b"child")))
 
 
+def test_child_forked_while_a_thread_writes_does_not_wait_for_it(cache):
+    cache.fill(wanted_of(DATA), Source(DATA))
+    with cache.index._asked(write=True) as ask:
+        ask.execute("UPDATE object SET used = used")
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(0 if cache.path_of(wanted_of(DATA)) else 1)
+            finally:
+                os._exit(2)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert cache.path_of(wanted_of(DATA))
+
+
 def test_place_on_a_network_file_system_is_refused(cache, monkeypatch):
     monkeypatch.setattr(cacheplace, "file_system_type", lambda _device: "nfs4")
     with pytest.raises(ConfigurationError, match="nfs4 is not a disk of this host"):
@@ -241,3 +255,15 @@ def test_damaged_index_is_said_and_how_to_make_it_anew(cache):
     with pytest.raises(StoreUnreachableError, match="cannot use the index") as raised:
         cache.path_of(wanted_of(DATA))
     assert "dataguard cache verify" in raised.value.hint
+
+
+def test_many_are_looked_for_as_one_is(cache):
+    contents = [f"{number}".encode() for number in range(700)]
+    for data in contents[::3]:
+        cache.fill(wanted_of(data), Source(data))
+    overwrite(cache.path_of(wanted_of(b"3")), b"4")
+
+    wished = [wanted_of(data) for data in contents]
+    found = list(cache.paths_of(iter(wished)))
+    assert [cache.path_of(wanted) for wanted in wished] == found
+    assert 233 == sum(path is not None for path in found)

@@ -23,7 +23,7 @@ from dataguard.stores.nodecache import NodeCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dataguard.model.cache import Pin
+    from dataguard.model.cache import CachePin
 
 __all__ = ["PLENTY", "Source", "Ticking", "cache_at", "holds_all", "wanted_of"]
 
@@ -59,7 +59,7 @@ class Source:
             yield piece
 
 
-def holds_all(_pin: Pin) -> bool:
+def holds_all(_pin: CachePin) -> bool:
     """Let every pin hold."""
     return True
 
@@ -75,7 +75,7 @@ def cache_at(
     marks: Marks = PLENTY,
     group: int | None = None,
     clock: Callable[[], datetime] | None = None,
-    holds: Callable[[Pin], bool] = holds_all,
+    holds: Callable[[CachePin], bool] = holds_all,
 ) -> NodeCache:
     """Return a cache at a place."""
     now = clock or (lambda: datetime.now(UTC))

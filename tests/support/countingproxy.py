@@ -32,6 +32,7 @@ __all__ = [
     "Cut",
     "Drop",
     "Flip",
+    "Hide",
     "Reply",
     "Request",
     "Seen",
@@ -101,6 +102,16 @@ class Flip:
 
     def act(self, exchange: _Exchange, request: Request) -> None:
         exchange.forward(request, flip=self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Hide:
+    """Leave a header out of the answer, as some proxies do; its name in lower case."""
+
+    header: bytes
+
+    def act(self, exchange: _Exchange, request: Request) -> None:
+        exchange.forward(request, hide=self.header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +340,14 @@ class _Exchange(socketserver.StreamRequestHandler):
             fault.act(self, request)
         return fields.get("connection", "").lower() != "close"
 
-    def forward(self, request: Request, *, cut: int | None = None, flip: int | None = None) -> None:
+    def forward(
+        self,
+        request: Request,
+        *,
+        cut: int | None = None,
+        flip: int | None = None,
+        hide: bytes | None = None,
+    ) -> None:
         """Hand a request on and its answer back."""
         self.upstream.sendall(self.head + self.body)
         head = _head(self.answers)
@@ -337,6 +355,8 @@ class _Exchange(socketserver.StreamRequestHandler):
             head = _head(self.answers)
         if not head:
             raise _HungUp
+        if hide is not None:
+            head = [line for line in head if not line.lower().startswith(hide + b":")]
         self.wfile.write(b"".join(head))
         status, fields = int(head[0].split()[1]), _fields(head)
         sent = 0

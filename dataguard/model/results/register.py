@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
+    from dataguard.model.objects import ObjectPlace
     from dataguard.model.seal import SealResult
 
 __all__ = ["ChunkSheet", "RegisterResult", "Writers"]
@@ -50,7 +51,8 @@ class RegisterResult:
     what stands, if anything does. `found_files` and `found_bytes` are what is there, None where
     not all of it could be read; `hint` says what would make a version of it. `hashed` counts the
     files that were read, `resumed` those that an interrupted attempt had read, `unlisted` those
-    that the expected manifest does not name.
+    that the expected manifest does not name. `by_checksum` counts the objects that were not read
+    because the server keeps their digest; `objects` tells how their bucket is reached.
     """
 
     dataset: str
@@ -78,3 +80,5 @@ class RegisterResult:
     found_bytes: int | None = None
     hint: str | None = None
     chunks: ChunkSheet | None = None
+    by_checksum: int = 0
+    objects: ObjectPlace | None = None

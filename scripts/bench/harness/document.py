@@ -37,6 +37,7 @@ QUESTIONS = (
     "mounting",
     "reading_mounted",
     "watch",
+    "watch_burst",
 )
 """The scripts, in the order in which their figures are shown."""
 

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from dataguard.cli.main import main
+from dataguard.stores.objectclient import ObjectClient
+from dataguard.stores.s3access import Access
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("DATAGUARD_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def acting(objectserver):
+    with objectserver.acting(objectserver.admin):
+        yield objectserver
+
+
+@pytest.fixture
+def client(acting, make_bucket):
+    made = ObjectClient(Access(make_bucket(acting), acting.endpoint))
+    for name in (b"a", b"d/b", b"d/c"):
+        made.put(b"gold/" + name, name)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(home, capsys):
+    assert not home.exists()
+
+    def run(*words):
+        code = main([*words, "--format", "json"])
+        out, err = capsys.readouterr()
+        return code, json.loads(out or err.splitlines()[-1])
+
+    return run
+
+
+def place_of(client):
+    return f"s3://{client.access.bucket}/gold"
+
+
+def test_registering_pins_every_object_and_again_reads_nothing(run, client):
+    code, first = run("register", "faces", place_of(client))
+    assert (0, True, 3, 3) == (code, first["created"], first["files"], first["hashed"])
+    assert (True, "enabled") == (
+        first["objects"]["pinned"],
+        first["objects"]["capabilities"]["versioning"],
+    )
+
+    code, again = run("register", "faces", place_of(client) + "/")
+    assert (0, False, 0) == (code, again["created"], again["hashed"])
+    assert first["root"] == again["root"]
+
+
+def test_a_local_replica_has_the_same_root(run, client, tmp_path):
+    source = tmp_path / "copy"
+    for name in ("a", "d/b", "d/c"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(name.encode())
+    _, there = run("register", "faces", place_of(client))
+    code, here = run("register", "faces", str(source), "--replica")
+
+    assert (0, False, there["root"]) == (code, here["created"], here["root"])
+    _, shown = run("show", "faces")
+    assert {place_of(client), str(source)} == {one["place"] for one in shown["locations"]}
+
+
+def test_other_content_is_refused_until_it_is_meant(run, client):
+    run("register", "faces", place_of(client))
+    client.put(b"gold/a", b"other")
+    code, refused = run("register", "faces", place_of(client))
+    assert (3, ["DG101"]) == (code, [one["code"] for one in refused["findings"]])
+
+    words = ("--supersede", "--reason", "meant")
+    code, done = run("register", "faces", place_of(client), *words)
+    assert (0, 2, 1) == (code, done["version"], done["hashed"])
+    _, changes = run("diff", "faces@1", "faces@2")
+    assert ["a"] == [one["path"] for one in changes["changed"]]
+
+
+def test_what_was_added_can_be_appended(run, client):
+    run("register", "faces", place_of(client))
+    client.put(b"gold/e", b"more")
+    code, done = run("register", "faces", place_of(client), "--append", "--reason", "more")
+
+    assert (0, 2, 1) == (code, done["version"], done["hashed"])
+    assert 0 == run("audit", "faces@1", "--level", "quick")[0]
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_audits_find_what_was_changed_deleted_and_added(run, client, level):
+    run("register", "faces", place_of(client))
+    assert 0 == run("audit", "faces", "--level", level)[0]
+    client.put(b"gold/a", b"x")
+    client.delete(b"gold/d/b")
+    client.put(b"gold/new", b"")
+    code, result = run("audit", "faces", "--level", level)
+
+    found = {(one["code"], one["path"]) for one in result["findings"]}
+    assert 3 == code
+    assert {("DG101", "a"), ("DG102", "d/b"), ("DG103", "new")} == found
+
+
+def test_an_unversioned_bucket_is_marked_and_refused_where_the_policy_says_so(
+    run, acting, make_bucket, home
+):
+    name = make_bucket(acting, versioned=False)
+    with_objects = ObjectClient(Access(name, acting.endpoint))
+    with_objects.put(b"a", b"1")
+    with_objects.close()
+    code, done = run("register", "faces", f"s3://{name}")
+    assert (0, False) == (code, done["objects"]["pinned"])
+    code, again = run("register", "faces", f"s3://{name}")
+    assert (0, 0) == (code, again["hashed"])
+
+    policy = home / "strict.toml"
+    policy.write_text('format = "policy/1"\nname = "s"\n[objects]\nversioning = "required"\n')
+    (home / "config.toml").write_text(f'policy = "{policy}"\n')
+    code, refused = run("register", "others", f"s3://{name}")
+    assert (2, "policy") == (code, refused["code"])
+
+
+def test_names_and_no_secrets_are_kept(run, client, home, acting):
+    run("register", "faces", place_of(client), "--endpoint-url", acting.endpoint)
+    secret = os.environ["AWS_SECRET_ACCESS_KEY"].encode()
+    for folder, _, names in os.walk(home):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                assert secret not in file.read()
+    _, shown = run("show", "faces")
+    assert acting.endpoint == shown["locations"][0]["objects"]["endpoint"]
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("s3://no-such-bucket-here/x", 10),
+        ("gs://bucket/x", 2),
+        ("s3://B/x", 2),
+        ("s3://bucket//", 2),
+        ("s3://..", 2),
+    ],
+)
+@pytest.mark.usefixtures("acting")
+def test_places_that_cannot_be_are_refused(run, place, code):
+    assert code == run("register", "faces", place)[0]
+
+
+def test_nothing_below_the_prefix_is_not_found(run, client):
+    assert 10 == run("register", "faces", f"s3://{client.access.bucket}/nothing")[0]
+
+
+@pytest.mark.parametrize("words", [["--seal", "mode"], ["--chunks"]])
+def test_what_only_files_have_is_refused(run, client, words):
+    assert 2 == run("register", "faces", place_of(client), *words)[0]
+
+
+def test_flags_of_buckets_are_refused_for_directories(run, tmp_path):
+    assert 2 == run("register", "faces", str(tmp_path), "--anonymous")[0]
+
+
+def test_dry_run_records_nothing(run, client):
+    code, result = run("register", "faces", place_of(client), "-n")
+
+    assert (0, True, 3) == (code, result["dry_run"], result["hashed"])
+    assert 10 == run("show", "faces")[0]
+
+
+def test_a_register_that_is_killed_leaves_nothing_and_is_gone_on_with(run, client):
+    for number in range(300):
+        client.put(b"gold/many/%03d" % number, b"x")
+    command = [sys.executable, "-m", "dataguard", "register", "faces", place_of(client)]
+    for pause in (0.3, 0.6, 0.9):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(pause)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+    code, done = run("register", "faces", place_of(client))
+    assert (0, 303, 1) == (code, done["files"], done["version"])
+    assert 0 == run("catalog", "check")[0]
