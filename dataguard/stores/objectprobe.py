@@ -111,14 +111,13 @@ def _sample(client: ObjectClient, prefix: bytes) -> bytes:
 
 
 def _keeps(client: ObjectClient, key: bytes) -> bool | None:
-    """Whether a key with two slashes is another key; None where there is no slash to double."""
+    """Whether a key with a slash too many is another key; None where nobody says."""
     if b"//" in key:
         return True
-    if b"/" not in key:
-        return None
+    other = key.replace(b"/", b"//", 1) if b"/" in key else b"/" + key
     with suppress(DeniedError, ConflictError):
         try:
-            client.head(key.replace(b"/", b"//", 1))
+            client.head(other)
         except NotFoundError:
             return True
         return False
