@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -177,9 +178,12 @@ class ObjectStore:
         """Yield what workers are given; the entries themselves wait here for what comes back."""
         from dataguard.stores.objectrows import in_steps, pins_of  # noqa: PLC0415  loads Arrow
 
-        by_checksum = self._by_checksum and has_checksum(plan.algorithms)
+        # Without a sign of such checksums nobody asks each object whether it has one.
+        kept = self.capabilities.checksums
+        by_checksum = self._by_checksum and has_checksum(plan.algorithms, kept)
+        most = sys.maxsize if by_checksum else _BYTES  # hardly any is read
         for batch in entries:
-            for part in in_steps(batch, _ROWS, _BYTES):
+            for part in in_steps(batch, _ROWS, most):
                 held.append(part)
                 pins = pins_of(part, self._prefix)
                 access = self.client.access
