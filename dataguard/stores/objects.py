@@ -84,6 +84,19 @@ class ObjectStore:
             return (Scanned(one, (), 0, 0) for one in entries)
         return self._looked_at(entries, plan)
 
+    def listed(self, plan: DigestPlan) -> Iterator[pa.RecordBatch]:
+        """Yield every object below the prefix as the listing tells it; asks for none by itself.
+
+        Raises:
+            NotFoundError: the bucket does not exist.
+            StoreUnreachableError: as `scan`.
+        """
+        return self._entries(plan, WHOLE)
+
+    def excludes(self, path: bytes) -> bool:
+        """Whether a path is left out."""
+        return self._excluded is not None and self._excluded(path)
+
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield these entries of a scan afresh, contents digested: what they pin is read."""
         return self._read(entries, plan)
