@@ -83,6 +83,14 @@ class ObjectStore:
             return (Scanned(one, (), 0, 0) for one in entries)
         return self._looked_at(entries, plan)
 
+    def listed(self, plan: DigestPlan, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield what the listing alone tells of every object in a span of paths.
+
+        Raises:
+            NotFoundError, StoreUnreachableError: as `scan`.
+        """
+        return (Scanned(one, (), 0, 0) for one in self._entries(plan, span))
+
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield these entries of a scan afresh, contents digested: what they pin is read."""
         return self._read(entries, plan)
