@@ -34,6 +34,7 @@ from dataguard.model.medium import Medium
 from dataguard.model.objects import Pin, Versioning
 from dataguard.stores.manifestrows import paths_at
 from dataguard.stores.objectclient import ObjectClient
+from dataguard.stores.objectfolders import NamedFolders
 from dataguard.stores.objectprobe import probe
 from dataguard.stores.objectread import ObjectUnit, Read, has_checksum, read_unit
 
@@ -126,6 +127,8 @@ class _Search:
     skipped: list[SkippedPlace] = field(default_factory=list)
     _gold: tuple[bytes, ...] = ()
     _digests: bool | None = None
+    _all_versions: bool = False
+    _by_checksum: bool = False
 
     def run(self) -> None:
         """Look through the prefix; what the server refuses in the middle is a gap."""
@@ -143,13 +146,14 @@ class _Search:
 
     def _look(self, client: ObjectClient) -> None:
         able = probe(client, prefix_of(self.place))
-        all_versions = able.versions_listed and able.ordered
-        if not all_versions and able.versioning is not Versioning.OFF:
+        self._all_versions = able.versions_listed and able.ordered
+        if not self._all_versions and able.versioning is not Versioning.OFF:
             reason = "older versions of its keys: the server does not list them reliably"
             self.skipped.append(SkippedPlace(self.place.encode(), reason))
         algorithms = self.index.algorithms or (Algorithm.XXH3_128,)
         held: deque[list[_Candidate]] = deque()
-        units = self._units(client, algorithms, held, all_versions=all_versions)
+        self._by_checksum = has_checksum(algorithms, able.checksums)
+        units = self._units(client, algorithms, held)
         for _, read in self.ctx.engine.map(read_unit, units):
             self._take(held.popleft(), read, algorithms)
 
@@ -177,13 +181,11 @@ class _Search:
         client: ObjectClient,
         algorithms: tuple[Algorithm, ...],
         held: deque[list[_Candidate]],
-        *,
-        all_versions: bool,
     ) -> Iterator[ObjectUnit]:
         """Yield what has to be read; what etags tell is taken note of on the way."""
         waiting: list[_Candidate] = []
         size = 0
-        for one in self._suspects(client, all_versions=all_versions):
+        for one in self._suspects(client):
             if waiting and (len(waiting) == _ROWS or size + one.pin.size > _BYTES):
                 held.append(waiting)
                 yield self._unit(client, waiting, algorithms)
@@ -201,11 +203,21 @@ class _Search:
         algorithms: tuple[Algorithm, ...],
     ) -> ObjectUnit:
         pins = tuple(one.pin for one in waiting)
-        return ObjectUnit(client.access, b"", pins, algorithms, has_checksum(algorithms))
+        return ObjectUnit(client.access, b"", pins, algorithms, self._by_checksum)
 
-    def _suspects(self, client: ObjectClient, *, all_versions: bool) -> Iterator[_Candidate]:
-        listing = client.list_versions if all_versions else client.list_current
-        for page in listing(prefix_of(self.place)):
+    def _pages(self, client: ObjectClient) -> Iterator[pa.RecordBatch]:
+        prefix = prefix_of(self.place)
+        if self._all_versions:
+            yield from client.list_versions(prefix)
+            return
+        folders = NamedFolders(client, prefix)
+        for page in client.list_current(prefix):
+            folders.look(page)
+            yield page
+        yield folders.rows()
+
+    def _suspects(self, client: ObjectClient) -> Iterator[_Candidate]:
+        for page in self._pages(client):
             if self.expired():
                 self.complete = False
                 return
@@ -218,6 +230,8 @@ class _Search:
 
     def _wanted(self, page: pa.RecordBatch) -> Iterator[_Candidate]:
         """Yield the versions of a page that have a size of gold, and do not lie in gold."""
+        if not page.num_rows:
+            return
         is_object = ~numbers(page.column("is_delete_marker"))
         page = page if is_object.all() else kept(page, flag_column(bytes(is_object)))
         keys = page.column("key").to_pylist()
@@ -269,6 +283,8 @@ class _Search:
         found = self.repeats.get(pin.key)
         if found is None:
             found = self.repeats[pin.key] = _Repeat(gold, pin.size, pin.version_id, by)
+        elif not self._all_versions:  # the name of a folder, listed and asked for
+            return
         found.versions += 1
         found.current = found.current or one.is_latest
 

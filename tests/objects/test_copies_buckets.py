@@ -39,7 +39,7 @@ def ask(objectserver, tmp_path):
 
 
 @pytest.fixture
-def gold(objectserver, bucket, put, ask):
+def gold(bucket, put, ask):
     for key, data in KEYS.items():
         put(key, data)
     assert 0 == ask("register", "faces", f"s3://{bucket}/gold")[0]
@@ -79,9 +79,7 @@ def test_copies_elsewhere_are_found_and_only_suspects_are_read(objectserver, gol
     assert any(one["path"] == f"{here}/gold" for one in result["skipped"])
 
 
-def test_every_version_of_a_key_costs_and_a_copy_that_goes_is_resolved(
-    objectserver, gold, put, ask
-):
+def test_every_version_of_a_key_costs_and_a_copy_that_goes_is_resolved(objectserver, gold, ask):
     with objectserver.client() as s3:
         for body in (KEYS["gold/a"], KEYS["gold/a"], b"now something else"):
             s3.put_object(Bucket=gold, Key="work/x", Body=body)
