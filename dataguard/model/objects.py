@@ -71,3 +71,10 @@ class ObjectPlace:
     requester_pays: bool = False
     pinned: bool = False
     capabilities: Capabilities = Capabilities()
+
+    @property
+    def pinned_words(self) -> str:
+        """Whether the objects are held by their versions, and if not, why."""
+        if self.pinned:
+            return "pinned by version"
+        return f"unpinned: versioning of the bucket is {self.capabilities.versioning}"
