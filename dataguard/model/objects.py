@@ -83,6 +83,13 @@ class ObjectPlace:
     pinned: bool = False
     capabilities: Capabilities = Capabilities()
 
+    @property
+    def pinned_words(self) -> str:
+        """Whether the objects are held by their versions, and if not, why."""
+        if self.pinned:
+            return "pinned by version"
+        return f"unpinned: versioning of the bucket is {self.capabilities.versioning}"
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
