@@ -376,6 +376,14 @@ def test_what_is_no_region_is_not_followed(answers, odd, region):
     assert "" == odd.region
 
 
+def test_clocks_that_differ_are_no_matter_of_policies(answers, odd):
+    answers.answers = [(403, {}, b"<Code>RequestTimeTooSkewed</Code><Message>too far</Message>")]
+
+    with pytest.raises(DeniedError) as caught:
+        list(odd.read(PIN))
+    assert "clock" in caught.value.hint
+
+
 def test_who_asks_for_the_payer_says_so(answers):
     answers.answers = [GOOD]
     client = ObjectClient(Access("b", answers.endpoint, anonymous=True, requester_pays=True))
