@@ -8,7 +8,7 @@ from dataguard.core.leasewords import lease_words
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
 from dataguard.model.results.diff import DiffResult
-from dataguard.model.results.list import DatasetList
+from dataguard.model.results.list import DatasetList, DatasetRow
 from dataguard.model.results.log import VersionLog
 from dataguard.model.results.show import VersionDetails
 from dataguard.model.results.standing import StandingResult
@@ -36,7 +36,6 @@ __all__: list[str] = []
 
 @lines_of.register(DatasetList)
 def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
-    del verbose
     if not result.datasets:
         yield paint("faint", "no such datasets; `dataguard register NAME LOCATION` makes one")
         return
@@ -45,6 +44,7 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
             f"{row.dataset}@{row.version}",
             row.state,
             "" if row.seal == "none" else row.seal,
+            _pinned(row, verbose),
             number(row.files, "file"),
             size_words(row.bytes),
             row.root[:16],
@@ -53,6 +53,13 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
         for row in result.datasets
     ]
     yield from columns(rows)
+
+
+def _pinned(row: DatasetRow, verbose: int) -> str:
+    """What is not held by its versions says so at once; what is, to who wants to know."""
+    if row.pinned is None or (row.pinned and not verbose):
+        return ""
+    return "pinned" if row.pinned else "unpinned"
 
 
 @lines_of.register(VersionDetails)
