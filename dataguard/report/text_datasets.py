@@ -84,6 +84,7 @@ def _(result: VersionDetails, paint: Paint, verbose: int) -> Iterator[str]:
         yield f"  location  {place(location.place)}{mark}"
         if location.objects is not None:
             yield f"  pinned    {pinned_words(location.objects)}"
+            yield from _protection(result, location.place, paint)
     yield from _use(result, paint)
 
 
@@ -145,6 +146,19 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
     for run in suspects:
         who = f"{escape(run.user)} on {escape(run.host)}, {time_words(run.started)}"
         yield f"    {run.run} {run.state} by {who}, outputs in {place(run.outputs)}"
+
+
+def _protection(result: VersionDetails, where: str, paint: Paint) -> Iterator[str]:
+    """Yield what canary writes proved of a place, for each credential that sent some."""
+    records = [one for one in result.canaries if one.place == where]
+    if not records:
+        yield f"  canary    {paint('bad', 'not enforced: no canary was sent')}"
+        return
+    from dataguard.core.canary import protection_words  # noqa: PLC0415  buckets alone
+
+    for record in records:
+        style = "good" if record.state == "protected" else "bad"
+        yield f"  canary    {paint(style, protection_words(record))}"
 
 
 def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:
