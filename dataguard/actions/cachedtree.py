@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.cacheplaces import cache_for
 from dataguard.core.objectplaces import is_objects, prefix_of
-from dataguard.errors import NotFoundError
+from dataguard.errors import ConflictError, NotFoundError
 from dataguard.model.cache import Wanted as Content
 from dataguard.model.lease import LeaseKind
 from dataguard.model.reference import Reference
@@ -124,7 +124,8 @@ def filled(ctx: Context, wanted: Wanted) -> Wanted:
 
     Raises:
         CatalogDamagedError: the manifest or its sheet is damaged.
-        ConflictError: a name can be none on a local file system.
+        ConflictError: a name can be none on a local file system, or more people could read the
+            copies than the files of a directory.
         NoRoomError: it does not fit into the cache.
         StoreUnreachableError: the bucket or the cache does not answer.
         WrongBytesError: a content is not what the manifest says.
@@ -134,6 +135,7 @@ def filled(ctx: Context, wanted: Wanted) -> Wanted:
     entry = wanted.entry
     with closing(cache_for(ctx, entry.dataset)) as cache:
         shown = tree_at(ctx, cache, entry.dataset, entry.version, entry.location)
+        _check_open(ctx, cache, shown)
         cache.prepare()
         stage(shown.tree, shown.looks, lambda: shown.rows(ctx))  # first: it may be refused
         needed = contents(shown.rows(ctx), shown.version)
@@ -141,6 +143,25 @@ def filled(ctx: Context, wanted: Wanted) -> Wanted:
         fill(ctx, cache, shown)
         device, inode = shown.identity()
     return replace(wanted, device=device, inode=inode)
+
+
+def _check_open(ctx: Context, cache: NodeCache, shown: CachedTree) -> None:
+    """Refuse a directory of which somebody may not read all, who could read the cache."""
+    place, group = shown.location.place, cache.place.group
+    if is_objects(place):
+        return
+    from dataguard.stores.readership import Readers, closed_to  # noqa: PLC0415  for directories
+
+    closed = closed_to(Readers(group), place, cache.place.top, shown.rows(ctx))
+    if closed is None:
+        return
+    where = os.path.join(place, os.fsdecode(closed)).encode("utf-8", "backslashreplace").decode()
+    readers = "everybody" if group is None else f"members of group {group}"
+    raise ConflictError(
+        f"the node cache would show {place} to {readers}, who may not read {where}",
+        hint=f'--backend bind, or in config.toml: [cache.private] "{shown.version.dataset}" = '
+        '"GROUP", a group of which everybody may read it',
+    )
 
 
 def fill(ctx: Context, cache: NodeCache, shown: CachedTree) -> None:

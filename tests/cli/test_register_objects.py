@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -7,10 +8,14 @@ import subprocess
 import sys
 
 import pytest
+import xxhash
 
 from dataguard.cli.main import main
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.s3access import Access
+from support.countingproxy import Tell
+
+CONTENTS = {b"gold/a": b"a", b"gold/d/b": b"d/b", b"gold/d/c": b"d/c"}
 
 
 @pytest.fixture
@@ -62,6 +67,70 @@ def test_registering_pins_every_object_and_again_reads_nothing(run, client):
     code, again = run("register", "faces", place_of(client) + "/")
     assert (0, False, 0) == (code, again["created"], again["hashed"])
     assert first["root"] == again["root"]
+
+
+def test_each_object_is_asked_for_once(run, client, acting, proxies):
+    for number in range(40):
+        client.put(b"gold/many/%02d" % number, b"x")
+    proxy = proxies(acting.endpoint)
+    code, done = run("register", "faces", place_of(client), "--endpoint-url", proxy.endpoint)
+
+    assert (0, 43) == (code, done["hashed"])
+    assert 43 == len([one for one in proxy.reads() if one.request.key.startswith(b"gold/")])
+    assert len(proxy.asked("HEAD")) <= 2  # the look at the bucket
+
+
+def telling(proxy, kind="XXHASH128", *, contents=CONTENTS, covers="FULL_OBJECT"):
+    """Let a server keep a checksum of each object."""
+
+    def headers(request):
+        content = contents.get(request.key)
+        if content is None:
+            return ()
+        value = base64.b64encode(xxhash.xxh3_128_digest(content)).decode()
+        name = f"x-amz-checksum-{kind.lower()}"
+        return ((name, value), ("x-amz-checksum-type", covers))
+
+    for method in ("HEAD", "GET"):
+        proxy.spoil(Tell(headers), method=method, times=1000)
+
+
+def test_checksums_that_are_digests_are_taken_and_one_object_is_read(run, client, acting, proxies):
+    proxy = proxies(acting.endpoint)
+    telling(proxy)
+    words = ("register", "faces", place_of(client))
+    code, done = run(*words, "--endpoint-url", proxy.endpoint)
+    assert (0, 1, 2) == (code, done["hashed"], done["by_checksum"])
+    # The smallest shows whether the server means what it says.
+    assert {b"gold/a"} == {one.request.key for one in proxy.reads() if one.status == 200}
+    assert 0 == run("audit", "faces", "--level", "full")[0]
+
+    code, again = run(*words, "--rehash")
+    assert (0, 3, 0, done["root"]) == (
+        code,
+        again["hashed"],
+        again["by_checksum"],
+        again["root"],
+    )
+
+
+@pytest.mark.parametrize(
+    "told", [{"kind": "XXHASH64"}, {"covers": "COMPOSITE"}], ids=["another", "of parts"]
+)
+def test_checksums_that_are_no_digests_are_not_taken(run, client, acting, proxies, told):
+    proxy = proxies(acting.endpoint)
+    telling(proxy, **told)
+    words = ("register", "faces", place_of(client), "--endpoint-url", proxy.endpoint)
+    code, done = run(*words)
+    assert (0, 3, 0) == (code, done["hashed"], done["by_checksum"])
+
+
+def test_checksums_of_other_content_are_refused(run, client, acting, proxies):
+    proxy = proxies(acting.endpoint)
+    telling(proxy, contents=dict.fromkeys(CONTENTS, b"other"))
+    words = ("register", "faces", place_of(client), "--endpoint-url", proxy.endpoint)
+    assert 4 == run(*words)[0]
+    assert 10 == run("show", "faces")[0]
 
 
 def test_a_local_replica_has_the_same_root(run, client, tmp_path):
