@@ -77,6 +77,7 @@ def test_who_may_not_write_starts_no_job(runs):
     assert "failed" == runs.ask("lineage", "r1")["runs"][0]["state"]
 
 
+@pytest.mark.long
 def test_a_job_is_told_a_directory_and_no_credential(runs):
     done = runs.run(
         "cd $DATAGUARD_OUTPUTS; env | grep -c AWS_ >before; echo $DATAGUARD_OUTPUTS >at",
@@ -103,6 +104,7 @@ def test_large_outputs_are_uploaded_in_parts(runs):
     assert runs.ask("lineage", f"{runs.place}/runs/r1/large")["unchanged"] is True
 
 
+@pytest.mark.long
 def test_a_failed_job_leaves_its_outputs_and_says_so(runs):
     done = runs.run("printf one >$DATAGUARD_OUTPUTS/a; exit 7", "--run-id", "r1", code=7)
     assert ("failed", "failed") == (done["state"], runs.record("r1")["state"])
@@ -171,6 +173,7 @@ def test_an_endpoint_that_names_the_bucket_of_gold_is_refused(golden):
     assert any(golden.bucket in one["reason"] for one in said["checks"] if not one["ok"])
 
 
+@pytest.mark.long
 def test_workspace_sends_its_outputs_to_a_bucket(runs):
     work = str(runs.top / "work")
     runs.ask("workspace", "init", work, "--outputs", f"{runs.place}/")

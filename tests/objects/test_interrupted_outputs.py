@@ -131,6 +131,7 @@ def test_answer_that_is_lost_after_the_object_was_made_is_no_conflict(runs, prox
     check_complete(runs, FILES)
 
 
+@pytest.mark.long
 def test_wrong_bytes_that_keep_coming_are_never_taken(runs, proxy):
     proxy.spoil(Garble(at=0), method="PUT", key=b"out/runs/r1/f3", times=1000)
     done = runs.ask(*words_of(runs, SCRIPT), endpoint=proxy.endpoint, code=4)
@@ -157,6 +158,7 @@ def test_somebody_elses_object_is_neither_replaced_nor_removed(runs, proxy):
     check_not_complete(runs)
 
 
+@pytest.mark.long
 def test_files_that_changed_after_the_job_are_not_taken_for_its_outputs(runs, proxy):
     assert killed_at(runs, proxy, 4, *words_of(runs, SCRIPT))
     place = f"{runs.home}/state/outputs-{os.getuid()}/runs/r1/f3"
