@@ -95,7 +95,8 @@ class BucketLook:
             yield page
 
     def _objects(self) -> Iterator[pa.RecordBatch]:
-        for entries in self._store.listed(DigestPlan(self._version.algorithm)):
+        for piece in self._store.listed(DigestPlan(self._version.algorithm)):
+            entries = piece.entries
             self.listed += entries.num_rows
             yield _as_listing(entries)
 

@@ -132,6 +132,10 @@ class ObjectClient:
             headers.append(("range", f"bytes={start}-{end - 1}"))
         return Request("GET", pin.key, _of_version(pin.version_id), tuple(headers))
 
+    def heading(self, pin: Pin) -> Request:
+        """Return the request for what the server says of what is pinned."""
+        return replace(self.reading(pin, 0, pin.size), method="HEAD")
+
     def check_read(self, reply: Reply, pin: Pin, start: int, end: int) -> int:
         """Return how many bytes come before those asked for: servers may ignore ranges.
 

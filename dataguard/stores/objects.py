@@ -84,14 +84,13 @@ class ObjectStore:
             return (Scanned(one, (), 0, 0) for one in entries)
         return self._looked_at(entries, plan)
 
-    def listed(self, plan: DigestPlan) -> Iterator[pa.RecordBatch]:
-        """Yield every object below the prefix as the listing tells it; asks for none by itself.
+    def listed(self, plan: DigestPlan, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield what the listing alone tells of every object in a span of paths.
 
         Raises:
-            NotFoundError: the bucket does not exist.
-            StoreUnreachableError: as `scan`.
+            NotFoundError, StoreUnreachableError: as `scan`.
         """
-        return self._entries(plan, WHOLE)
+        return (Scanned(one, (), 0, 0) for one in self._entries(plan, span))
 
     def excludes(self, path: bytes) -> bool:
         """Whether a path is left out."""
