@@ -313,7 +313,7 @@ class DatasetLife(RuleBasedStateMachine):
             assert {(f.code.name, f.path) for f in found} == expected
             assert len(found) == len(expected)
             version.open = expected
-            version.audits.append((level.value, is_clean(expected)))
+            version.audits.append((level.at(objects=False).value, is_clean(expected)))
 
     @precondition(lambda self: self.versions)
     @rule(data=st.data())

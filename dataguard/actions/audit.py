@@ -10,7 +10,12 @@ from dataguard.actions.audittargets import meant, targets
 from dataguard.actions.comparison import compare
 from dataguard.actions.mountaudit import MountAudit, audit_mounts
 from dataguard.actions.recording import record_batch, record_comparison, record_slice
+from dataguard.core.auditproof import what_is_proven
+from dataguard.core.canary import protection_words
+from dataguard.core.objectplaces import is_objects
+from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.policy import Lock
 from dataguard.model.results.audit import AuditedVersion, AuditResult
 from dataguard.stores.sightings import Sightings
 
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from dataguard.actions.audittargets import Begun
     from dataguard.actions.comparison import Comparison
     from dataguard.actions.context import Context
-    from dataguard.model.audit import AuditLevel, Slice, SliceRecord
+    from dataguard.model.audit import Slice, SliceRecord
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
 
@@ -48,7 +53,7 @@ def audit(
     Raises:
         NotFoundError: a reference means nothing.
     """
-    audited = Audited(level, part)
+    audited = Audited(level, part, locks=ctx.policy.objects.lock is not Lock.NONE)
     ctx.progress.start(f"{level} audit")
     try:
         for version, location in targets(ctx, references, level, max_age):
@@ -56,7 +61,8 @@ def audit(
                 audited.add_unplaced(version)
             else:
                 audited.add_comparison(
-                    *_audited(ctx, version, location, level, part, dry_run=dry_run, begun=begun)
+                    *_audited(ctx, version, location, level, part, dry_run=dry_run, begun=begun),
+                    _protection(ctx, location, level),
                 )
     finally:
         ctx.progress.finish()
@@ -71,6 +77,7 @@ class Audited:
 
     level: AuditLevel
     part: Slice | None = None
+    locks: bool = False
     findings: Sightings = field(default_factory=Sightings)
     unreadable: list[Unreadable] = field(default_factory=list)
     versions: list[AuditedVersion] = field(default_factory=list)
@@ -98,7 +105,9 @@ class Audited:
             )
         )
 
-    def add_comparison(self, done: Comparison, part: SliceRecord | None) -> None:
+    def add_comparison(
+        self, done: Comparison, part: SliceRecord | None, protection: tuple[str, ...] = ()
+    ) -> None:
         """Take what one location looked like, and the record of the slice if it was one."""
         if done.damage is not None:
             self.damaged.append(f"{done.version.reference}: {done.damage.message}")
@@ -117,6 +126,9 @@ class Audited:
                 unreadable=len(done.unreadable),
                 reason=None if done.damage is None else done.damage.message,
                 part=part,
+                level=done.level,
+                proves=self.proof_at(done.location, done.level),
+                protection=protection,
             ),
             done.findings,
             done.unreadable,
@@ -134,6 +146,13 @@ class Audited:
         for finding in findings:
             self.findings.add(finding)
 
+    def proof_at(self, location: Location, level: AuditLevel) -> str:
+        """Return in one sentence what a clean audit of this level shows at a location."""
+        place, objects = location.place, location.objects
+        return what_is_proven(
+            level, is_objects=is_objects(place), objects=objects, locks=self.locks
+        )
+
     def add_mounts(self, mounts: MountAudit) -> None:
         """Take what became of mounts."""
         self.mounts = mounts
@@ -141,10 +160,16 @@ class Audited:
         for finding in mounts.findings:
             self.findings.add_late(finding)
 
+    @property
+    def done(self) -> AuditLevel:
+        """The least level of what was looked at."""
+        done = [one.level for one in self.versions if one.level is not None]
+        return min(done, key=list(AuditLevel).index, default=self.level.at(objects=False))
+
     def result(self) -> AuditResult:
         """Return all of it."""
         return AuditResult(
-            level=self.level,
+            level=self.done,
             complete=all(one.complete for one in self.versions) and not self.mounts.unreadable,
             checked_files=sum(one.checked_files for one in self.versions),
             checked_bytes=sum(one.checked_bytes for one in self.versions),
@@ -153,8 +178,19 @@ class Audited:
             versions=tuple(self.versions),
             slice=None if self.part is None else str(self.part),
             damaged=tuple(self.damaged),
-            level_number=self.level.number,
+            level_number=self.done.number,
         )
+
+
+def _protection(ctx: Context, location: Location, level: AuditLevel) -> tuple[str, ...]:
+    """Return what canaries proved of who can write there, and when: an audit sends none."""
+    if not is_objects(location.place) or level is AuditLevel.LISTING:
+        return ()
+    records = ctx.catalog.canaries(location.place)
+    max_age, now = ctx.policy.objects.canary_max_age, ctx.clock()
+    return tuple(protection_words(one, max_age, now) for one in records) or (
+        "not enforced: no canary was sent",
+    )
 
 
 def _audited(
@@ -168,6 +204,7 @@ def _audited(
     begun: Begun | None,
 ) -> tuple[Comparison, SliceRecord | None]:
     """Compare one location and record what was found, while it is found."""
+    level = level.at(objects=is_objects(location.place))
     each = None if dry_run else partial(record_batch, ctx)
     done = compare(ctx, version, location, level=level, part=part, each=each, begun=begun)
     if dry_run:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.places import open_store
 from dataguard.actions.resolution import is_readable
-from dataguard.core.clearance import standing_damage
+from dataguard.core.clearance import is_at_least, standing_damage
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.dataset import LocationState, VersionState
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.stores.interface import Store
 
-__all__ = ["Begun", "begin", "meant", "targets"]
+__all__ = ["Begun", "begin", "check_parts", "meant", "targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def begin(
         NotFoundError: a reference means nothing, or its version has no active location.
     """
     version, location = next(targets(ctx, references, level, max_age), (None, None))
-    if level is not AuditLevel.FULL or version is None or location is None:
+    if version is None or location is None or is_objects(location.place):
+        return None
+    if level.at(objects=False) is not AuditLevel.FULL:
         return None
     if not is_readable(location, ctx.process.host):
         return None
@@ -92,6 +95,21 @@ def targets(
                 yield version, location
 
 
+def check_parts(ctx: Context, references: tuple[str, ...]) -> None:
+    """Refuse to read all of a bucket where a part at a time is meant.
+
+    Raises:
+        NotFoundError: a reference means nothing, or its version has no active location.
+        UsageError: something that is meant lies in a bucket.
+    """
+    for version, location in targets(ctx, references, AuditLevel.FULL, None):
+        if location is not None and is_objects(location.place):
+            raise UsageError(
+                f"level 3 reads a part of {location.place} at a time",
+                hint=f"dataguard audit {version.reference} --level 3 --slice 1/30, or --level 4",
+            )
+
+
 def meant(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
     """Yield the versions that are meant; without references, all that are active or quarantined.
 
@@ -121,8 +139,10 @@ def _is_fresh(
     ]
     if not audits or not audits[0].clean or standing_damage(audits) is not None:
         return False
-    levels = (AuditLevel.FULL,) if level is AuditLevel.FULL else tuple(AuditLevel)
+    wanted = level.at(objects=is_objects(location.place))
     return any(
-        audited.clean and audited.level in levels and ctx.clock() - audited.started < max_age
+        audited.clean
+        and is_at_least(audited.level, wanted)
+        and ctx.clock() - audited.started < max_age
         for audited in audits
     )

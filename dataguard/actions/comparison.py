@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dataguard.actions.findings import finding_of
 from dataguard.actions.observation import Reading, observe
@@ -15,6 +15,7 @@ from dataguard.core.baseline import is_usable
 from dataguard.core.columns import kind_mask, raw_paths
 from dataguard.core.coverage import Gaps
 from dataguard.core.membership import Membership
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.slicing import cut, rows_in
 from dataguard.core.touches import touched
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
     from dataguard.stores.interface import Store
+    from dataguard.stores.objects import ObjectStore
 
 __all__ = ["Comparison", "compare"]
 
@@ -206,6 +208,9 @@ class _Look:
         if not is_readable(location, self.ctx.process.host):
             raise StoreUnreachableError(f"{location.place} is on another host")
         store = self._store()
+        if is_objects(location.place):
+            yield from self._of_objects(cast("ObjectStore", store))
+            return
         usable = is_usable(location.filesystem, store.filesystem())
         self.baseline = location.sheet is not None and usable
         if self.part is not None:
@@ -218,6 +223,26 @@ class _Look:
             explained = difference.code is Code.DG103 and additions.contains(difference.path)
             if not explained and not gaps.explain(difference):
                 yield difference
+
+    def _of_objects(self, store: ObjectStore) -> Iterator[Difference]:
+        """Yield what a bucket says of what is pinned in it: keys are no tree of directories."""
+        from dataguard.actions.objectaudit import ObjectAudit  # noqa: PLC0415  for buckets alone
+
+        self.baseline = self.location.sheet is not None
+        if self.part is not None:
+            self.span = self._cut(self.part)
+        gaps, additions = Gaps(), _additions(self.ctx, self.version, self.location)
+        expected = rows_in(self._expected(self.location.sheet), self.span)
+        audit = ObjectAudit(self.ctx, self.version, self.location, self.level, store)
+        for piece in audit.pieces(expected, self.span):
+            gaps.add(one for one in piece.unreadable if one.path)
+            self.unreadable.extend(_real_gaps(tuple(piece.unreadable)))
+            self.files += piece.files
+            self.bytes_read += piece.bytes_read
+            for difference in piece.differences:
+                explained = difference.code is Code.DG103 and additions.contains(difference.path)
+                if not explained and not gaps.explain(difference):
+                    yield difference
 
     def _store(self) -> Store:
         if self.begun is not None:

@@ -27,7 +27,7 @@ from dataguard.actions.goldindex import gold_index
 from dataguard.core.copies import Sizes, repeated
 from dataguard.core.copyaccount import account
 from dataguard.core.paths import is_inside
-from dataguard.errors import StoreUnreachableError
+from dataguard.errors import StoreUnreachableError, UsageError
 from dataguard.model.copies import (
     CopiesHistory,
     CopiesResult,
@@ -37,6 +37,7 @@ from dataguard.model.copies import (
 )
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.finding import Code
 from dataguard.stores.copylook import user_names
 from dataguard.stores.scanhistory import ScanHistory
 
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from dataguard.actions.copyplaces import Scope
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.copies import AccountLine, Copy
-    from dataguard.model.finding import Code
     from dataguard.model.reference import Reference
     from dataguard.stores.walk import Exclusion
 
@@ -89,6 +89,8 @@ def copies(
         CatalogDamagedError: a manifest is missing or damaged.
         NotFoundError: a place or the version does not exist.
     """
+    if any("://" in place for place in places):
+        return _in_buckets(ctx, places, listed, wish)
     scope = scope_of(ctx, places, listed)
     index = gold_index(ctx, wish.only)
     ctx.progress.start("copies")
@@ -100,6 +102,41 @@ def copies(
         ctx.progress.finish()
     if not wish.dry_run:
         _record(ctx, result, index, found.seen_whole, found.codes, chunks=wish.chunks)
+    return result
+
+
+def _in_buckets(
+    ctx: Context, places: tuple[str, ...], listed: tuple[bytes, ...], wish: Wish
+) -> CopiesResult:
+    """Return the copies of gold in buckets, whole objects alone, and record them.
+
+    Raises:
+        UsageError: directories are among the places, or parts of objects are looked for.
+    """
+    from dataguard.actions.copybuckets import copies_in_buckets  # noqa: PLC0415  few need it
+
+    deeper = wish.partial or wish.chunks or wish.archives or wish.among or wish.resume or wish.rate
+    if deeper or listed or not all("://" in place for place in places):
+        raise UsageError(
+            "in buckets whole objects are looked for, and directories by another command",
+            hint=f"dataguard copies {next(one for one in places if '://' in one)}",
+        )
+    index = gold_index(ctx, wish.only)
+    sizes = Sizes(index, wish.min_size, np.empty(0, np.int64))
+    longest = wish.max_duration
+    until = None if longest is None else ctx.clock() + longest
+    ctx.progress.start("copies")
+    try:
+        result = copies_in_buckets(
+            ctx, places, index, sizes, expired=lambda: until is not None and ctx.clock() >= until
+        )
+    finally:
+        ctx.progress.finish()
+    if not wish.dry_run:
+        whole = None
+        if result.complete and wish.min_size <= 1:
+            whole = tuple(one.path for one in result.places)
+        _record(ctx, result, index, whole, (Code.DG201,), chunks=False)
     return result
 
 

@@ -15,6 +15,7 @@ from dataguard.core.columns import distinct, mask_of, number_column, numbers, ra
 from dataguard.core.copies import common_parts, occurrences
 from dataguard.core.extents import bytes_of_others, common_bytes, have_same_blocks, shared_bytes
 from dataguard.core.kernels import taken
+from dataguard.core.objectplaces import is_objects
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.dataset import LocationState
 from dataguard.model.entry import Obstacle, Unreadable
@@ -38,6 +39,7 @@ __all__ = [
     "PlaceMatch",
     "absolute",
     "counted_once",
+    "in_bucket",
     "match_place",
     "originals",
     "shared_among",
@@ -79,6 +81,14 @@ def originals(ctx: Context, version: Version) -> str | None:
     """Return where the bytes of a version lie on this host; None where they do not."""
     for one in ctx.catalog.locations(version.dataset, version.number):
         if one.state is LocationState.ACTIVE and is_here(one, ctx.actor.host):
+            return one.place
+    return None
+
+
+def in_bucket(ctx: Context, version: Version) -> str | None:
+    """Return where the bytes of a version lie as objects; None where they do not."""
+    for one in ctx.catalog.locations(version.dataset, version.number):
+        if one.state is LocationState.ACTIVE and is_objects(one.place):
             return one.place
     return None
 
@@ -176,6 +186,11 @@ class _Judge:
         self._opened = opened
         places = [originals(ctx, version) for version in index.versions]
         self._homes = [None if one is None else os.fsencode(one) for one in places]
+        named = [
+            home or in_bucket(ctx, version)
+            for home, version in zip(places, index.versions, strict=True)
+        ]
+        self._named = [None if one is None else os.fsencode(one) for one in named]
         self._looks: dict[int, CopyLook] = {}
         self.beside_gold: BlocksOf = {}
 
@@ -188,14 +203,14 @@ class _Judge:
             OSError: it cannot be opened to see whose blocks it has.
         """
         original, kind, reclaimable, evidence = self._verdict(path, state, places)
-        version, home = self._index.versions[original.version], self._homes[original.version]
+        version, home = self._index.versions[original.version], self._named[original.version]
         return Copy(
             path=prefix + path,
             kind=kind,
             dataset=version.dataset,
             version=version.number,
             entry=original.entry,
-            original=None if home is None else os.path.join(home, original.entry),
+            original=None if home is None else home.rstrip(b"/") + b"/" + original.entry,
             bytes=state.size,
             reclaimable=reclaimable,
             state=state,

@@ -37,15 +37,22 @@ __all__ = [
 _ID = re.compile(r"F-[0-9a-f]{16}")
 
 _CONTENT_CODES = tuple(code for code in Code if code.name.startswith("DG10"))
+_OBJECT_CODES = tuple(code for code in Code if code.name.startswith("DG60"))
+_READ = (Code.DG101, Code.DG107)
 
 
-def content_codes(level: AuditLevel) -> tuple[Code, ...]:
+def content_codes(level: AuditLevel, *, objects: bool = False) -> tuple[Code, ...]:
     """Return the codes that a complete audit of this level can see the end of.
 
-    A quick one cannot see that rotten bits are gone: it did not read them.
+    A quick one cannot see that rotten bits are gone: it did not read them. Of `objects` it read
+    nothing, and a listing shows neither versions nor what protects them.
     """
     if level is AuditLevel.FULL:
-        return _CONTENT_CODES
+        return (*_CONTENT_CODES, *_OBJECT_CODES)
+    if objects:
+        if level is AuditLevel.LISTING:
+            return (Code.DG102, Code.DG103)
+        return tuple(code for code in (*_CONTENT_CODES, *_OBJECT_CODES) if code not in _READ)
     return tuple(code for code in _CONTENT_CODES if code is not Code.DG107)
 
 

@@ -161,6 +161,7 @@ def _input_facts(ctx: Context, one: JobInput) -> InputFacts:
         error=one.error,
         detail=one.detail,
         protection=_protection(ctx, one.location),
+        objects=None if one.location is None else one.location.objects,
     )
 
 

@@ -45,6 +45,7 @@ def row_of(ctx: Context, version: Version) -> DatasetRow:
         location=place.place if place else None,
         state=str(version.state),
         seal=seal_word(None if place is None else ctx.catalog.seal(place.place)),
+        pinned=place.objects.pinned if place and place.objects else None,
     )
 
 

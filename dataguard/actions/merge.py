@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,12 @@ from dataguard.actions.audit import Audited
 from dataguard.actions.audittargets import targets
 from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.recording import record_audit
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import FindingState
+from dataguard.model.policy import Lock
 from dataguard.model.results.audit import AuditedVersion
 from dataguard.model.span import WHOLE
 from dataguard.stores.sightings import Sightings
@@ -53,16 +55,22 @@ def merge(
         ConflictError: somebody looked at a slice again, or merged them, at the same time.
         NotFoundError: a reference means nothing.
     """
-    audited = Audited(level)
+    audited = Audited(level, locks=ctx.policy.objects.lock is not Lock.NONE)
     for version, location in targets(ctx, references, level, max_age):
         if location is None:
             audited.add_unplaced(version)
             continue
-        slices = _slices(ctx, version, location, level)
+        done = level.at(objects=is_objects(location.place))
+        slices = _slices(ctx, version, location, done)
         findings = Sightings(_seen(ctx, version, slices))
         if slices.is_all and not dry_run:
             _record(ctx, slices, findings)
-        audited.add(_outcome(version, location, slices, findings), findings, slices.gaps(version))
+        outcome = replace(
+            _outcome(version, location, slices, findings),
+            level=done,
+            proves=audited.proof_at(location, done),
+        )
+        audited.add(outcome, findings, slices.gaps(version))
     return audited.result()
 
 

@@ -47,6 +47,7 @@ def planned(ctx: Context, steps: Iterable[MountStep], choices: Choices) -> tuple
             there = step.record if step.kind in AS_IT_IS else None
             record = _intention(ctx, step.wanted) if there is None else there
             result = _result(step, record, step.wanted.entry, (), choices)
+            result = replace(result, pinned=_is_pinned(ctx, step.wanted.entry))
             results.append(replace(result, created=False))
     return tuple(results)
 
@@ -78,7 +79,8 @@ def perform(ctx: Context, step: MountStep, choices: Choices) -> MountResult | No
         take_down(ctx, proved)
     elif proved != step.record:
         save(ctx, proved)
-    return _result(step, proved, wanted.entry, findings, choices)
+    result = _result(step, proved, wanted.entry, findings, choices)
+    return replace(result, pinned=_is_pinned(ctx, wanted.entry))
 
 
 def _undo(ctx: Context, step: MountStep) -> None:
@@ -193,3 +195,11 @@ def _result(
         findings=findings,
         weaker_because=choices[entry.name].weaker_because if weaker else None,
     )
+
+
+def _is_pinned(ctx: Context, entry: LockEntry) -> bool | None:
+    if not is_objects(entry.location):
+        return None
+    known = ctx.catalog.locations(entry.dataset, entry.version)
+    found = (one.objects for one in known if one.place == entry.location)
+    return any(one is not None and one.pinned for one in found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.objectplaces import bucket_of, prefix_of
 from dataguard.engines.fitted import fit
+from dataguard.engines.serial import SerialEngine
 from dataguard.errors import PolicyError
 from dataguard.model.medium import Medium
 from dataguard.model.objects import Capabilities, ObjectPlace, Versioning
@@ -20,8 +21,9 @@ from dataguard.stores.s3credentials import check_extra
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
+    from dataguard.model.dataset import Location
 
-__all__ = ["access_of", "look_at", "open_objects"]
+__all__ = ["access_of", "look_at", "open_objects", "store_at"]
 
 
 def access_of(ctx: Context, place: str, asked: ObjectPlace | None = None) -> Access:
@@ -95,6 +97,25 @@ def open_objects(
         sorting=os.path.join(ctx.settings.home.value, "state"),
         excluded=exclusion(exclude),
         by_checksum=by_checksum,
+    )
+
+
+def store_at(ctx: Context, location: Location, exclude: tuple[str, ...]) -> ObjectStore:
+    """Return the store of a location for a thread of its own: asks no catalog and no engine.
+
+    Raises:
+        UsageError: as `access_of`; or a pattern is not valid.
+    """
+    check_extra()
+    recorded = location.objects or ObjectPlace()
+    bucket = bucket_of(location.place)
+    return ObjectStore(
+        location.place,
+        access_to(bucket, ObjectPlace(), recorded, os.environ),
+        recorded.capabilities,
+        spread=SerialEngine().map,
+        sorting=os.path.join(ctx.settings.home.value, "state"),
+        excluded=exclusion(exclude),
     )
 
 

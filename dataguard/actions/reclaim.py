@@ -10,7 +10,7 @@ from dataguard.actions.copies import Wish, copies
 from dataguard.actions.goldsource import sources_of
 from dataguard.actions.reclaimable import plan_for
 from dataguard.core.reclaim import ReclaimWish
-from dataguard.errors import NotFoundError
+from dataguard.errors import NotFoundError, UsageError
 from dataguard.model.copies import CopyKind
 from dataguard.model.reclaim import (
     Left,
@@ -88,6 +88,12 @@ def reclaim_places(
         NotFoundError: a place or the version does not exist.
         DataguardError: as `copies` and `reclaim`.
     """
+    remote = next((place for place in places if "://" in place), None)
+    if remote is not None:
+        raise UsageError(
+            f"{remote}: objects are not taken back: nothing in a bucket can stand for a copy",
+            hint=f"dataguard copies {remote} lists what its owner may delete",
+        )
     reference = None if only is None else Reference.parse(only)
     if apply:
         with only_one(ctx.settings.home.value):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.comparison import compare
 from dataguard.actions.findings import content_codes
 from dataguard.actions.recording import BATCH, is_only_location, resolve_stale
+from dataguard.core.objectplaces import is_objects
 from dataguard.model.audit import AuditLevel
 from dataguard.model.finding import Code, fingerprint
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconciled", "reconcile", "resolve_gone"]
 
+_OF_OBJECTS = (Code.DG601, Code.DG602, Code.DG603)
 _WRITTEN = (Code.DG301, *content_codes(AuditLevel.QUICK))
 _MADE_GOOD = (Code.DG901, Code.DG903)
 
@@ -59,8 +61,12 @@ def reconcile(
     Raises:
         DataguardError: the catalog cannot be read.
     """
-    began, standing = timer(), set[str]()
     place = watched.location.place
+    if is_objects(place):
+        from dataguard.actions.bucketwatch import reconcile_bucket  # noqa: PLC0415  few need it
+
+        return reconcile_bucket(ctx, watched, areas, each, timer=timer)
+    began, standing = timer(), set[str]()
 
     def take(findings: Sequence[Finding]) -> None:
         kept = [one for one in findings if not areas.holds(place, one.path)]
@@ -88,6 +94,8 @@ def resolve_gone(ctx: Context, done: Reconciled, *, seeing: bool) -> None:
     codes: tuple[Code, ...] = (*_MADE_GOOD, Code.DG902) if seeing else _MADE_GOOD
     if is_only_location(ctx, version):
         codes += _WRITTEN
+        if is_objects(done.watched.location.place):
+            codes += _OF_OBJECTS
     resolve_stale(
         ctx,
         version.dataset,

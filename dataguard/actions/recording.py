@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import content_codes, every_finding
+from dataguard.core.objectplaces import is_objects
 from dataguard.model.audit import AuditRecord, SliceRecord
 from dataguard.model.dataset import LocationState
 from dataguard.model.finding import FindingState
@@ -168,7 +170,12 @@ def _open_before(ctx: Context, audit: AuditRecord, since: datetime) -> Iterator[
     # A finding does not say at which location: with several, one that is clean proves nothing.
     if not audit.complete or not is_only_location(ctx, version):
         return
-    yield from _open(ctx, audit.dataset, audit.version, content_codes(audit.level), since)
+    objects = is_objects(audit.location)
+    codes = content_codes(audit.level, objects=objects)
+    for one in _open(ctx, audit.dataset, audit.version, codes, since):
+        # What a canary found about a bucket, another canary takes back: its path is a place.
+        if not is_objects(os.fsdecode(one.path)):
+            yield one
 
 
 def _open(

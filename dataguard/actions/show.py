@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.actions.leases import leases_of, tidy
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.sealing import notice, seal_word
 from dataguard.model.finding import FindingState
 from dataguard.model.mount import Guarantee
@@ -14,6 +15,8 @@ from dataguard.model.seal import SealView
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
+    from dataguard.model.canary import CanaryRecord
+    from dataguard.model.dataset import Location
 
 __all__ = ["show"]
 
@@ -55,4 +58,10 @@ def show(ctx: Context, reference: str) -> VersionDetails:
         open_findings=sum(1 for _ in findings),
         seals=tuple(SealView(one, seal_word(one), notice(one, ctx.clock())) for one in seals),
         leases=leases,
+        canaries=_canaries(ctx, locations),
     )
+
+
+def _canaries(ctx: Context, locations: tuple[Location, ...]) -> tuple[CanaryRecord, ...]:
+    places = dict.fromkeys(one.place for one in locations if is_objects(one.place))
+    return tuple(record for place in places for record in ctx.catalog.canaries(place))

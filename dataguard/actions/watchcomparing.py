@@ -14,6 +14,7 @@ from dataguard.actions.permission import permission
 from dataguard.actions.reconcile import Reconciled, reconcile, resolve_gone
 from dataguard.actions.watchthreads import Found, Worker
 from dataguard.catalog.repository import Catalog
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.verdicts import Difference
 from dataguard.engines.serial import SerialEngine
 from dataguard.model.finding import Code
@@ -37,6 +38,10 @@ __all__ = ["Comparing"]
 
 _LASTING_S = 90.0
 """A gap that lasts is reported again within a minute: so long without it, it is over."""
+
+_AGAIN_S = 10.0
+_SHARE = 10
+"""A listing that failed is tried again after so long, and after so many times what it took."""
 
 _HELD_S = 1.0
 _HELD_LATEST_S = 5.0
@@ -69,6 +74,7 @@ class Comparing:
         self._interval = interval
         self._held: deque[tuple[float, Sequence[Finding]]] = deque()
         self._worker = Worker("watch-compare", inbox)
+        self._remote = Worker("watch-list", inbox)
         self.count = 0
 
     def compare(self, now: float) -> None:
@@ -78,7 +84,12 @@ class Comparing:
                 place.compare_at = now + self._interval.total_seconds()
                 if not self._places.is_quiet(place):
                     place.comparing = True
-                    self._worker.do(partial(self._comparison, self._places.fresh(place)))
+                    fresh = self._places.fresh(place)
+                    self._worker_of(fresh).do(partial(self._comparison, fresh))
+
+    def _worker_of(self, one: Watched) -> Worker:
+        """Return who compares a place: a bucket that is slow holds up no directory."""
+        return self._remote if is_objects(one.location.place) else self._worker
 
     def _comparison(self, one: Watched) -> Reconciled:
         """Compare, in the thread for that and with a catalog of its own."""
@@ -123,12 +134,14 @@ class Comparing:
 
     def take(self, done: Reconciled) -> None:
         """Take note of a comparison that ended: of what is over, and of what stays unknown."""
-        self._worker.done()
+        self._worker_of(done.watched).done()
         self.count += 1
         place = self._places.get(done.watched.key)
         if place is None:
             return
         self._end_gaps(place, done)
+        if not done.is_complete and is_objects(done.watched.location.place):
+            self._not_listed(place)
         for one in done.unreadable[:_FIRST_UNREADABLE]:
             self._unread(place, one)
         if done.is_complete and place.watched == done.watched:
@@ -147,6 +160,11 @@ class Comparing:
         if done.is_complete and place.missed_at is not None and done.started > place.missed_at:
             place.missed_at = None
 
+    def _not_listed(self, place: Place) -> None:
+        """Nothing else tells what happens in a bucket: it is not seen until a listing is whole."""
+        place.missed_at = self._ctx.clock()
+        place.compare_soon(self._timer(), after_s=max(_AGAIN_S, _SHARE * place.spent_s))
+
     def _unread(self, place: Place, one: Unreadable) -> None:
         """Tell what could not be compared, and what is there that no version can have."""
         evidence: dict[str, object] = {"obstacle": str(one.obstacle)}
@@ -161,3 +179,4 @@ class Comparing:
     def close(self) -> None:
         """Let the thread end after what it is at."""
         self._worker.close()
+        self._remote.close()

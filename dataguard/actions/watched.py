@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.gate import places
-from dataguard.actions.resolution import is_here
+from dataguard.actions.resolution import is_readable
 from dataguard.core.areas import area_of, layered_areas
 from dataguard.core.maintenance import maintenance_of
 from dataguard.core.paths import is_inside
@@ -65,7 +65,9 @@ def watched(ctx: Context, names: tuple[str, ...], *, all_named: bool = True) -> 
     wanted = {ctx.catalog.dataset(Reference.parse(name).dataset).name for name in names}
     found: dict[tuple[str, str], Watched] = {}
     for location in ctx.catalog.active_locations():
-        if not is_here(location, ctx.process.host) or (wanted and location.dataset not in wanted):
+        if not is_readable(location, ctx.process.host) or (
+            wanted and location.dataset not in wanted
+        ):
             continue
         newest = next(
             one

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import finding_of
 from dataguard.core.chain import format_time
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.verdicts import Difference
 from dataguard.model.watch import GapKind
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Gaps", "downtime"]
 
 _SAME_GAP_S = 300.0
+_SHARE_OF_LISTINGS = 10
+"""Listings cost money where they are many."""
+
 _OVER_AT_ONCE = (GapKind.OVERFLOW, GapKind.READER_DIED, GapKind.DOWN)
 
 
@@ -57,7 +61,8 @@ class Gaps:
             place.missed_at = self._ctx.clock()
             if gap.kind not in _OVER_AT_ONCE:
                 place.lasting_gap_at = now
-            place.compare_soon(now, after_s=place.spent_s)
+            share = _SHARE_OF_LISTINGS if is_objects(place.watched.location.place) else 1
+            place.compare_soon(now, after_s=share * place.spent_s)
 
     def take_found(self, gaps: Sequence[Finding]) -> None:
         """Tell gaps that are findings already: those of areas."""

@@ -10,6 +10,7 @@ from dataguard.actions.attribution import Attribution
 from dataguard.actions.judgement import Judge
 from dataguard.actions.recording import is_only_location
 from dataguard.actions.watchthreads import Judged, Worker
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.suspects import Suspects
 from dataguard.errors import DataguardError
 from dataguard.model.watch import ChangeKind
@@ -17,6 +18,7 @@ from dataguard.model.watch import ChangeKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from dataguard.actions.bucketwatch import BucketJudge
     from dataguard.actions.context import Context
     from dataguard.actions.leaseholders import LeaseHolders
     from dataguard.actions.watched import Watched
@@ -61,7 +63,7 @@ class Judging:
         self._suspects = Suspects()
         self._people = Attribution(ctx)
         self._who: dict[bytes, _Who] = {}
-        self._judges: dict[tuple[str, str], Judge] = {}
+        self._judges: dict[tuple[str, str], Judge | BucketJudge] = {}
         self._worker = Worker("watch-judge", inbox)
         self.events = self.suppressed = self.traceless = 0
 
@@ -156,7 +158,7 @@ class Judging:
         try:
             judge = self._judges.get(watched.key)
             if judge is None or judge.watched != watched:
-                judge = self._judges[watched.key] = Judge(self._ctx, watched)
+                judge = self._judges[watched.key] = _judge_of(self._ctx, watched)
             return Judged(watched, judge.judge(suspects, people))
         except DataguardError as err:
             return Judged(watched, None, err.message)
@@ -184,3 +186,11 @@ class Judging:
     def close(self) -> None:
         """Let the thread end after what it is at."""
         self._worker.close()
+
+
+def _judge_of(ctx: Context, watched: Watched) -> Judge | BucketJudge:
+    if not is_objects(watched.location.place):
+        return Judge(ctx, watched)
+    from dataguard.actions.bucketwatch import BucketJudge  # noqa: PLC0415  few need it
+
+    return BucketJudge(ctx, watched)

@@ -8,11 +8,16 @@ import typer
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun, Scheduler
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import CatalogDamagedError, UsageError
 from dataguard.model.audit import AuditLevel, Slice
 from dataguard.model.duration import parse_duration
 
 __all__ = ["add"]
+
+
+_IN_PARTS = "3"
+"""The level that reads a part of a bucket at a time."""
 
 
 def add(app: typer.Typer) -> None:
@@ -44,7 +49,8 @@ def audit(
         typer.Option(
             "--level",
             metavar="LEVEL",
-            help="full: read every byte. quick: the baseline's metadata, and suspects. Or 0 to 4.",
+            help="full: read every byte. quick: the baseline's metadata, and suspects; of objects "
+            "what pins and protects them. Or 0 to 4.",
         ),
     ] = "full",
     part: Annotated[
@@ -85,8 +91,11 @@ def audit(
     Each finding has a class: changed, missing, extra, other kind, other metadata, unstable, bit
     rot, hard link, link that leads out. What cannot be read is reported as unchecked.
 
-    Levels by number are those of object stores: on a local tree 0 and 1 are what quick does, 4 is
-    full, and 2 and 3 are done as 4. The result says which was done.
+    Levels by number: of a bucket, 0 compares its listing (keys, sizes, etags); 1, which is quick,
+    asks for the pinned versions, what lies over them and what protects them; 2 also for the
+    checksums that the store keeps; 3 reads what is pinned, a --slice at a time; 4, which is full,
+    all of it. Levels 0 to 2 read no content. On a local tree 0 and 1 are quick, 2 to 4 full. The
+    result says which was done, and what that proves.
 
     With --slice, T tasks on any hosts and at any time look at one part each; when all are done,
     --merge records them as one audit, or names the parts that are missing. Tasks that cannot
@@ -114,9 +123,11 @@ def audit(
         take_in(invocation.context(), reports or ())
         result = action_merge(invocation.context(), asked, level=done, max_age=age, dry_run=dry_run)
     else:
-        from dataguard.actions.audittargets import begin
+        from dataguard.actions.audittargets import begin, check_parts
 
         context = invocation.context(reads=True)
+        if level == _IN_PARTS and wanted is None:
+            check_parts(context, asked)
         begun = None if wanted else begin(context, asked, done, age)
         from dataguard.actions.audit import audit as action  # Arrow: workers read meanwhile
 
@@ -129,7 +140,8 @@ def audit(
             dry_run=dry_run,
             begun=begun,
         )
-    result = replace(result, level_note=done.note_on(level))
+    objects = any(is_objects(one.location) for one in result.versions)
+    result = replace(result, level_note=result.level.note_on(level, objects=objects))
     invocation.show(result)
     if report is not None:
         invocation.write_report(result, report)

@@ -27,6 +27,7 @@ def add(app: typer.Typer) -> None:
             "dataguard copies --of eval/gsm8k@1 /data/training",
             "dataguard copies --from-list files.list",
             "dataguard copies /home --chunks --min-size 1M",
+            "dataguard copies s3://scratch/alice",
             "dataguard copies --history",
         ),
         table=True,
@@ -42,7 +43,7 @@ def copies(
     invocation: Invocation,
     places: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PLACE]...", help="Directories or files to look at."),
+        typer.Argument(metavar="[PLACE]...", help="Directories, files, or s3://bucket/prefix."),
     ] = None,
     min_size: Annotated[
         str,

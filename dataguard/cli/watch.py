@@ -52,6 +52,7 @@ def add(app: typer.Typer) -> None:
             "dataguard watch",
             "dataguard watch faces --format jsonl",
             "dataguard watch --view",
+            "dataguard watch --events sqs:https://sqs.eu-central-1.amazonaws.com/1234/gold",
             "dataguard watch --once",
             "dataguard watch --explain",
             "dataguard watch --emit systemd > /etc/systemd/system/dataguard-watch.service",
@@ -85,6 +86,14 @@ def watch(
         str,
         typer.Option("--interval", metavar="15m", help="How often everything is compared anyway."),
     ] = "15m",
+    events: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--events",
+            metavar="WHERE",
+            help="Events of buckets: sqs:URL of a queue, or listen:HOST:PORT. Repeatable.",
+        ),
+    ] = None,
     metrics_file: Annotated[
         str | None,
         typer.Option("--metrics-file", metavar="FILE", help="Write metrics for Prometheus to it."),
@@ -116,16 +125,17 @@ def watch(
     if view and not (lasting and invocation.format is Format.TEXT and sys.stdout.isatty()):
         raise UsageError("--view needs a terminal, and shows text", hint="dataguard watch --view")
     if emit is not None:
-        return _emit(invocation, asked, source, interval, metrics_file)
+        return _emit(invocation, asked, source, interval, metrics_file, events or [])
     if metrics_file is not None:
         metrics_file = os.path.abspath(metrics_file)
         invocation.check_report(metrics_file)
     if explain:
-        return _explain(invocation, asked, source)
+        return _explain(invocation, asked, source, events or [])
     if once:
         return _once(invocation, asked, metrics_file)
     with _outlets(invocation, silent=False, view=view) as outlets:
-        return _watch(invocation, source, every, _request(asked, outlets, metrics_file))
+        request = _request(asked, outlets, metrics_file)
+        return _watch(invocation, source, every, request, events or [])
 
 
 def _once(invocation: Invocation, names: tuple[str, ...], metrics_file: str | None) -> int:
@@ -138,11 +148,13 @@ def _once(invocation: Invocation, names: tuple[str, ...], metrics_file: str | No
     return invocation.outcome(result.findings, unchecked=not result.complete)
 
 
-def _explain(invocation: Invocation, names: tuple[str, ...], source: Source) -> int:
+def _explain(
+    invocation: Invocation, names: tuple[str, ...], source: Source, events: list[str]
+) -> int:
     from dataguard.actions.watch import explain as action
 
     context = invocation.context()
-    result = action(context, names, _watchers(source), _area_watchers(source))
+    result = action(context, names, _watchers(source, events), _area_watchers(source))
     invocation.show(result)
     return invocation.outcome((), unchecked=not result.complete)
 
@@ -152,6 +164,7 @@ def _watch(
     source: Source,
     every: "timedelta",
     request: "Request",
+    events: list[str],
 ) -> int:
     context = invocation.context()
     from dataguard.actions.watch import watch as action
@@ -167,7 +180,7 @@ def _watch(
     action(
         context,
         request,
-        new_watcher=_watchers(source),
+        new_watcher=_watchers(source, events),
         interval=every,
         is_over=lambda: bool(ended),
         environ=os.environ,
@@ -182,6 +195,7 @@ def _emit(
     source: Source,
     interval: str,
     metrics_file: str | None,
+    events: list[str],
 ) -> int:
     from dataguard.actions.watchunit import unit
 
@@ -190,17 +204,23 @@ def _emit(
         options += ["--source", source.value]
     if interval != "15m":
         options += ["--interval", interval]
+    options += [word for one in events for word in ("--events", one)]
     if metrics_file is not None:
         options += ["--metrics-file", os.path.abspath(metrics_file)]
     invocation.show(unit(invocation.context(), tuple(options), sys.argv[0]))
     return 0
 
 
-def _watchers(source: Source) -> "Callable[[], Watcher]":
+def _watchers(source: Source, events: list[str]) -> "Callable[[], Watcher]":
     from dataguard.cli.clock import utc_now
     from dataguard.watchers.choose import watcher
 
-    return lambda: watcher(source.value, clock=utc_now)
+    hub = None
+    if events:
+        from dataguard.watchers.eventhub import EventHub, event_sources
+
+        hub = EventHub(event_sources(events, os.environ))
+    return lambda: watcher(source.value, clock=utc_now, hub=hub)
 
 
 def _area_watchers(source: Source) -> "Callable[[], Watcher]":

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dataguard.model.canary import Protection
     from dataguard.model.dataset import Version
     from dataguard.model.gate import InputFacts
+    from dataguard.model.objects import ObjectPlace
     from dataguard.model.policy import Policy
 
 __all__ = ["check_input"]
@@ -55,6 +56,8 @@ def check_input(facts: InputFacts, policy: Policy, now: datetime) -> Iterator[Ch
         yield _check_guarantee(version, facts, policy)
     if policy.seal.required is not Seal.NONE or facts.seal_detail:
         yield _check_seal(version, facts, policy)
+    if facts.objects is not None:
+        yield _check_objects(version, facts.objects, policy)
     if facts.protection is not None:
         yield _check_protection(version, facts.protection, policy, now)
 
@@ -192,6 +195,24 @@ def _audit(version: Version, level: AuditLevel = AuditLevel.FULL) -> str:
 
 def _mount(version: Version) -> str:
     return f"dataguard mount {version.reference}"
+
+
+def _check_objects(version: Version, objects: ObjectPlace, policy: Policy) -> Check:
+    """What a bucket without versions loses is lost: nothing could be read in its place."""
+    ok = objects.pinned or policy.objects.versioning is Wanted.OPTIONAL
+    reason = f"{version.reference}: its objects are {objects.pinned_words}"
+    if not ok:
+        reason += f"; policy `{policy.name}` requires versioned buckets"
+    remedy = "" if ok else f"turn versioning on, then dataguard register {version.dataset} again"
+    return Check(
+        "object versions",
+        ok,
+        reason,
+        Code.DG604,
+        enforced=objects.pinned,
+        subject=version.reference,
+        remedy=remedy,
+    )
 
 
 def _check_protection(

@@ -6,10 +6,11 @@ import re
 
 from dataguard.errors import UsageError
 
-__all__ = ["bucket_of", "is_objects", "normal_place", "prefix_of"]
+__all__ = ["alias_of", "bucket_of", "is_objects", "normal_place", "prefix_of"]
 
 _SCHEME = "s3://"
 _OTHER_NAMES = ("s3a://", "s3n://")
+_SCHEMES = frozenset({"s3", "s3a", "s3n"})
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _HINT = "write s3://bucket/prefix"
 
@@ -17,6 +18,17 @@ _HINT = "write s3://bucket/prefix"
 def is_objects(place: str) -> bool:
     """Whether a place lies in an object store that dataguard reads."""
     return place.startswith(_SCHEME)
+
+
+def alias_of(url: str) -> str:
+    """Return the `s3://` name of what a URL means where it is in a bucket, else the URL itself.
+
+    Nothing is refused: this is for places that are compared with gold, however they are written.
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme.lower() not in _SCHEMES:
+        return url
+    return _SCHEME + (rest.rstrip("/") or rest)
 
 
 def normal_place(written: str) -> str:

@@ -20,7 +20,7 @@ from dataguard.model.schema import LOCATION_SHEET
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["as_files", "unpinned"]
+__all__ = ["as_files", "etag_marks", "unpinned"]
 
 _NANOSECONDS = 1_000_000
 
@@ -32,7 +32,7 @@ def as_files(etags: pa.Array, moments: pa.Array) -> dict[str, pa.Array]:
     made = {
         "mtime_ns": number_column(_milliseconds(moments) * _NANOSECONDS),
         "ctime_ns": number_column(zeros),
-        "inode": number_column(_marks(etags.to_pylist())),
+        "inode": number_column(etag_marks(etags.to_pylist())),
         "mode": _regular(count),
         "uid": number_column(zeros),
         "gid": number_column(zeros),
@@ -48,7 +48,8 @@ def unpinned(entries: pa.RecordBatch) -> int:
     return int(entries.column("version_id").null_count)
 
 
-def _marks(etags: Sequence[str | None]) -> np.ndarray:
+def etag_marks(etags: Sequence[str | None]) -> np.ndarray:
+    """Return the number that stands for each etag in `inode`."""
     digests = [xxhash.xxh3_64_digest(b"" if etag is None else etag.encode()) for etag in etags]
     return np.frombuffer(b"".join(digests), np.int64)
 

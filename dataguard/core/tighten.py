@@ -64,6 +64,11 @@ def _shorter(floor: Any, other: Any) -> Any:
     return min(given, default=None)
 
 
+def _longer(floor: Any, other: Any) -> Any:
+    given = [duration for duration in (floor, other) if duration is not None]
+    return max(given, default=None)
+
+
 def _both(floor: Any, other: Any) -> Any:
     """Join lists of which every item has to be satisfied."""
     return (*floor, *(item for item in other if item not in floor))
@@ -93,6 +98,8 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
     "seal": {"required": _later_member},
     "objects": {
         "versioning": _later_member,
+        "lock": _later_member,
+        "retention": _longer,
         "canary": _later_member,
         "canary_max_age": _shorter,
     },

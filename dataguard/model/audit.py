@@ -21,25 +21,35 @@ __all__ = ["AuditLevel", "AuditRecord", "Slice", "SliceRecord", "slice_prefix"]
 
 _OTHERS = "2 and 3 ask a store for checksums of its own, which a local tree does not have"
 
+_NUMBERS = {"listing": 0, "quick": 1, "checksums": 2, "full": 4}
+
 _SLICE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
 
 
 class AuditLevel(StrEnum):
-    """`quick`: the baseline's metadata and the content of suspects; `full`: every byte."""
+    """How thoroughly is looked, from the least to the most.
 
+    `listing`: names, sizes and etags that an object store lists. `quick`: the baseline's metadata
+    and the content of suspects; of objects the versions that are pinned, and what protects them.
+    `checksums`: also the checksums that an object store keeps. `full`: every byte.
+    """
+
+    LISTING = "listing"
     QUICK = "quick"
+    CHECKSUMS = "checksums"
     FULL = "full"
 
     @property
     def number(self) -> int:
-        """The level among 0 to 4, as it is on object stores too: 1 holds what 0 does."""
-        return 1 if self is AuditLevel.QUICK else 4
+        """The level among 0 to 4; each holds what those before it do.
+
+        3 is what 4 is, a part at a time.
+        """
+        return _NUMBERS[self]
 
     @classmethod
     def of(cls, asked: str) -> AuditLevel:
-        """Return how a local tree is audited where `quick`, `full` or a number is asked for.
-
-        It is never less than what was asked: see `note_on`.
+        """Return the level that a word or a number asks for.
 
         Raises:
             UsageError: there is no such level.
@@ -50,12 +60,23 @@ class AuditLevel(StrEnum):
             raise UsageError(
                 f"no audit level `{asked}`", hint="--level quick, --level full, or 0 to 4"
             )
-        return cls.QUICK if int(asked) <= cls.QUICK.number else cls.FULL
+        return next(one for one in cls if one.number >= int(asked))
 
-    def note_on(self, asked: str) -> str:
+    def at(self, *, objects: bool) -> AuditLevel:
+        """Return how a place is looked at where this is asked for: never less than that.
+
+        Law: `one.at(objects=x).at(objects=x) == one.at(objects=x)`.
+        """
+        if objects:
+            return self
+        return AuditLevel.QUICK if self.number <= AuditLevel.QUICK.number else AuditLevel.FULL
+
+    def note_on(self, asked: str, *, objects: bool = False) -> str:
         """Say what this level is beside the number that was asked for; empty for a word."""
         if asked in tuple(AuditLevel):
             return ""
+        if objects and int(asked) == self.number - 1:
+            return f"level {asked} is level {self.number} ({self}), a part at a time"
         if int(asked) == self.number:
             return f"level {asked} is {self}"
         done = f"level {asked} was asked, level {self.number} ({self}) was done"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dataguard.model.canary import Protection
     from dataguard.model.dataset import Version
     from dataguard.model.finding import Code
+    from dataguard.model.objects import ObjectPlace
     from dataguard.model.placement import Places
     from dataguard.model.policy import Seal
 
@@ -59,7 +60,8 @@ class InputFacts:
     registration recorded the first. `seal` is None where it could not be determined,
     `seal_detail` says what has to be said of it. `detail` says more about the mount. `made_real`:
     the job is not started unless a mount that is declared is made for it. `protection` is what is
-    proven of a place in an object store, None for others.
+    proven of a place in an object store, and `objects` what was recorded of its bucket; None for
+    others.
     """
 
     reference: str
@@ -73,6 +75,7 @@ class InputFacts:
     detail: str = ""
     made_real: bool = False
     protection: Protection | None = None
+    objects: ObjectPlace | None = None
 
     @property
     def guarantee(self) -> Guarantee:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-__all__ = ["Capabilities", "ObjectPlace", "Pin", "Versioning"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dataguard.model.entry import Unreadable
+
+__all__ = ["Asked", "Capabilities", "Held", "ObjectPlace", "Pin", "Versioning"]
 
 
 class Versioning(StrEnum):
@@ -30,6 +36,11 @@ class Pin:
     version_id: str | None
     etag: str | None
     size: int
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether a version id of its own holds it: `null` is taken by what is written next."""
+        return self.version_id not in (None, "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +82,42 @@ class ObjectPlace:
     requester_pays: bool = False
     pinned: bool = False
     capabilities: Capabilities = Capabilities()
+
+    @property
+    def pinned_words(self) -> str:
+        """Whether the objects are held by their versions, and if not, why."""
+        if self.pinned:
+            return "pinned by version"
+        return f"unpinned: versioning of the bucket is {self.capabilities.versioning}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a server says of one version of a key, as a HEAD tells it.
+
+    `checksum` is `ALGORITHM:base64`. `lock_mode` is `governance`, `compliance` or empty.
+    """
+
+    version_id: str | None
+    etag: str | None
+    size: int
+    last_modified: datetime | None = None
+    checksum: str | None = None
+    checksum_type: str | None = None
+    lock_mode: str = ""
+    retain_until: datetime | None = None
+    legal_hold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a server answered about one pin: None is what is not there, or was not asked for.
+
+    `newest` is what everybody gets who names no version, `marker` whether that is a delete marker.
+    `gap` says why there is no answer.
+    """
+
+    pinned: Held | None = None
+    newest: Held | None = None
+    marker: bool = False
+    gap: Unreadable | None = None

@@ -31,6 +31,7 @@ __all__ = [
     "DigestRules",
     "Exemption",
     "InputRules",
+    "Lock",
     "Maintenance",
     "MountRules",
     "ObjectRules",
@@ -58,6 +59,14 @@ class Wanted(StrEnum):
 
     OPTIONAL = "optional"
     REQUIRED = "required"
+
+
+class Lock(StrEnum):
+    """What holds the objects of inputs in place; from weak to strong."""
+
+    NONE = "none"
+    GOVERNANCE = "governance"
+    COMPLIANCE = "compliance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +133,13 @@ class SealRules(Rules):
 class ObjectRules(Rules):
     """What the buckets of inputs must do, and what must be proven of them.
 
-    A proof counts for `canary_max_age`.
+    A proof counts for `canary_max_age`. Objects are held by a `lock` for `retention` at least,
+    counted from when they were written.
     """
 
     versioning: Wanted = Wanted.OPTIONAL
+    lock: Lock = Lock.NONE
+    retention: timedelta | None = None
     canary: Wanted = Wanted.OPTIONAL
     canary_max_age: timedelta | None = None
 

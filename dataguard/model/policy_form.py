@@ -26,7 +26,7 @@ from dataguard.model.diversion import Reported, Writes
 from dataguard.model.finding import Code, Severity
 from dataguard.model.home import embedded_catalog
 from dataguard.model.mount import Guarantee
-from dataguard.model.policy import Seal, Wanted
+from dataguard.model.policy import Lock, Seal, Wanted
 from dataguard.model.policy_values import (
     CatalogHome,
     CatalogUrl,
@@ -160,6 +160,16 @@ class ObjectRules(Rules):
         default=Wanted.OPTIONAL,
         description="`required`: `register` refuses a bucket that is not versioned, since what is "
         "overwritten there is lost; `optional`: its versions are shown as `unpinned`",
+    )
+    lock: Lock = Field(
+        default=Lock.NONE,
+        description="the object lock that must hold every pinned version, as audits from level 1 "
+        "on find out: `governance` or `compliance`; `none`: not asked for",
+    )
+    retention: Duration | None = Field(
+        default=None,
+        description="for how long at least a lock must hold a version, from when it was written "
+        "(`365d`); not set: it has to hold now",
     )
     canary: Wanted = Field(
         default=Wanted.OPTIONAL,

@@ -30,6 +30,7 @@ class Source(StrEnum):
     FANOTIFY = "fanotify"
     INOTIFY = "inotify"
     POLLING = "polling"
+    OBJECTS = "objects"
 
 
 class ChangeKind(StrEnum):
@@ -50,6 +51,9 @@ class Writer:
     Empty text and None stand for what is not known; a pid is given only where it was certain
     that it still named the process that wrote. `start_time` is that of /proc/PID/stat in clock
     ticks since boot.
+
+    Of a write to an object there is no process: `principal` is whom the event of the store names,
+    `address` where the request came from, `object_version` the version that it made.
     """
 
     pid: int | None = None
@@ -58,6 +62,9 @@ class Writer:
     executable: str = ""
     command: tuple[str, ...] = ()
     cgroup: str = ""
+    principal: str = ""
+    address: str = ""
+    object_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

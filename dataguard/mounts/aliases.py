@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import alias_of
 from dataguard.core.paths import is_inside
 from dataguard.mounts import mountinfo
 
@@ -26,7 +27,7 @@ def aliases_of(place: str, *, table: MountTable | None = None) -> tuple[str, ...
         DataguardError: `/proc/self/mountinfo` cannot be read.
     """
     if "://" in place:
-        return (place,)
+        return (alias_of(place),)
     real = os.path.realpath(place)
     table = mountinfo.read() if table is None else table
     holding = _holding(real, table)

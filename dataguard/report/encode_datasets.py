@@ -39,6 +39,7 @@ def _(value: VersionDetails) -> Json:
         "open_findings": value.open_findings,
         "seal": value.seals[0].word if value.seals else "none",
         "seals": [_seal(one) for one in value.seals],
+        "canaries": encode(value.canaries),
     }
 
 

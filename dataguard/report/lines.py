@@ -105,9 +105,7 @@ def time_words(time: datetime) -> str:
 
 def pinned_words(objects: ObjectPlace) -> str:
     """Return whether the objects of a bucket are held by their versions."""
-    if objects.pinned:
-        return "yes, by version"
-    return f"unpinned: versioning of the bucket is {objects.capabilities.versioning}"
+    return "yes, by version" if objects.pinned else objects.pinned_words
 
 
 def place(text: str) -> str:

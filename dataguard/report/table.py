@@ -31,7 +31,10 @@ _COLUMNS: dict[type, tuple[str, ...]] = {
     AuditResult: _FINDING,
     WatchResult: _FINDING,
     FindingList: _FINDING,
-    DatasetList: ("dataset", "version", "root", "files", "bytes", "location", "state", "seal"),
+    DatasetList: (
+        *("dataset", "version", "root", "files", "bytes", "location", "state", "seal"),
+        "pinned",
+    ),
     VersionLog: ("seq", "time", "user", "host", "what", "version", "detail"),
     DiffResult: (
         *("difference", "path", "path_b64", "kind", "size"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.paths import escape
 from dataguard.model.results.audit import AuditResult
 from dataguard.model.results.findings import FindingList
@@ -30,7 +30,9 @@ __all__: list[str] = []
 
 @lines_of.register(AuditResult)
 def _(result: AuditResult, paint: Paint, verbose: int) -> Iterator[str]:
-    yield from map(partial(_audited, result, paint), result.versions)
+    for one in result.versions:
+        yield _audited(result, paint, one)
+        yield from _proof(one)
     if result.level_note:
         yield f"  {result.level_note}"
     if not result.versions:
@@ -62,13 +64,26 @@ def _audited(result: AuditResult, paint: Paint, one: AuditedVersion) -> str:
     clean = clean if one.complete else paint("warn", "INCOMPLETE")
     part = "" if result.slice is None else f", slice {result.slice}"
     part += "" if one.slices is None else f", {one.slices} slices"
-    words = f"{result.level}{part}"
-    how = "" if one.baseline or result.level == "full" else ", no baseline: read everything"
+    level = one.level or result.level
+    words = f"{level}{part}"
+    if is_objects(one.location):
+        words = f"level {level.number}, {words}"
+    how = "" if one.baseline or level == "full" else ", no baseline: read everything"
     files = number(one.checked_files, "file")
     return (
         f"{one.dataset}@{one.version} {clean} ({words}): {files}, "
         f"{size_words(one.checked_bytes)} read at {place(one.location)}{how}"
     )
+
+
+def _proof(one: AuditedVersion) -> Iterator[str]:
+    """Say of a bucket what was proven: there it is not the same as that nothing was found."""
+    if not is_objects(one.location):
+        return
+    if one.complete and one.clean:
+        yield f"  proven: {one.proves}"
+    for words in one.protection:
+        yield f"  writing there: {escape(words)}"
 
 
 def _at(one: AuditedVersion) -> str:

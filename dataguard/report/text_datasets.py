@@ -8,7 +8,7 @@ from dataguard.core.leasewords import lease_words
 from dataguard.core.paths import display, escape
 from dataguard.model.dataset import LocationState
 from dataguard.model.results.diff import DiffResult
-from dataguard.model.results.list import DatasetList
+from dataguard.model.results.list import DatasetList, DatasetRow
 from dataguard.model.results.log import VersionLog
 from dataguard.model.results.show import VersionDetails
 from dataguard.model.results.standing import StandingResult
@@ -36,7 +36,6 @@ __all__: list[str] = []
 
 @lines_of.register(DatasetList)
 def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
-    del verbose
     if not result.datasets:
         yield paint("faint", "no such datasets; `dataguard register NAME LOCATION` makes one")
         return
@@ -45,6 +44,7 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
             f"{row.dataset}@{row.version}",
             row.state,
             "" if row.seal == "none" else row.seal,
+            _pinned(row, verbose),
             number(row.files, "file"),
             size_words(row.bytes),
             row.root[:16],
@@ -53,6 +53,13 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
         for row in result.datasets
     ]
     yield from columns(rows)
+
+
+def _pinned(row: DatasetRow, verbose: int) -> str:
+    """What is not held by its versions says so at once; what is, to who wants to know."""
+    if row.pinned is None or (row.pinned and not verbose):
+        return ""
+    return "pinned" if row.pinned else "unpinned"
 
 
 @lines_of.register(VersionDetails)
@@ -77,6 +84,7 @@ def _(result: VersionDetails, paint: Paint, verbose: int) -> Iterator[str]:
         yield f"  location  {place(location.place)}{mark}"
         if location.objects is not None:
             yield f"  pinned    {pinned_words(location.objects)}"
+            yield from _protection(result, location.place, paint)
     yield from _use(result, paint)
 
 
@@ -138,6 +146,19 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
     for run in suspects:
         who = f"{escape(run.user)} on {escape(run.host)}, {time_words(run.started)}"
         yield f"    {run.run} {run.state} by {who}, outputs in {place(run.outputs)}"
+
+
+def _protection(result: VersionDetails, where: str, paint: Paint) -> Iterator[str]:
+    """Yield what canary writes proved of a place, for each credential that sent some."""
+    records = [one for one in result.canaries if one.place == where]
+    if not records:
+        yield f"  canary    {paint('bad', 'not enforced: no canary was sent')}"
+        return
+    from dataguard.core.canary import protection_words  # noqa: PLC0415  buckets alone
+
+    for record in records:
+        style = "good" if record.state == "protected" else "bad"
+        yield f"  canary    {paint(style, protection_words(record))}"
 
 
 def _use(result: VersionDetails, paint: Paint) -> Iterator[str]:

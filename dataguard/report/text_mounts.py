@@ -39,6 +39,10 @@ def _(result: MountResult, paint: Paint, verbose: int) -> Iterator[str]:
     yield f"  guarantee {result.guarantee}: {result.sentence}"
     if result.weaker_because:
         yield "  " + paint("warn", f"not stronger, because {escape(result.weaker_because)}")
+    if result.pinned is False:
+        yield "  " + paint(
+            "warn", "unpinned: what is overwritten in the bucket cannot be read again"
+        )
     counts = Counter(str(step.result) for step in result.probe)
     if counts:
         yield f"  probe     {', '.join(f'{n} {word}' for word, n in counts.items())}"

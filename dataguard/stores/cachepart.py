@@ -46,7 +46,8 @@ class Part:
         """Open the part at a path, as the only one; None where somebody has it and `wait` is off.
 
         The kernel lets go of it when the process ends, however that happens. What another user
-        left is begun anew: it could not be given its permissions.
+        left is begun anew: it could not be given its permissions; and so is what is no file, or has
+        another name as well.
 
         Raises:
             StoreUnreachableError: it cannot be opened.
@@ -58,7 +59,7 @@ class Part:
             try:
                 fcntl.flock(descriptor, how)
                 if _is_at(path, descriptor):
-                    if os.geteuid() in (0, os.fstat(descriptor).st_uid):
+                    if _is_own(os.fstat(descriptor)):
                         os.fchmod(descriptor, mode)  # whatever the umask: others wait for it
                         return held
                     held.discard()
@@ -273,6 +274,15 @@ def _opened(path: str, mode: int) -> int:
             return os.open(path, _READ)
     except OSError as err:
         raise _failed("open", path, err) from err
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Whether a part may be written: a file of this user's, or for root anybody's.
+
+    One with two names is what somebody else calls his file, and would be overwritten with it.
+    """
+    mine = os.geteuid() in (0, status.st_uid)
+    return mine and stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def _hashed(descriptor: int, taken: Hash) -> None:

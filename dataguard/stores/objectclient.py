@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -34,7 +35,9 @@ __all__ = ["ObjectClient"]
 _OK = range(200, 300)
 _PARTIAL = 206
 _BROKEN_MAX = 3
-"""How often the rest of a body is asked for again before it is given up."""
+"""How often a body, or the rest of it, is asked for again before it is given up."""
+_DOCUMENT_MOST = 64 << 20
+"""Bytes of a document: a page of the longest keys has a tenth of that."""
 
 
 class ObjectClient:
@@ -99,24 +102,26 @@ class ObjectClient:
         broken = 0
         while True:
             skip = self.check_read(reply, pin, start, end)
-            try:
-                for piece in reply.pieces():
-                    wanted = piece[skip : skip + end - start]
-                    skip = max(skip - len(piece), 0)
-                    start += len(wanted)
-                    yield wanted
-                    if start == end:
-                        break
-            except BrokenError as err:
-                broken += 1
-                if broken > _BROKEN_MAX:
-                    raise StoreUnreachableError(f"{self.named(pin.key)}: {err}") from err
-                reply = self.ask(self.reading(pin, start, end))
-                continue
-            reply.close()
-            if start != end:
-                raise ConflictError(f"{self.named(pin.key)} ends {end - start} bytes early")
-            return
+            with closing(reply):  # also where nobody wants the rest
+                try:
+                    for piece in reply.pieces():
+                        wanted = piece[skip : skip + end - start]
+                        if end == pin.size and len(piece) > skip + len(wanted):
+                            raise ConflictError(f"{self.named(pin.key)} has more than {end} bytes")
+                        skip = max(skip - len(piece), 0)
+                        start += len(wanted)
+                        yield wanted
+                        if start == end and (end < pin.size or "content-length" in reply.headers):
+                            break
+                except BrokenError as err:
+                    broken += 1
+                    if broken > _BROKEN_MAX:
+                        raise StoreUnreachableError(f"{self.named(pin.key)}: {err}") from err
+                else:
+                    if start != end:
+                        raise ConflictError(f"{self.named(pin.key)} ends {end - start} bytes early")
+                    return
+            reply = self.ask(self.reading(pin, start, end))
 
     def reading(self, pin: Pin, start: int, end: int) -> Request:
         """Return the request for a range of what is pinned."""
@@ -126,6 +131,10 @@ class ObjectClient:
         if (start, end) != (0, pin.size):
             headers.append(("range", f"bytes={start}-{end - 1}"))
         return Request("GET", pin.key, _of_version(pin.version_id), tuple(headers))
+
+    def heading(self, pin: Pin) -> Request:
+        """Return the request for what the server says of what is pinned."""
+        return replace(self.reading(pin, 0, pin.size), method="HEAD")
 
     def check_read(self, reply: Reply, pin: Pin, start: int, end: int) -> int:
         """Return how many bytes come before those asked for: servers may ignore ranges.
@@ -138,6 +147,7 @@ class ObjectClient:
         etag = headers.get("etag", "").strip('"')
         version = headers.get("x-amz-version-id", pin.version_id)
         whole = reply.status != _PARTIAL
+        asked = f"bytes {start}-{end - 1}/{pin.size}"
         sizes = pin.size if whole else end - start
         reason = None
         if told is not None and int(told) != sizes:
@@ -146,6 +156,8 @@ class ObjectClient:
             reason = f"its etag is {etag}, not {pin.etag}"
         elif pin.version_id and version != pin.version_id:
             reason = f"its version is {version}, not {pin.version_id}"
+        elif not whole and headers.get("content-range", asked) != asked:
+            reason = f"it sends {headers['content-range']}, not {asked}"
         if reason is not None:
             reply.close()
             raise ConflictError(f"{self.named(pin.key)} is not what was pinned: {reason}")
@@ -175,8 +187,7 @@ class ObjectClient:
 
     def policy(self) -> str | None:
         """Return the bucket's policy document; None where there is none."""
-        reply = self.send(Request("GET", query=(("policy", ""),)))
-        body = self.whole(reply)
+        reply, body = self.answer(Request("GET", query=(("policy", ""),)))
         if reply.status in _OK:
             return body.decode("utf-8", "replace")
         if text_of(body, "Code") == "NoSuchBucketPolicy":
@@ -185,8 +196,7 @@ class ObjectClient:
 
     def lock(self) -> str | None:
         """Return the bucket's object lock configuration as XML; None where it has none."""
-        reply = self.send(Request("GET", query=(("object-lock", ""),)))
-        body = self.whole(reply)
+        reply, body = self.answer(Request("GET", query=(("object-lock", ""),)))
         if reply.status in _OK:
             return body.decode() if b"<ObjectLockEnabled>Enabled" in body else None
         if text_of(body, "Code") == "ObjectLockConfigurationNotFoundError":
@@ -216,15 +226,30 @@ class ObjectClient:
         return self._wire.finish(pending)
 
     def whole(self, reply: Reply) -> bytes:
-        """Return the body of a reply."""
+        """Return the body of a reply that is a document."""
         try:
-            return reply.whole()
+            return reply.whole(_DOCUMENT_MOST)
         except BrokenError as err:
             raise StoreUnreachableError(f"{self.named(None)}: {err}") from err
 
+    def answer(self, request: Request) -> tuple[Reply, bytes]:
+        """Return the reply to a request that may be made again, whatever it is, with its body."""
+        broken = 0
+        while True:
+            reply = self.send(request)
+            try:
+                return reply, reply.whole(_DOCUMENT_MOST)
+            except BrokenError as err:
+                broken += 1
+                if broken > _BROKEN_MAX:
+                    raise StoreUnreachableError(f"{self.named(request.key)}: {err}") from err
+
     def text(self, request: Request) -> bytes:
-        """Return the body of the reply to a request, for which the same holds."""
-        return self.whole(self.ask(request))
+        """Return the body of the reply to a request that may be made again; refusals are errors."""
+        reply, body = self.answer(request)
+        if reply.status not in _OK:
+            raise failure(reply.status, body, self.named(request.key))
+        return body
 
     def send(self, request: Request) -> Reply:
         """Return the reply to a request, whatever it is, where the bucket's region wants it."""

@@ -5,7 +5,9 @@ A general library needs five times the processor time for a reply, most of it fo
 
 from __future__ import annotations
 
+import re
 import socket
+from contextlib import closing
 from typing import IO, TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -21,8 +23,10 @@ _READ_S = 60.0
 _PIECE = 1 << 20
 _BUFFER = 1 << 16
 _LINE_MAX = 1 << 16
+_HEADERS_MAX = 1000
 _NO_CONTENT = frozenset({204, 304})
 _FINAL = 200
+_HEXADECIMAL = re.compile(rb"[0-9a-fA-F]{1,15}")
 
 
 class BrokenError(Exception):
@@ -34,9 +38,13 @@ class Connection:
 
     def __init__(self, peer: Peer, tls: ssl.SSLContext | None) -> None:
         opened = socket.create_connection((peer.host, peer.port), _CONNECT_S)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if tls is not None:
-            opened = tls.wrap_socket(opened, server_hostname=peer.host)
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls is not None:
+                opened = tls.wrap_socket(opened, server_hostname=peer.host)
+        except BaseException:
+            opened.close()
+            raise
         opened.settimeout(_READ_S)
         self._socket = opened
         self._file = cast("IO[bytes]", opened.makefile("rb", _BUFFER))
@@ -88,6 +96,8 @@ class Connection:
         while line := _line(self._file):
             name, _, value = line.partition(b":")
             headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+            if len(headers) > _HEADERS_MAX:
+                raise ValueError("too many headers")
         return status, headers
 
 
@@ -125,14 +135,14 @@ class Reply:
         finally:
             self.close()
 
-    def whole(self) -> bytes:
-        """Return the body.
+    def whole(self, most: int | None = None) -> bytes:
+        """Return the body, of at most so many bytes.
 
         Raises:
-            BrokenError: it ends too early.
+            BrokenError: it ends too early, or goes on and on.
         """
         if self.chunked or self._left is None or self._left > _PIECE:
-            return b"".join(self.pieces())
+            return self._joined(most)
         wanted, self._left = self._left, 0
         if not wanted:
             self.finish()
@@ -147,6 +157,16 @@ class Reply:
             raise BrokenError(f"{len(data)} of {wanted} bytes came")
         self.finish()
         return data
+
+    def _joined(self, most: int | None) -> bytes:
+        found, held = [], 0
+        with closing(self):
+            for piece in self.pieces():
+                found.append(piece)
+                held += len(piece)
+                if most is not None and held > most:
+                    raise BrokenError(f"a reply of more than {most} bytes")
+        return b"".join(found)
 
     def finish(self) -> None:
         """Give the connection back: nothing of the reply is left on it."""
@@ -179,15 +199,26 @@ class Reply:
             yield data
 
     def _chunks(self) -> Iterator[bytes]:
-        while size := int(_line(self._file).split(b";")[0], 16):
-            data = self._file.read(size)
-            if len(data) != size or self._file.read(2) != b"\r\n":
+        while size := _chunk_size(_line(self._file)):
+            while size:
+                data = self._file.read(min(size, _PIECE))
+                if not data:
+                    raise ValueError("the body ends early")
+                size -= len(data)
+                yield data
+            if self._file.read(2) != b"\r\n":
                 raise ValueError("the body ends early")
-            yield data
         while _line(self._file):
             pass
         self._left, self.chunked = 0, False
         self.finish()
+
+
+def _chunk_size(line: bytes) -> int:
+    size = line.split(b";")[0].strip()
+    if not _HEXADECIMAL.fullmatch(size):
+        raise ValueError("a chunk without a size")
+    return int(size, 16)
 
 
 def _line(file: IO[bytes]) -> bytes:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dataguard.core.columns import raw_paths
-from dataguard.errors import ConflictError
 from dataguard.model.cache import Wanted
 from dataguard.model.objects import Pin
 
@@ -26,7 +25,7 @@ _PINS = ("version_id", "etag")
 
 def pinned(client: ObjectClient, pin: Pin) -> Fetch:
     """Return what reads one content of one key, from an offset on, and no other content."""
-    return partial(_read, client, pin)
+    return partial(client.read, pin)
 
 
 def object_contents(
@@ -45,28 +44,3 @@ def object_contents(
             if size:
                 pin = Pin(prefix + path, version_id, etag, size)
                 yield Wanted(algorithm, digest, size), pinned(client, pin)
-
-
-def _read(client: ObjectClient, pin: Pin, start: int) -> Iterator[bytes]:
-    """Yield the bytes from an offset on, also from a server that sends all whatever is asked for.
-
-    Such a one cannot be told from one that has another object but by asking for all.
-    """
-    pieces = client.read(pin, start)
-    try:
-        first = next(pieces, b"")
-    except ConflictError:
-        if start == 0:
-            raise
-        yield from _behind(client.read(pin), start)
-        return
-    yield first
-    yield from pieces
-
-
-def _behind(pieces: Iterable[bytes], start: int) -> Iterator[bytes]:
-    at = 0
-    for piece in pieces:
-        at += len(piece)
-        if at > start:
-            yield piece[max(len(piece) - (at - start), 0) :]

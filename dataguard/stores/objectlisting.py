@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Listed", "Plus", "Tail", "decoded", "parse_page", "rows_of", "tail_of"]
 
 _ROOTS = (b"<ListBucketResult", b"<ListVersionsResult")
+_ENDS = (b"</ListBucketResult>", b"</ListVersionsResult>")
+_LAST_CHARACTER = 0x10FFFF
 _FIELDS = (
     "Key",
     "Size",
@@ -94,6 +96,8 @@ def tail_of(page: bytes) -> Tail:
     """
     if not any(root in page[:400] for root in _ROOTS):
         raise ValueError("the reply is no listing")
+    if not page.rstrip().endswith(_ENDS):
+        raise ValueError("the listing is cut")
     return Tail(
         (_one(page, b"IsTruncated") or b"false").strip() == b"true",
         _one(page, b"NextKeyMarker"),
@@ -173,8 +177,10 @@ def _by_columns(page: bytes) -> Listed | None:
 
 
 def _by_elements(page: bytes) -> Listed:
+    if b"<!DOCTYPE" in page or b"<!ENTITY" in page:
+        raise ValueError("the listing defines what it says")  # no server has reason to
     try:
-        root = ET.fromstring(page)  # noqa: S314  expat expands no entities that are not defined
+        root = ET.fromstring(page)  # noqa: S314  it defines no entities
     except ET.ParseError as err:
         raise ValueError(f"the listing is no XML: {err}") from err
     columns: dict[str, list[bytes | None]] = {name: [] for name in _FIELDS}
@@ -212,6 +218,8 @@ def _character(found: re.Match[bytes]) -> bytes:
         return _NAMED.get(name, found[0])
     digits = name[1:]
     number = int(digits[1:], 16) if digits[:1] == b"x" else int(digits)
+    if number > _LAST_CHARACTER:
+        raise ValueError("the listing has a character that there is none of")
     return chr(number).encode("utf-8", "surrogatepass")
 
 
@@ -225,23 +233,40 @@ def _texts(values: Sequence[bytes | None]) -> pa.Array:
 
 def _sizes(values: Sequence[bytes | None]) -> pa.Array:
     known = np.fromiter((value is not None for value in values), np.bool_, len(values))
-    numbers = np.fromiter((int(value or 0) for value in values), np.int64, len(values))
+    try:
+        numbers = np.fromiter((int(value or 0) for value in values), np.int64, len(values))
+    except OverflowError as err:
+        raise ValueError("the listing has a size beyond all bounds") from err
+    if (numbers < 0).any():
+        raise ValueError("the listing has a negative size")
     valid = pa.py_buffer(np.packbits(known, bitorder="little"))
     return pa.Array.from_buffers(pa.int64(), len(values), [valid, pa.py_buffer(numbers)])
 
 
 def _times(values: Sequence[bytes | None]) -> pa.Array:
+    moments = _utc(values)
+    if moments is None:
+        moments = np.fromiter(map(_moment, values), np.int64, len(values))
+    known = np.fromiter((bool(value) for value in values), np.bool_, len(values))
+    buffers = [pa.py_buffer(np.packbits(known, bitorder="little")), pa.py_buffer(moments)]
+    return pa.Array.from_buffers(pa.timestamp("ms", tz="UTC"), len(values), buffers)
+
+
+def _utc(values: Sequence[bytes | None]) -> np.ndarray | None:
+    """Return times that are all written as AWS writes them; None where one is not."""
+    if not all(value and value.endswith(b"Z") for value in values):
+        return None
     texts = [(value or b"")[:_MILLISECONDS].rstrip(b"Z").decode() for value in values]
     try:
-        moments = np.array(texts, dtype="M8[ms]").astype(np.int64)
+        return np.array(texts, dtype="M8[ms]").astype(np.int64)
     except ValueError:
-        moments = np.fromiter(map(_moment, values), np.int64, len(values))
-    kind = pa.timestamp("ms", tz="UTC")
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(moments)])
+        return None
 
 
 def _moment(value: bytes | None) -> int:
-    found = datetime.fromisoformat((value or b"").decode())
+    if not value:
+        return 0
+    found = datetime.fromisoformat(value.decode())
     return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

@@ -40,16 +40,19 @@ class Pages:
         name = "key-marker" if self._versions else "start-after"
         wanted = self._query((name, key)) if key else self._query()
         page = self._first(wanted)
-        while page is not None:
+        rounds = _Rounds(wanted)
+        while True:
             tail = self._tail(page)
             listed = None
             if b"+" in (tail.key_marker or b""):  # what that means, other keys show
-                listed = parse_page(page)
+                listed = self._parsed(page)
                 self._settle_plus(listed)
-            following = self._next(wanted, tail)
+            following = self._next(tail)
+            if following is not None and rounds.returns(following):
+                raise self._endless()
             pending = None if following is None else self._client.begin(following)
             try:
-                rows = self._new(self._rows(parse_page(page) if listed is None else listed))
+                rows = self._new(self._rows(self._parsed(page) if listed is None else listed))
                 if rows.num_rows:
                     yield rows
             except BaseException:  # nobody wants the next page any more
@@ -68,8 +71,7 @@ class Pages:
         return Request("GET", query=(*fixed, *more))
 
     def _first(self, wanted: Request) -> bytes:
-        reply = self._client.send(wanted)  # which learns the region of the bucket
-        body = self._client.whole(reply)
+        reply, body = self._client.answer(wanted)  # which learns the region of the bucket
         if reply.status != _OK:
             raise failure(reply.status, body, self._client.named(None))
         return body
@@ -90,7 +92,13 @@ class Pages:
         except ValueError as err:
             raise StoreUnreachableError(f"{self._client.named(None)}: {err}") from err
 
-    def _next(self, wanted: Request, tail: Tail) -> Request | None:
+    def _parsed(self, page: bytes) -> Listed:
+        try:
+            return parse_page(page)
+        except ValueError as err:
+            raise StoreUnreachableError(f"{self._client.named(None)}: {err}") from err
+
+    def _next(self, tail: Tail) -> Request | None:
         if not tail.is_truncated:
             return None
         if self._versions:
@@ -101,13 +109,15 @@ class Pages:
         else:
             pairs = [("continuation-token", tail.token)]
         given = [(name, value) for name, value in pairs if value]
-        following = self._query(*given)
-        if not given or following == wanted:
-            raise StoreUnreachableError(
-                f"{self._client.named(None)}: the listing cannot be completed: the server says "
-                "that there is more, and not where"
-            )
-        return following
+        if not given:
+            raise self._endless()
+        return self._query(*given)
+
+    def _endless(self) -> StoreUnreachableError:
+        return StoreUnreachableError(
+            f"{self._client.named(None)}: the listing cannot be completed: the server says "
+            "that there is more, and not where"
+        )
 
     def _rows(self, listed: Listed) -> pa.RecordBatch:
         self._settle_plus(listed)
@@ -150,3 +160,22 @@ class Pages:
             self._plus = plus
             return
         self._plus = False
+
+
+class _Rounds:
+    """Notices pages that come again, whatever their number, and keeps one of them (Brent)."""
+
+    def __init__(self, first: Request) -> None:
+        self._kept = first
+        self._steps = self._until = 1
+
+    def returns(self, following: Request) -> bool:
+        """Whether a request was made before, noticed within three rounds."""
+        if following == self._kept:
+            return True
+        self._steps -= 1
+        if not self._steps:
+            self._kept = following
+            self._until *= 2
+            self._steps = self._until
+        return False

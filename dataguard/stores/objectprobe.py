@@ -39,9 +39,8 @@ def probe(client: ObjectClient, prefix: bytes) -> Capabilities:
         DeniedError: the objects may not be listed.
         StoreUnreachableError: the server does not answer.
     """
-    reply = client.send(Request("GET", query=(("versioning", ""),)))
+    reply, body = client.answer(Request("GET", query=(("versioning", ""),)))
     muddled = reply.headers.get("server", "").lower().startswith(_MUDDLED)
-    body = client.whole(reply)
     if reply.status != _OK:
         error = failure(reply.status, body, client.named(None))
         if isinstance(error, NotFoundError):
@@ -67,8 +66,7 @@ def _versioning(client: ObjectClient) -> Versioning:
 
 def _lists_versions(client: ObjectClient, prefix: bytes) -> bool:
     query: tuple[tuple[str, str | bytes], ...] = (("versions", ""), ("max-keys", "1"))
-    reply = client.send(Request("GET", query=(*query, ("prefix", prefix))))
-    body = client.whole(reply)
+    reply, body = client.answer(Request("GET", query=(*query, ("prefix", prefix))))
     return reply.status == _OK and b"<ListVersionsResult" in body
 
 
@@ -111,14 +109,13 @@ def _sample(client: ObjectClient, prefix: bytes) -> bytes:
 
 
 def _keeps(client: ObjectClient, key: bytes) -> bool | None:
-    """Whether a key with two slashes is another key; None where there is no slash to double."""
+    """Whether a key with a slash too many is another key; None where nobody says."""
     if b"//" in key:
         return True
-    if b"/" not in key:
-        return None
+    other = key.replace(b"/", b"//", 1) if b"/" in key else b"/" + key
     with suppress(DeniedError, ConflictError):
         try:
-            client.head(key.replace(b"/", b"//", 1))
+            client.head(other)
         except NotFoundError:
             return True
         return False

@@ -22,7 +22,7 @@ from dataguard.stores.objectconnection import BrokenError
 from dataguard.stores.objectreplies import ArchivedError, checksum_of, facts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from dataguard.model.objects import Pin
     from dataguard.stores.objectconnection import Reply
@@ -76,9 +76,9 @@ class Read:
     by_checksum: int = 0
 
 
-def has_checksum(algorithms: Sequence[Algorithm]) -> bool:
-    """Whether a checksum of the server can be all that is asked for."""
-    return len(algorithms) == 1 and algorithms[0] in _CHECKSUMS
+def has_checksum(algorithms: Sequence[Algorithm], kept: Collection[str]) -> bool:
+    """Whether a checksum that a server keeps, of these kinds, can be all that is asked for."""
+    return len(algorithms) == 1 and _CHECKSUMS.get(algorithms[0]) in kept
 
 
 def read_unit(unit: ObjectUnit) -> Read:
@@ -147,20 +147,23 @@ class _Reading:
     def _by_checksum(self, rows: Iterable[int]) -> list[int]:
         """Take the checksums of the server where they serve; return the rows left to be read.
 
-        The first of a unit is read all the same: a server may keep what a client claimed.
+        The smallest of a unit is read all the same: a server may keep what a client claimed.
         """
-        left, proven = [], False
+        told, left, proven = {}, [], False
         asked = list(rows)
         heads = self._client.ask_many((self._heading(row) for row in asked), _UNDER_WAY)
         for row, reply in zip(asked, heads, strict=True):
-            told = self._told(row, reply)
-            if told is None:
+            found = self._told(row, reply)
+            if found is None:
                 left.append(row)
-            elif proven:
-                self._found[row] = (told,)
+            else:
+                told[row] = found
+        for row in sorted(told, key=lambda row: self._unit.pins[row].size):
+            if proven:
+                self._found[row] = (told[row],)
                 self._read.by_checksum += 1
             else:
-                proven = self._prove(row, told)
+                proven = self._prove(row, told[row])
         return left
 
     def _heading(self, row: int) -> Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objectread import ObjectUnit, has_checksum, look_unit, read_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
 
@@ -83,6 +84,18 @@ class ObjectStore:
             return (Scanned(one, (), 0, 0) for one in entries)
         return self._looked_at(entries, plan)
 
+    def listed(self, plan: DigestPlan, span: Span = WHOLE) -> Iterator[Scanned]:
+        """Yield what the listing alone tells of every object in a span of paths.
+
+        Raises:
+            NotFoundError, StoreUnreachableError: as `scan`.
+        """
+        return (Scanned(one, (), 0, 0) for one in self._entries(plan, span))
+
+    def excludes(self, path: bytes) -> bool:
+        """Whether a path is left out."""
+        return self._excluded is not None and self._excluded(path)
+
     def read(self, entries: Iterable[pa.RecordBatch], plan: DigestPlan) -> Iterator[Scanned]:
         """Yield these entries of a scan afresh, contents digested: what they pin is read."""
         return self._read(entries, plan)
@@ -104,37 +117,50 @@ class ObjectStore:
     def _entries(self, plan: DigestPlan, span: Span) -> Iterator[pa.RecordBatch]:
         from dataguard.stores.objectrows import entries_of  # noqa: PLC0415  loads Arrow
 
-        found = (
-            entries_of(page, self._prefix, plan) for page in self._pages(span) if page.num_rows
-        )
-        if self.capabilities.ordered:
-            yield from self._checked(found)
+        if not self.capabilities.ordered:
+            yield from self._sorted(plan, span)
             return
-        from dataguard.stores.spill import SpillingSort  # noqa: PLC0415  few servers need it
-
-        os.makedirs(self._sorting, exist_ok=True)
-        with SpillingSort(self._sorting, rows=_SORT_ROWS) as sorting:
-            for entries in found:
-                sorting.add(entries)
-            yield from (
-                one.slice(start, 1000)
-                for one in sorting.sorted()
-                for start in range(0, one.num_rows, 1000)
-            )
+        pages = (page for page in self._pages(span) if page.num_rows)
+        yield from self._checked(entries_of(page, self._prefix, plan) for page in pages)
 
     def _pages(self, span: Span) -> Iterator[pa.RecordBatch]:
         """Yield the rows of each page that lie in the span, as far as pages can."""
         from dataguard.stores.objectrows import within  # noqa: PLC0415  loads Arrow
 
-        prefix, ordered = self._prefix, self.capabilities.ordered
-        listing = self.client.list_versions if self.capabilities.versions_listed else None
-        listing = listing or self.client.list_current
-        after = prefix + span.after if ordered and span.after else b""
-        for page in listing(prefix, after=after):
+        prefix = self._prefix
+        for page in self._listing(prefix, after=prefix + span.after if span.after else b""):
             yield within(page, prefix, span, self._excluded)
             last = page.column("key")[page.num_rows - 1].as_py()
-            if ordered and span.through is not None and last > prefix + span.through:
+            if span.through is not None and last > prefix + span.through:
                 return
+
+    @property
+    def _listing(self) -> Callable[..., Iterator[pa.RecordBatch]]:
+        able = self.capabilities.versions_listed
+        return self.client.list_versions if able else self.client.list_current
+
+    def _sorted(self, plan: DigestPlan, span: Span) -> Iterator[pa.RecordBatch]:
+        """Yield the entries of a server that walks directories, with what its pages may lose."""
+        from dataguard.stores.objectfolders import NamedFolders, with_named  # noqa: PLC0415  rare
+        from dataguard.stores.objectrows import entries_of, within  # noqa: PLC0415  loads Arrow
+        from dataguard.stores.spill import SpillingSort  # noqa: PLC0415  few servers need it
+
+        def entries(page: pa.RecordBatch) -> pa.RecordBatch:
+            rows = within(page, self._prefix, span, self._excluded)
+            return entries_of(rows, self._prefix, plan)
+
+        os.makedirs(self._sorting, exist_ok=True)
+        folders = NamedFolders(self.client, self._prefix)
+        with SpillingSort(self._sorting, rows=_SORT_ROWS) as sorting:
+            for page in self._listing(self._prefix):
+                folders.look(page)
+                sorting.add(entries(page))
+            pieces = (
+                one.slice(start, 1000)
+                for one in sorting.sorted()
+                for start in range(0, one.num_rows, 1000)
+            )
+            yield from with_named(pieces, entries(folders.rows()))
 
     def _checked(self, entries: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from dataguard.core.columns import raw_paths  # noqa: PLC0415  as above
@@ -164,9 +190,12 @@ class ObjectStore:
         """Yield what workers are given; the entries themselves wait here for what comes back."""
         from dataguard.stores.objectrows import in_steps, pins_of  # noqa: PLC0415  loads Arrow
 
-        by_checksum = self._by_checksum and has_checksum(plan.algorithms)
+        # Without a sign of such checksums nobody asks each object whether it has one.
+        kept = self.capabilities.checksums
+        by_checksum = self._by_checksum and has_checksum(plan.algorithms, kept)
+        most = sys.maxsize if by_checksum else _BYTES  # hardly any is read
         for batch in entries:
-            for part in in_steps(batch, _ROWS, _BYTES):
+            for part in in_steps(batch, _ROWS, most):
                 held.append(part)
                 pins = pins_of(part, self._prefix)
                 access = self.client.access

@@ -58,7 +58,8 @@ def _in_parts(
     *,
     only_new: bool,
 ) -> Written:
-    started = client.text(Request("POST", key, (("uploads", ""),)))
+    # Not `text`, which asks again: an upload that nobody knows of would be left behind.
+    started = client.whole(client.ask(Request("POST", key, (("uploads", ""),))))
     upload = text_of(started, "UploadId")
     if not upload:
         raise StoreUnreachableError(f"{client.named(key)}: the server names no upload")

@@ -6,19 +6,24 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, UsageError
 from dataguard.model.watch import Source
 from dataguard.watchers.fanotify import FanotifySensor
 from dataguard.watchers.inotify import InotifySensor
 from dataguard.watchers.joined import JoinedWatcher
+from dataguard.watchers.objects import ObjectsWatcher
 from dataguard.watchers.polling import PollingSensor
 from dataguard.watchers.rootguard import filesystem_of, read_mounts
+from dataguard.watchers.watcher import SensorWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from dataguard.watchers.eventhub import EventHub
     from dataguard.watchers.interface import Watcher
+    from dataguard.watchers.outlet import Queue
     from dataguard.watchers.sensor import Sensor
 
 __all__ = ["AUTO", "POLL_S", "Choice", "area_watcher", "choose", "watcher"]
@@ -36,6 +41,9 @@ _TELLS_ALL = frozenset(
 not known) may change without an event, and are compared instead."""
 
 
+_OF_DIRECTORIES = tuple(one for one in Source if one is not Source.OBJECTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A source for one root, and why no stronger one was taken."""
@@ -45,16 +53,20 @@ class Choice:
 
 
 def choose(root: bytes, requested: str = AUTO) -> Choice:
-    """Return the source for what was asked: `auto`, or a source's name.
+    """Return the source for what was asked: `auto`, or the name of a source of directories.
+
+    A place in a bucket has one source only, whatever was asked for directories.
 
     Raises:
         ConflictError: a source was named that cannot see this root's changes.
         UsageError: no source has that name.
     """
+    if is_objects(os.fsdecode(root)):
+        return Choice(Source.OBJECTS)
     if requested != AUTO:
         return Choice(_named(root, requested))
     reasons: list[str] = []
-    for source in Source:
+    for source in _OF_DIRECTORIES:
         reason = _reason(root, source)
         if reason is None:
             return Choice(source, "; ".join(reasons) or None)
@@ -63,9 +75,15 @@ def choose(root: bytes, requested: str = AUTO) -> Choice:
 
 
 def watcher(
-    requested: str = AUTO, *, clock: Callable[[], datetime], poll_s: float = POLL_S
+    requested: str = AUTO,
+    *,
+    clock: Callable[[], datetime],
+    poll_s: float = POLL_S,
+    hub: EventHub | None = None,
 ) -> Watcher:
     """Return a watcher for any roots, each by the source that `choose` says when it starts.
+
+    Events of buckets come by the `hub`, which all watchers share.
 
     Raises:
         UsageError: no source has that name.
@@ -77,7 +95,12 @@ def watcher(
         choice = choose(root, requested)
         return choice.source, choice.weaker_because
 
-    return JoinedWatcher(chosen, lambda source: _sensor(source, poll_s), clock)
+    def made(source: Source, queue: Queue) -> SensorWatcher | ObjectsWatcher:
+        if source is Source.OBJECTS:
+            return ObjectsWatcher(clock, queue, hub)
+        return SensorWatcher(_sensor(source, poll_s), clock, queue)
+
+    return JoinedWatcher(chosen, made)
 
 
 def area_watcher(requested: str = AUTO, *, clock: Callable[[], datetime]) -> Watcher:
@@ -100,7 +123,10 @@ def area_watcher(requested: str = AUTO, *, clock: Callable[[], datetime]) -> Wat
             )
         return choice.source, choice.weaker_because
 
-    return JoinedWatcher(chosen, lambda source: _sensor(source, POLL_S, crosses=False), clock)
+    def made(source: Source, queue: Queue) -> SensorWatcher | ObjectsWatcher:
+        return SensorWatcher(_sensor(source, POLL_S, crosses=False), clock, queue)
+
+    return JoinedWatcher(chosen, made)
 
 
 def _sensor(source: Source, poll_s: float, *, crosses: bool = True) -> Sensor:
@@ -111,6 +137,8 @@ def _sensor(source: Source, poll_s: float, *, crosses: bool = True) -> Sensor:
             return InotifySensor(crosses=crosses)
         case Source.POLLING:
             return PollingSensor(poll_s)
+        case Source.OBJECTS:
+            raise ConflictError("buckets are compared by their listings, not by looks of a kernel")
 
 
 def _reason(root: bytes, source: Source) -> str | None:
@@ -133,6 +161,8 @@ def _named(root: bytes, requested: str) -> Source:
 
 
 def _source(requested: str) -> Source:
-    if requested not in set(Source):
-        raise UsageError(f"no source `{requested}`", hint=f"one of: auto, {', '.join(Source)}")
+    if requested not in set(_OF_DIRECTORIES):
+        raise UsageError(
+            f"no source `{requested}`", hint=f"one of: auto, {', '.join(_OF_DIRECTORIES)}"
+        )
     return Source(requested)

@@ -7,17 +7,17 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, StoreUnreachableError
 from dataguard.model.watch import Source
 from dataguard.watchers.outlet import Queue
-from dataguard.watchers.watcher import SensorWatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from dataguard.model.watch import Coverage, Sighting
-    from dataguard.watchers.sensor import Sensor
+    from dataguard.watchers.objects import ObjectsWatcher
+    from dataguard.watchers.watcher import SensorWatcher
 
 __all__ = ["Choice", "JoinedWatcher"]
 
@@ -33,14 +33,12 @@ class JoinedWatcher:
     def __init__(
         self,
         choose: Callable[[bytes], Choice],
-        make: Callable[[Source], Sensor],
-        clock: Callable[[], datetime],
+        make: Callable[[Source, Queue], SensorWatcher | ObjectsWatcher],
     ) -> None:
         self._choose = choose
         self._make = make
-        self._clock = clock
         self._queue = Queue()
-        self._watchers: dict[Source, SensorWatcher] = {}
+        self._watchers: dict[Source, SensorWatcher | ObjectsWatcher] = {}
 
     @property
     def name(self) -> Source:
@@ -57,7 +55,7 @@ class JoinedWatcher:
         return None
 
     def start(self, roots: Sequence[bytes]) -> tuple[Coverage, ...]:
-        """Begin to watch absolute directories, in their order; coverage says by what.
+        """Begin to watch directories and places in buckets, in their order; coverage says by what.
 
         Raises:
             StoreUnreachableError: a root is not there.
@@ -70,7 +68,7 @@ class JoinedWatcher:
         try:
             for source in dict.fromkeys(source for source, _ in chosen.values()):
                 own = [root for root, (by, _) in chosen.items() if by is source]
-                watcher = SensorWatcher(self._make(source), self._clock, self._queue)
+                watcher = self._make(source, self._queue)
                 self._watchers[source] = watcher
                 covered |= {one.root: one for one in watcher.start(own)}
         except BaseException:
@@ -96,6 +94,6 @@ class JoinedWatcher:
 
 
 def _there(root: bytes) -> bytes:
-    if not os.path.isdir(root):
+    if not is_objects(os.fsdecode(root)) and not os.path.isdir(root):
         raise StoreUnreachableError(f"no directory {os.fsdecode(root)} to watch")
     return root

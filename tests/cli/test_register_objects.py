@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
-import signal
-import subprocess
-import sys
+from hashlib import sha256
 
 import pytest
+import xxhash
 
 from dataguard.cli.main import main
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.s3access import Access
+from support.countingproxy import Tell
+
+CONTENTS = {b"gold/a": b"a", b"gold/d/b": b"d/b", b"gold/d/c": b"d/c"}
+
+
+GATE = ("gate", "--input", "faces@1", "--output", "/nowhere/out")
 
 
 @pytest.fixture
@@ -62,6 +68,89 @@ def test_registering_pins_every_object_and_again_reads_nothing(run, client):
     code, again = run("register", "faces", place_of(client) + "/")
     assert (0, False, 0) == (code, again["created"], again["hashed"])
     assert first["root"] == again["root"]
+    assert [True] == [one["pinned"] for one in run("list")[1]["datasets"]]
+    checks = {one["name"]: one for one in run(*GATE)[1]["checks"]}
+    assert checks["object versions"]["enforced"]
+
+
+def test_each_object_is_asked_for_once(run, client, acting, proxies):
+    for number in range(40):
+        client.put(b"gold/many/%02d" % number, b"x")
+    proxy = proxies(acting.endpoint)
+    code, done = run("register", "faces", place_of(client), "--endpoint-url", proxy.endpoint)
+
+    assert (0, 43) == (code, done["hashed"])
+    assert 43 == len([one for one in proxy.reads() if one.request.key.startswith(b"gold/")])
+    assert len(proxy.asked("HEAD")) <= 2  # the look at the bucket
+
+
+def telling(proxy, kind="XXHASH128", *, contents=CONTENTS, covers="FULL_OBJECT"):
+    """Let a server keep a checksum of each object."""
+
+    def headers(request):
+        content = contents.get(request.key)
+        if content is None:
+            return ()
+        value = base64.b64encode(xxhash.xxh3_128_digest(content)).decode()
+        name = f"x-amz-checksum-{kind.lower()}"
+        return ((name, value), ("x-amz-checksum-type", covers))
+
+    for method in ("HEAD", "GET"):
+        proxy.spoil(Tell(headers), method=method, times=1000)
+
+
+def test_checksums_that_are_digests_are_taken_and_one_object_is_read(run, client, acting, proxies):
+    proxy = proxies(acting.endpoint)
+    telling(proxy)
+    words = ("register", "faces", place_of(client))
+    code, done = run(*words, "--endpoint-url", proxy.endpoint)
+    assert (0, 1, 2) == (code, done["hashed"], done["by_checksum"])
+    # The smallest shows whether the server means what it says.
+    assert {b"gold/a"} == {one.request.key for one in proxy.reads() if one.status == 200}
+    assert 0 == run("audit", "faces", "--level", "full")[0]
+
+    code, again = run(*words, "--rehash")
+    assert (0, 3, 0, done["root"]) == (
+        code,
+        again["hashed"],
+        again["by_checksum"],
+        again["root"],
+    )
+
+
+@pytest.mark.parametrize(
+    "told", [{"kind": "XXHASH64"}, {"covers": "COMPOSITE"}], ids=["another", "of parts"]
+)
+def test_checksums_that_are_no_digests_are_not_taken(run, client, acting, proxies, told):
+    proxy = proxies(acting.endpoint)
+    telling(proxy, **told)
+    words = ("register", "faces", place_of(client), "--endpoint-url", proxy.endpoint)
+    code, done = run(*words)
+    assert (0, 3, 0) == (code, done["hashed"], done["by_checksum"])
+
+
+def test_checksums_of_other_content_are_refused(run, client, acting, proxies):
+    proxy = proxies(acting.endpoint)
+    telling(proxy, contents=dict.fromkeys(CONTENTS, b"other"))
+    words = ("register", "faces", place_of(client), "--endpoint-url", proxy.endpoint)
+    assert 4 == run(*words)[0]
+    assert 10 == run("show", "faces")[0]
+
+
+def test_lists_of_digests_exclusions_and_other_digests_serve_as_for_files(run, client, tmp_path):
+    expected = tmp_path / "SHA256SUMS"
+    lines = [f"{sha256(name).hexdigest()}  {name.decode()}" for name in (b"a", b"d/b")]
+    expected.write_text("\n".join(lines) + "\n")
+    place, words = place_of(client), ("--also", "sha256", "--exclude", "d/c")
+    code, done = run("register", "faces", place, "--expect", str(expected), *words)
+    assert (0, 2, 2, 0) == (code, done["files"], done["hashed"], done["unlisted"])
+    code, again = run("register", "faces", place, "--rehash", *words)
+    assert (0, False, 2) == (code, again["created"], again["hashed"])
+
+    client.put(b"gold/a", b"another")
+    code, refused = run("register", "others", place, "--expect", str(expected))
+    assert (3, ["a"]) == (code, [one["path"] for one in refused["findings"]])
+    assert 10 == run("show", "others")[0]
 
 
 def test_a_local_replica_has_the_same_root(run, client, tmp_path):
@@ -124,12 +213,20 @@ def test_an_unversioned_bucket_is_marked_and_refused_where_the_policy_says_so(
     assert (0, False) == (code, done["objects"]["pinned"])
     code, again = run("register", "faces", f"s3://{name}")
     assert (0, 0) == (code, again["hashed"])
+    said = f"unpinned: versioning of the bucket is {again['objects']['capabilities']['versioning']}"
+    assert [False] == [one["pinned"] for one in run("list")[1]["datasets"]]
+    assert not run("show", "faces")[1]["locations"][0]["objects"]["pinned"]
+    checks = {one["name"]: one for one in run(*GATE)[1]["checks"]}
+    assert (True, False) == tuple(checks["object versions"][key] for key in ("ok", "enforced"))
+    assert said in checks["object versions"]["reason"]
 
     policy = home / "strict.toml"
     policy.write_text('format = "policy/1"\nname = "s"\n[objects]\nversioning = "required"\n')
     (home / "config.toml").write_text(f'policy = "{policy}"\n')
     code, refused = run("register", "others", f"s3://{name}")
     assert (2, "policy") == (code, refused["code"])
+    checks = {one["name"]: one for one in run(*GATE)[1]["checks"]}
+    assert (False, "DG604") == tuple(checks["object versions"][key] for key in ("ok", "code"))
 
 
 def test_names_and_no_secrets_are_kept(run, client, home, acting):
@@ -162,6 +259,19 @@ def test_nothing_below_the_prefix_is_not_found(run, client):
     assert 10 == run("register", "faces", f"s3://{client.access.bucket}/nothing")[0]
 
 
+@pytest.mark.parametrize("other", ["s3a", "s3n"])
+def test_other_names_of_a_bucket_are_the_same_place(run, client, other):
+    place = place_of(client)
+    run("register", "faces", place)
+    code, again = run("register", "faces", place.replace("s3", other, 1) + "/")
+    assert (0, False, place) == (code, again["created"], again["location"])
+
+    inside = place.replace("s3", other, 1) + "/out"
+    code, decided = run("gate", "--input", "faces@1", "--output", inside)
+    check = next(one for one in decided["checks"] if one["name"] == "output place")
+    assert (False, "DG303") == (check["ok"], check["code"])
+
+
 @pytest.mark.parametrize("words", [["--seal", "mode"], ["--chunks"]])
 def test_what_only_files_have_is_refused(run, client, words):
     assert 2 == run("register", "faces", place_of(client), *words)[0]
@@ -176,19 +286,3 @@ def test_dry_run_records_nothing(run, client):
 
     assert (0, True, 3) == (code, result["dry_run"], result["hashed"])
     assert 10 == run("show", "faces")[0]
-
-
-def test_a_register_that_is_killed_leaves_nothing_and_is_gone_on_with(run, client):
-    for number in range(300):
-        client.put(b"gold/many/%03d" % number, b"x")
-    command = [sys.executable, "-m", "dataguard", "register", "faces", place_of(client)]
-    for pause in (0.3, 0.6, 0.9):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(pause)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        process.wait()
-    code, done = run("register", "faces", place_of(client))
-    assert (0, 303, 1) == (code, done["files"], done["version"])
-    assert 0 == run("catalog", "check")[0]

@@ -81,6 +81,7 @@ def test_mount_needs_nothing_but_a_reader_and_shows_what_is_pinned(site):
         found["source"],
     )
     assert {"refused"} == {step["result"] for step in found["probe"]}
+    assert found["pinned"] is True
     assert {path: site.read(path.decode()) for path in CONTENTS} == CONTENTS
 
 

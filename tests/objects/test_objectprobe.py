@@ -115,3 +115,15 @@ def test_bucket_without_versions_says_so(objectserver, look, make_bucket, status
 def test_nothing_to_look_at_is_not_found(look, bucket, prefix):
     with pytest.raises(NotFoundError):
         look(bucket, prefix)
+
+
+def test_server_that_walks_directories_is_known_by_objects_without_any(
+    objectserver, look, bucket, proxy
+):
+    with objectserver.client() as s3:
+        s3.put_object(Bucket=bucket, Key="a", Body=b"bytes")
+    for method in ("GET", "HEAD"):
+        for query in ("versioning", "versions", "list-type", "object-lock"):
+            proxy.spoil(Hide(b"server"), method=method, query=query, times=100)
+    found = look(bucket, b"")
+    assert ("literal paths" not in objectserver.lacks) is found.literal_keys is found.ordered

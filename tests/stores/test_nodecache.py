@@ -172,6 +172,26 @@ def test_link_in_the_place_of_a_file_is_not_followed(cache, tmp_path):
     assert not os.path.islink(path)
 
 
+def test_part_with_another_name_is_not_written(cache, tmp_path):
+    """Who may write the parts cannot have others write a file of theirs."""
+    wanted, victim = wanted_of(DATA), tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    cache.prepare()
+    os.link(victim, cache.place.part_of(wanted))
+    mode = victim.stat().st_mode
+
+    assert DATA == read(cache.fill(wanted, Source(DATA)))
+    assert (b"precious", mode) == (victim.read_bytes(), victim.stat().st_mode)
+
+
+def test_pipe_in_the_place_of_a_part_is_not_written(cache):
+    wanted = wanted_of(DATA)
+    cache.prepare()
+    os.mkfifo(cache.place.part_of(wanted))
+
+    assert DATA == read(cache.fill(wanted, Source(DATA)))
+
+
 def test_open_descriptor_outlives_the_file(cache):
     cache.fill(wanted_of(DATA), Source(DATA))
     descriptor = cache.open(wanted_of(DATA))

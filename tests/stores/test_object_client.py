@@ -176,10 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(status)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
-        if int(headers.get("Content-Length", len(body))) != len(body):
+        if int(headers.get("Content-Length") or len(body)) != len(body):
             self.close_connection = True
 
     do_HEAD = do_GET  # noqa: N815  the name that the base class looks for
@@ -257,6 +258,101 @@ def test_a_page_that_is_no_listing_is_an_error(answers, odd):
 
     with pytest.raises(StoreUnreachableError, match="no listing"):
         list(odd.list_current(b""))
+
+
+PAGE = (
+    b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%b"
+    b"</NextContinuationToken><Contents><Key>k</Key><Size>1</Size></Contents></ListBucketResult>"
+)
+
+
+def test_a_listing_whose_pages_come_again_is_an_error(answers, odd):
+    answers.answers = [(200, {}, PAGE % token) for token in (b"x", b"a", b"b", b"c") * 9]
+
+    with pytest.raises(StoreUnreachableError, match="cannot be completed"):
+        list(odd.list_current(b""))
+    assert len(answers.asked) < 20
+
+
+@pytest.mark.parametrize("cut", [30, -1, -21])
+def test_a_page_whose_end_is_missing_is_an_error(answers, odd, cut):
+    """A proxy that sends no length: only the document tells that its rest is missing."""
+    whole = (PAGE % b"").replace(b"true", b"false")
+    answers.answers = [(200, {"Content-Length": str(len(whole[:cut]))}, whole[:cut])]
+
+    with pytest.raises(StoreUnreachableError, match=r"cut|no listing"):
+        list(odd.list_current(b""))
+
+
+def test_a_page_that_breaks_off_is_asked_for_again(answers, odd):
+    whole = PAGE % b"x"
+    last = PAGE.replace(b"true", b"false").replace(b"<Key>k", b"<Key>l") % b""
+    broken = (200, {"Content-Length": "999"}, whole)
+    answers.answers = [broken, broken, (200, {}, whole), broken, (200, {}, last)]
+
+    assert [b"k", b"l"] == [
+        row["key"] for page in odd.list_current(b"") for row in page.to_pylist()
+    ]
+    assert [] == answers.answers
+
+
+@pytest.mark.parametrize(
+    "odd_one",
+    [
+        b"<!DOCTYPE x [<!ENTITY e 'k'>]>" + PAGE % b"",
+        (PAGE % b"").replace(b"<Key>k", b"<Key>&#x110000;"),
+        (PAGE % b"").replace(b"<Key>k", b"<Key>&#99999999999999999999;"),
+        (PAGE % b"").replace(b"<Size>1", b"<Size>99999999999999999999"),
+        (PAGE % b"").replace(b"<Size>1", b"<Size>-1"),
+        (PAGE % b"").replace(b"<Size>1", b"<Size>one"),
+        (PAGE % b"").replace(b"</Key>", b"</Key><DeleteMarker"),
+    ],
+    ids=["entities", "no character", "a number", "huge", "negative", "a word", "no XML"],
+)
+def test_a_page_that_makes_no_sense_is_an_error(answers, odd, odd_one):
+    answers.answers = [(200, {}, odd_one.replace(b"true", b"false"))]
+
+    with pytest.raises(StoreUnreachableError):
+        list(odd.list_current(b""))
+
+
+CHUNKED = {"Transfer-Encoding": "chunked", "Content-Length": None, "ETag": '"e"'}
+
+
+@pytest.mark.parametrize("body", [b"5\r\ndata!\r\n0\r\n\r\n", b"4\r\ndata\r\n1\r\n!\r\n0\r\n\r\n"])
+def test_more_bytes_than_are_pinned_are_an_error(answers, odd, body):
+    answers.answers = [(200, CHUNKED, body)]
+
+    with pytest.raises(ConflictError, match="more than 4 bytes"):
+        list(odd.read(PIN))
+
+
+@pytest.mark.parametrize("size", [b"-1", b"0x4", b"", b"fffffffffffffffffff"])
+def test_a_chunk_without_a_size_is_no_body(answers, odd, size):
+    answers.answers = [(200, CHUNKED, size + b"\r\ndata\r\n0\r\n\r\n")] * 4
+
+    with pytest.raises(StoreUnreachableError):
+        list(odd.read(PIN))
+
+
+def test_another_range_than_was_asked_for_is_an_error(answers, odd):
+    answers.answers = [(206, {"ETag": '"e"', "Content-Range": "bytes 0-1/4"}, b"da")]
+
+    with pytest.raises(ConflictError, match="bytes 0-1/4"):
+        list(odd.read(PIN, 2))
+
+
+def test_a_reader_that_stops_early_leaves_nothing_open(answers, odd):
+    answers.answers = [(200, {"ETag": '"e"'}, bytes(4 << 20))]
+    reply = []
+    pieces = odd.read(Pin(b"k", None, "e", 4 << 20))
+    ask = odd.ask
+    odd.ask = lambda request: reply.append(ask(request)) or reply[0]
+
+    next(pieces)
+    pieces.close()
+
+    assert reply[0]._connection is None
 
 
 def test_who_asks_for_the_payer_says_so(answers):

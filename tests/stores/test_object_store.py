@@ -184,7 +184,7 @@ def test_a_checksum_of_the_server_serves_as_digest(ministack, make_bucket, open_
         read = collect(open_store(store.client).scan(plan, read=True), plan)
 
     assert read.column("digest") == collect(pieces, plan).column("digest")
-    # The first is read, to see whether the server means what it says.
+    # The smallest is read, to see whether the server means what it says.
     assert (1, 2) == (pieces[0].files_read, pieces[0].by_checksum)
     assert {"FULL_OBJECT"} == set(read.column("checksum_type").values())
 

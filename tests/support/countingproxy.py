@@ -36,6 +36,7 @@ __all__ = [
     "Reply",
     "Request",
     "Seen",
+    "Tell",
     "counting_proxy",
     "proxies",
 ]
@@ -112,6 +113,16 @@ class Hide:
 
     def act(self, exchange: _Exchange, request: Request) -> None:
         exchange.forward(request, hide=self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say more in the head of the answer than the server does, by what was asked for."""
+
+    headers: Callable[[Request], tuple[tuple[str, str], ...]]
+
+    def act(self, exchange: _Exchange, request: Request) -> None:
+        exchange.forward(request, more=self.headers(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +358,7 @@ class _Exchange(socketserver.StreamRequestHandler):
         cut: int | None = None,
         flip: int | None = None,
         hide: bytes | None = None,
+        more: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Hand a request on and its answer back."""
         self.upstream.sendall(self.head + self.body)
@@ -357,7 +369,8 @@ class _Exchange(socketserver.StreamRequestHandler):
             raise _HungUp
         if hide is not None:
             head = [line for line in head if not line.lower().startswith(hide + b":")]
-        self.wfile.write(b"".join(head))
+        said = [f"{name}: {value}\r\n".encode() for name, value in more]
+        self.wfile.write(b"".join([*head[:-1], *said, head[-1]]))
         status, fields = int(head[0].split()[1]), _fields(head)
         sent = 0
         try:

@@ -20,7 +20,9 @@ class AuditedVersion:
     """One version at one location within an audit; `baseline` says whether times were compared.
 
     `reason` says why nothing could be checked. `part` is the record of a slice; an audit that was
-    merged has the number of its `slices`, and those that are missing.
+    merged has the number of its `slices`, and those that are missing. `proves` says in a sentence
+    what a complete and clean audit of this `level` there shows. `protection` is what is known of
+    who can write there.
     """
 
     dataset: str
@@ -38,6 +40,9 @@ class AuditedVersion:
     slices: int | None = None
     missing_slices: tuple[int, ...] = ()
     part: SliceRecord | None = None
+    level: AuditLevel | None = None
+    proves: str = ""
+    protection: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

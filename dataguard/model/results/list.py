@@ -9,7 +9,10 @@ __all__ = ["DatasetList", "DatasetRow"]
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """One line of `list`: a version with its location."""
+    """One line of `list`: a version with its location.
+
+    `pinned`: whether the objects of a bucket are held by their versions; None for files.
+    """
 
     dataset: str
     version: int
@@ -19,6 +22,7 @@ class DatasetRow:
     location: str | None
     state: str
     seal: str = "none"
+    pinned: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

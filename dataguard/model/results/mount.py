@@ -20,6 +20,7 @@ class MountResult:
 
     `created` is false where it was mounted already, and in a dry run. With `findings` the mount
     was taken down again. `weaker_because` says why no stronger backend was taken, or is None.
+    `pinned`: whether the objects of a bucket are held by their versions; None for files.
     """
 
     name: str
@@ -35,6 +36,7 @@ class MountResult:
     step: str
     findings: tuple[Finding, ...] = ()
     weaker_because: str | None = None
+    pinned: bool | None = None
 
     @property
     def sentence(self) -> str:

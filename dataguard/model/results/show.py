@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataguard.model.audit import AuditRecord
+    from dataguard.model.canary import CanaryRecord
     from dataguard.model.dataset import Location, Tag, Version
     from dataguard.model.lease import Lease
     from dataguard.model.mount import MountRecord
@@ -18,7 +19,7 @@ __all__ = ["VersionDetails"]
 
 @dataclass(frozen=True, slots=True)
 class VersionDetails:
-    """Result of `show`."""
+    """Result of `show`. `canaries` are the newest of each credential, at places in buckets."""
 
     version: Version
     locations: tuple[Location, ...]
@@ -30,3 +31,4 @@ class VersionDetails:
     open_findings: int
     seals: tuple[SealView, ...] = ()
     leases: tuple[Lease, ...] = ()
+    canaries: tuple[CanaryRecord, ...] = ()

@@ -1,0 +1,132 @@
+"""`copies` in buckets: by size and etag, reading only what these leave open."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support.countingproxy import counting_proxy
+
+KEYS = {"gold/a": b"alpha" * 100, "gold/b": b"beta!" * 100, "gold/c": b"gamma" * 77}
+
+
+@pytest.fixture
+def put(objectserver, bucket):
+    with objectserver.client() as s3:
+        yield lambda key, body: s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+@pytest.fixture
+def ask(objectserver, tmp_path):
+    """Run a command as JSON: its exit code, and what it said."""
+
+    def run(*words, endpoint=""):
+        own = objectserver.environment(endpoint=endpoint)
+        done = subprocess.run(
+            [sys.executable, "-m", "dataguard", *map(str, words), "--format", "json"],
+            env=os.environ | own | {"DATAGUARD_HOME": str(tmp_path / "home")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, json.loads(done.stdout or done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def gold(bucket, put, ask):
+    for key, data in KEYS.items():
+        put(key, data)
+    assert 0 == ask("register", "faces", f"s3://{bucket}/gold")[0]
+    return bucket
+
+
+def multipart(server, bucket, key, data):
+    with server.client() as s3:
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        where = {"Bucket": bucket, "Key": key, "UploadId": upload}
+        etag = s3.upload_part(**where, PartNumber=1, Body=data)["ETag"]
+        parts = {"Parts": [{"ETag": etag, "PartNumber": 1}]}
+        s3.complete_multipart_upload(**where, MultipartUpload=parts)
+
+
+def test_copies_elsewhere_are_found_and_only_suspects_are_read(objectserver, gold, put, ask):
+    put("work/renamed", KEYS["gold/a"])
+    put("work/same-size", b"other" * 100)
+    put("work/else", b"x")
+    put("gold-not/b", KEYS["gold/b"])
+    multipart(objectserver, gold, "work/parts", KEYS["gold/c"])
+    with counting_proxy(objectserver.endpoint) as proxy:
+        code, result = ask("copies", f"s3://{gold}", endpoint=proxy.endpoint)
+        read = {one.request.key for one in proxy.reads()}
+    assert (3, True) == (code, result["complete"])
+    found = {one["path"]: (one["original"], one["kind"], one["bytes"]) for one in result["copies"]}
+    here = f"s3://{gold}"
+    assert {
+        f"{here}/work/renamed": (f"{here}/gold/a", "exact", 500),
+        f"{here}/gold-not/b": (f"{here}/gold/b", "exact", 500),
+        f"{here}/work/parts": (f"{here}/gold/c", "exact", 385),
+    } == found
+    assert {b"work/parts"} == read
+    assert (1, 5, 4) == (result["read"], result["scanned"], result["candidates"])
+    assert 1385 == result["bytes"] == result["reclaimable"]
+    assert {"DG201"} == {one["code"] for one in result["findings"]}
+    assert any(one["path"] == f"{here}/gold" for one in result["skipped"])
+
+
+def test_every_version_of_a_key_costs_and_a_copy_that_goes_is_resolved(objectserver, gold, ask):
+    with objectserver.client() as s3:
+        for body in (KEYS["gold/a"], KEYS["gold/a"], b"now something else"):
+            s3.put_object(Bucket=gold, Key="work/x", Body=body)
+        code, result = ask("copies", f"s3://{gold}/work")
+        if objectserver.name == "seaweedfs":  # it is not asked for versions, and that is said
+            assert any("older versions" in one["reason"] for one in result["skipped"])
+            return
+        (found,) = result["findings"]
+        (copy,) = result["copies"]
+        assert (3, 500, 1000) == (code, copy["bytes"], copy["reclaimable"])
+        assert (2, False) == tuple(found["evidence"][name] for name in ("versions", "current"))
+        for row in s3.list_object_versions(Bucket=gold, Prefix="work/x")["Versions"][1:]:
+            s3.delete_object(Bucket=gold, Key="work/x", VersionId=row["VersionId"])
+    assert 0 == ask("copies", f"s3://{gold}/work")[0]
+    _, left = ask("findings", "list")
+    assert [] == left["findings"]
+
+
+def test_gold_in_directories_is_found_by_reading(gold, put, ask, tmp_path):
+    local = tmp_path / "local"
+    local.mkdir()
+    (local / "x").write_bytes(b"only here" * 9)
+    assert 0 == ask("register", "other", local)[0]
+    put("work/x", b"only here" * 9)
+    put("work/y", b"not here " * 9)
+    code, result = ask("copies", f"s3://{gold}/work")
+    (copy,) = result["copies"]
+    assert (3, f"s3://{gold}/work/x", f"{local}/x") == (code, copy["path"], copy["original"])
+    assert 2 == result["read"]
+
+
+def test_copies_of_objects_in_directories_are_found(gold, ask, tmp_path):
+    (tmp_path / "home-of-alice").mkdir()
+    path = tmp_path / "home-of-alice" / "mine"
+    path.write_bytes(KEYS["gold/c"])
+    code, result = ask("copies", path.parent)
+    (copy,) = result["copies"]
+    assert (3, str(path), f"s3://{gold}/gold/c") == (code, copy["path"], copy["original"])
+
+
+@pytest.mark.parametrize("objectserver", ["ministack"], indirect=True)
+def test_what_cannot_be_done_in_buckets_is_refused_with_a_hint(gold, ask, tmp_path):
+    for words in (
+        ("reclaim", f"s3://{gold}/work"),
+        ("copies", f"s3://{gold}/work", "--partial"),
+        ("copies", f"s3://{gold}/work", tmp_path),
+    ):
+        code, said = ask(*words)
+        assert (2, True) == (code, f"dataguard copies s3://{gold}/work" in said["hint"]), words
+    assert 10 == ask("copies", f"s3://{gold}-not-there")[0]
