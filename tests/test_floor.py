@@ -253,6 +253,16 @@ class Host:
                 tuple(tuning),
                 home_config="".join(f'{name} = "{value}"\n' for name, value in tuning.items()),
             ),
+            Attempt(
+                "own cache by variable",
+                ("cache",),
+                environment={"DATAGUARD_CACHE": os.path.join(own, "cache")},
+            ),
+            Attempt(
+                "own cache by home",
+                ("cache", "cache.high", "cache.low"),
+                home_config=f'[cache]\nplace = "{own}/cache"\nhigh = "2G"\nlow = "1G"\n',
+            ),
             Attempt("flags", ("color", "progress"), ("--color", "never", "--no-progress")),
         ]
 

@@ -57,6 +57,7 @@ class CachedTree:
     location: Location
     looks: Looks
     tree: Tree
+    group: int | None
 
     def rows(self, ctx: Context) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the manifest beside those of the location's sheet, verified."""
@@ -82,7 +83,7 @@ def _cached_tree(cache: NodeCache, version: Version, location: Location) -> Cach
     tree = tree_of(
         cache.place.root, version.root, version.algorithm, sheet=location.sheet, looks=looks
     )
-    return CachedTree(version, location, looks, tree)
+    return CachedTree(version, location, looks, tree, cache.place.group)
 
 
 def identity(ctx: Context, entry: LockEntry) -> tuple[int, int]:

@@ -36,7 +36,12 @@ _HOME_KEYS = (
 _HOST_KEYS = ("home", *_HOME_KEYS)
 _SINKS = "sinks"
 _CACHE = "cache"
-_CACHE_KEYS = {"place": "cache", "high": "cache.high", "low": "cache.low"}
+_CACHE_KEYS = {
+    "place": "cache",
+    "high": "cache.high",
+    "low": "cache.low",
+    "blocks": "cache.blocks",
+}
 _PRIVATE = "private"
 _VARIABLES = {name: f"DATAGUARD_{name.upper()}" for name in (*_HOST_KEYS, _CACHE)} | {
     # `run` gives jobs DATAGUARD_OUTPUTS: a job that starts a job must not inherit its place

@@ -11,6 +11,7 @@ from dataguard.actions.person import person_of
 from dataguard.actions.sealstate import found_seal
 from dataguard.core.areas import default_place, named_places
 from dataguard.core.gate import gate as decide
+from dataguard.core.objectoutputs import all_names, output_place
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, PolicyError
 from dataguard.model.area import Area, Role
@@ -77,7 +78,7 @@ def check_gate(
     known = (_input_facts(ctx, one) for one in inputs)
     facts = GateFacts(
         inputs=tuple(replace(one, made_real=made_real) for one in known),
-        outputs=tuple(output_facts(place) for place in outputs),
+        outputs=tuple(_output_facts(ctx, place) for place in outputs),
         places=places(ctx),
         catalog=CatalogFacts(ctx.settings.catalog.value, ctx.settings.home.value),
         now=ctx.clock(),
@@ -129,7 +130,7 @@ def places(ctx: Context) -> Places:
     """Return what the places of the policy mean on this host."""
     table = mountinfo.read()
     named = named_places(ctx.policy, person(ctx))
-    equivalents = {place: aliases_of(place, table=table) for place in named}
+    equivalents = {place: _names_of(place, table) for place in named}
     return Places(person(ctx), tuple(known_areas(ctx, table)), equivalents)
 
 
@@ -137,11 +138,11 @@ def known_areas(ctx: Context, table: MountTable) -> Iterator[Area]:
     """Yield the areas the catalog knows, each under all its paths."""
     for location in ctx.catalog.active_locations():
         source = f"the location of {location.dataset}@{location.version}"
-        for path in aliases_of(location.place, table=table):
+        for path in _names_of(location.place, table):
             yield Area(path, Role.GOLD, source)
     for workspace in ctx.catalog.workspaces():
         source = f"the outputs place of {workspace.directory}"
-        for path in aliases_of(workspace.outputs, table=table):
+        for path in _names_of(workspace.outputs, table):
             yield Area(path, Role.OUTPUT, source)
 
 
@@ -174,11 +175,32 @@ def _protection(ctx: Context, location: Location | None) -> Protection | None:
 
 
 def output_facts(place: str) -> OutputFacts:
-    """Return a place with all the paths it has on this host."""
+    """Return a place with all the paths it has on this host, or all names it has in a store."""
     absolute = place if "://" in place else os.path.abspath(place)
     try:
         # A run writes to `runs` below the place, which may be a link or lie in gold by itself.
-        below = () if "://" in place else aliases_of(os.path.join(place, "runs"))
+        if "://" in place:
+            found = output_place(place)
+            return OutputFacts(found, (*all_names(found), *all_names(f"{found}/runs")))
+        below = aliases_of(os.path.join(place, "runs"))
         return OutputFacts(absolute, (*aliases_of(place), *below))
     except (DataguardError, OSError) as err:
         return OutputFacts(absolute, (), str(err))
+
+
+def _output_facts(ctx: Context, place: str) -> OutputFacts:
+    """Return the same, with what may be known of the bucket by how it would be reached."""
+    facts = output_facts(place)
+    if not (facts.aliases and is_objects(facts.place)):
+        return facts
+    from dataguard.actions.objectoutputs import check_reach  # noqa: PLC0415  for buckets alone
+
+    try:
+        check_reach(ctx, facts.place)
+    except DataguardError as err:
+        return replace(facts, aliases=(), error=str(err))
+    return facts
+
+
+def _names_of(place: str, table: MountTable) -> tuple[str, ...]:
+    return all_names(place) if "://" in place else aliases_of(place, table=table)

@@ -42,7 +42,8 @@ class JobInput:
 
     `path` is where the job reads: the mount, or the location itself. `target` is where a mount is
     declared, which a job can have for itself alone. `cache` is the node cache that the mount
-    reads from, if it does. `version` and `location` are None where the reference means nothing
+    reads from, if it does; `served` is a mount whose objects are fetched when they are
+    read. `version` and `location` are None where the reference means nothing
     here, and `error` says why.
     """
 
@@ -57,6 +58,7 @@ class JobInput:
     error: str = ""
     target: str | None = None
     cache: str | None = None
+    served: MountRecord | None = None
 
 
 def resolve_inputs(
@@ -140,6 +142,7 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         detail=detail,
         target=record.target if record and condition is MountCondition.DECLARED else None,
         cache=_cache(ctx, record) if record is not None and read_there else None,
+        served=record if read_there and _is_served(record) else None,
     )
 
 
@@ -158,7 +161,16 @@ def _is_shown(ctx: Context, location: Location, record: MountRecord) -> bool:
         from dataguard.actions.cachedtree import image_of  # noqa: PLC0415  for mounts of a cache
 
         return shown == _identity(image_of(ctx, record))
+    if _is_served(record):
+        from dataguard.actions.servedtree import description_of  # noqa: PLC0415  for objects
+        from dataguard.model.served import identity_of  # noqa: PLC0415  as above
+
+        return shown == identity_of(description_of(ctx, record))
     return shown == _identity(location.place)
+
+
+def _is_served(record: MountRecord | None) -> bool:
+    return record is not None and record.backend is Backend.FUSE and is_objects(record.source)
 
 
 def _cache(ctx: Context, record: MountRecord) -> str | None:

@@ -66,12 +66,13 @@ def _record(ctx: Context, run: Run) -> None:
             written.
     """
     from dataguard.actions.routing import as_left  # noqa: PLC0415  as above
+    from dataguard.actions.rundestination import STAGED  # noqa: PLC0415  as above
     from dataguard.actions.runrecord import finish, put, save  # noqa: PLC0415  as above
     from dataguard.stores.rundirectory import RunDirectory  # noqa: PLC0415  as above
 
     run = as_left(run)
     try:
-        with RunDirectory(run.outputs) as directory:
+        with RunDirectory(run.metadata.get(STAGED, run.outputs)) as directory:
             _check_same(run, directory)
             write = finish if run.actor.uid == ctx.actor.uid else save
             write(ctx, run, directory)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dataguard.core.columns import raw_paths
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.paths import is_inside
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.digest import DigestPlan, RootDigest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.model.run import Run
 
-__all__ = ["lineage"]
+__all__ = ["lineage", "recorded_output"]
 
 
 def lineage(ctx: Context, what: str) -> LineageResult:
@@ -30,6 +31,10 @@ def lineage(ctx: Context, what: str) -> LineageResult:
     Raises:
         NotFoundError: nothing is known about it.
     """
+    if is_objects(what):
+        from dataguard.actions.objectlineage import of_object  # noqa: PLC0415  for buckets alone
+
+        return of_object(ctx, what)
     if os.path.lexists(what) or what.startswith(("/", "./", "../")):
         return _of_file(ctx, os.path.abspath(what))
     try:
@@ -58,9 +63,9 @@ def _of_version(ctx: Context, text: str) -> LineageResult:
 def _of_file(ctx: Context, path: str) -> LineageResult:
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
     for run in ctx.catalog.runs():
-        if is_inside(real, os.path.realpath(run.outputs)):
+        if not is_objects(run.outputs) and is_inside(real, os.path.realpath(run.outputs)):
             relative = os.fsencode(os.path.relpath(real, os.path.realpath(run.outputs)))
-            output = _recorded(ctx, run, relative)
+            output = recorded_output(ctx, run, relative)
             unchanged = None if output is None else _is_unchanged(ctx, run, output)
             return LineageResult(real, "file", (run,), output, unchanged)
     raise NotFoundError(
@@ -68,7 +73,7 @@ def _of_file(ctx: Context, path: str) -> LineageResult:
     )
 
 
-def _recorded(ctx: Context, run: Run, relative: bytes) -> RunOutput | None:
+def recorded_output(ctx: Context, run: Run, relative: bytes) -> RunOutput | None:
     """Return the entry of a file in the manifest of a run's outputs."""
     if run.output_root is None:
         return None

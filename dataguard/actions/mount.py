@@ -22,7 +22,7 @@ from dataguard.mounts.view import look, mounted_between
 from dataguard.stores import workspaces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dataguard.actions.context import Context
     from dataguard.actions.mounting import Choices
@@ -63,14 +63,15 @@ def mount(
         declared = workspaces.read(directory)
         contained = in_container()
         entries = wanted_entries(ctx, declared, reference, name, contained=contained)
-        cached = _cached(ctx, directory)
+        there = _there(ctx, directory)
         choices = {
             entry.name: choose(
                 backend,
                 best_effort=best_effort,
                 contained=contained,
-                cached=is_objects(entry.location) or (entry.name, entry.location) in cached,
+                cached=there.get((entry.name, entry.location)) is Backend.CAS,
                 remote=is_objects(entry.location),
+                uncached_because=_why_not_cached(ctx, entry, there) if backend == AUTO else None,
                 state=state_of(ctx),
             )
             for entry in entries
@@ -86,10 +87,24 @@ def mount(
     return MountReport(directory, results)
 
 
-def _cached(ctx: Context, directory: str) -> set[tuple[str, str]]:
-    """Return names and locations of the mounts that are made from the cache: they stay so."""
+def _there(ctx: Context, directory: str) -> dict[tuple[str, str], Backend]:
+    """Return the backends of what is mounted by name and location: some of them stay so."""
     records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
-    return {(one.name, one.source) for one in records if one.backend is Backend.CAS}
+    return {(one.name, one.source): one.backend for one in records}
+
+
+def _why_not_cached(
+    ctx: Context, entry: LockEntry, there: Mapping[tuple[str, str], Backend]
+) -> str | None:
+    """Return why objects are not mounted from the node cache, beside what the host lacks."""
+    found = there.get((entry.name, entry.location))
+    if not is_objects(entry.location) or found is Backend.CAS:
+        return None
+    if found is Backend.FUSE:
+        return "it is mounted already, by fuse"
+    from dataguard.actions.servedtree import why_not_cached  # noqa: PLC0415  for objects
+
+    return why_not_cached(ctx, entry)
 
 
 def _perform_all(
@@ -147,6 +162,10 @@ def _identity(ctx: Context, entry: LockEntry, backend: Backend, target: str) -> 
         from dataguard.actions.cachedtree import identity  # noqa: PLC0415  for mounts of a cache
 
         return identity(ctx, entry)
+    if backend is Backend.FUSE and is_objects(entry.location):
+        from dataguard.actions.servedtree import served_identity  # noqa: PLC0415  for objects
+
+        return served_identity(ctx, entry)
     source = target if backend is Backend.CONTAINER else entry.location
     try:
         shown = os.stat(source)

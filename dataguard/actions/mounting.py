@@ -106,6 +106,10 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
         from dataguard.actions.cachedtree import filled  # noqa: PLC0415  for mounts of a cache
 
         wanted = filled(ctx, wanted)
+    elif _is_served(wanted.backend, wanted.entry.location):
+        from dataguard.actions.servedtree import described  # noqa: PLC0415  for objects
+
+        wanted = described(ctx, wanted)
     record = _intention(ctx, wanted)
     with ctx.catalog.transaction() as tx:
         # Whoever withdraws it at the same time sees this record, or is seen here.
@@ -131,11 +135,20 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
 
 def _shown(ctx: Context, record: MountRecord) -> str:
     """Return the path of what a backend is to show."""
+    if _is_served(record.backend, record.source):
+        from dataguard.actions.servedtree import description_of  # noqa: PLC0415  for objects
+
+        return description_of(ctx, record)
     if record.backend is not Backend.CAS:
         return record.source
     from dataguard.actions.cachedtree import image_of  # noqa: PLC0415  as above
 
     return image_of(ctx, record)
+
+
+def _is_served(backend: Backend, location: str) -> bool:
+    """Whether a server is to fetch what is read."""
+    return backend is Backend.FUSE and is_objects(location)
 
 
 def _intention(ctx: Context, wanted: Wanted) -> MountRecord:
@@ -166,7 +179,7 @@ def _result(
     findings: tuple[Finding, ...],
     choices: Choices,
 ) -> MountResult:
-    weaker = record.guarantee is not Guarantee.ENFORCED
+    weaker = record.guarantee is not Guarantee.ENFORCED or _is_served(record.backend, record.source)
     return MountResult(
         name=record.name,
         dataset=record.dataset,

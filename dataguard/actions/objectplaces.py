@@ -62,7 +62,7 @@ def look_at(ctx: Context, place: str, asked: ObjectPlace | None) -> ObjectPlace:
         )
     return ObjectPlace(
         endpoint=access.endpoint,
-        region=access.region,
+        region=client.region,
         profile=access.profile,
         anonymous=access.anonymous,
         requester_pays=access.requester_pays,

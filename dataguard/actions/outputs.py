@@ -34,8 +34,8 @@ class Outputs:
     unreadable: tuple[Unreadable, ...]
 
 
-def collect_outputs(ctx: Context, directory: RunDirectory) -> Outputs:
-    """Hash what is in a run directory and put its manifest there."""
+def collect_outputs(ctx: Context, directory: RunDirectory, *, stays: bool = True) -> Outputs:
+    """Hash what is in a run directory and, where that `stays`, put its manifest there."""
     plan = DigestPlan(Algorithm(ctx.settings.digest.value))
     if not directory.is_in_place():
         gone = Unreadable(b"", Obstacle.VANISHED, "the run's directory was moved or replaced")
@@ -55,6 +55,8 @@ def collect_outputs(ctx: Context, directory: RunDirectory) -> Outputs:
             root = draft.publish().root
     except (NotFoundError, UsageError, StoreUnreachableError) as err:
         return Outputs(None, (), (Unreadable(b"", Obstacle.VANISHED, err.message),))
+    if not stays:
+        return Outputs(root, tuple(files), tuple(unreadable))
     try:
         directory.write_manifest(ctx.manifests.manifest_path(root))
     except StoreUnreachableError as err:

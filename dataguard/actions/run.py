@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.confinement import Asked, start
-from dataguard.actions.gate import check_gate
+from dataguard.actions.gate import check_gate, known_areas, person
 from dataguard.actions.jobcommand import environment_digest
 from dataguard.actions.recording import record_comparison
 from dataguard.actions.refusals import Served, refused_writes
 from dataguard.actions.routing import layers_of, rehearsed, routed
+from dataguard.actions.rundestination import CLAIM, STAGED
 from dataguard.actions.runending import Ended, end
 from dataguard.actions.runrecord import admit, clear_private, finish, inputs_of, not_started
 from dataguard.actions.runrequest import decided
@@ -21,7 +22,9 @@ from dataguard.actions.verification import verify
 from dataguard.core.areas import gold_area
 from dataguard.errors import ConflictError, DataguardError, NotStartedError
 from dataguard.model.diversion import Writes
+from dataguard.model.placement import Places
 from dataguard.model.run import Run, RunState
+from dataguard.mounts import mountinfo
 from dataguard.sandbox.revision import code_revision
 from dataguard.stores.rundirectory import RunDirectory, make_private_directory
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.diversion import Routing
     from dataguard.actions.inputs import JobInput
+    from dataguard.actions.rundestination import Destination
     from dataguard.actions.runrequest import Request
     from dataguard.actions.verification import Verification
     from dataguard.model.gate import GateResult
@@ -68,7 +72,8 @@ def explain(ctx: Context, request: Request) -> tuple[RunResult, GateResult]:
     """
     if not request.command:
         request = replace(request, command=("true",))
-    request, inputs, place, decision = decided(ctx, request)
+    request, inputs, asked_for, decision = decided(ctx, request)
+    place = asked_for.local(ctx)
     real = os.path.realpath(place)
     writes = request.rules.writes if decision.allowed else Writes.REFUSE
     near = real if writes is Writes.REFUSE else _nearest(ctx, real, decision)
@@ -111,14 +116,20 @@ class _Job:
     inputs: tuple[JobInput, ...]
     before: Verification
     directory: RunDirectory
+    outputs: str
     private: str
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the outputs go to a bucket."""
+        return self.outputs != self.directory.path
 
 
 def _run(
     ctx: Context,
     request: Request,
     inputs: tuple[JobInput, ...],
-    place: str,
+    place: Destination,
     decision: GateResult,
 ) -> tuple[RunResult, GateResult]:
     before = verify(ctx, inputs, what="verifying inputs")
@@ -128,11 +139,12 @@ def _run(
             record_comparison(ctx, comparison)
         return refused(inputs, before.findings, before), decision
     run_id = request.run_id or _new_id(ctx.clock())
-    with RunDirectory.make(place, run_id) as directory:
-        _check_made(ctx, directory)
+    with RunDirectory.make(place.make_local(ctx), run_id) as directory:
+        _check_made(ctx, directory, place.of_run(run_id, directory.place))
         private = make_private_directory(run_id)
         try:
-            job = _Job(run_id, request, inputs, before, directory, private)
+            outputs = place.of_run(run_id, directory.path)
+            job = _Job(run_id, request, inputs, before, directory, outputs, private)
             record = _record(ctx, job)
             decision = admit(ctx, record, directory, decision)
             if not decision.allowed:
@@ -154,6 +166,8 @@ def _started(
     request, routing = job.request, None
     outputs = (job.directory.path, job.directory.place)
     try:
+        if job.is_remote:
+            _claim(ctx, record)
         served = Served(ctx, job.inputs)
         routing = routed(request.rules.writes, job.inputs, outputs[1], job.id)
         asked = _asked(request, job.id, outputs, job.private, job.inputs)
@@ -163,6 +177,8 @@ def _started(
         if routing is not None:
             routing.remove()
         finish(ctx, not_started(ctx, record), job.directory)
+        if job.is_remote:
+            _give_up(ctx, not_started(ctx, record), job.directory)
         raise
     return ending, routing, served
 
@@ -186,13 +202,27 @@ def _asked(
     )
 
 
-def _check_made(ctx: Context, directory: RunDirectory) -> None:
-    """Refuse a directory that came to lie in gold after the gate looked.
+def _claim(ctx: Context, record: Run) -> None:
+    from dataguard.actions.runupload import claim  # noqa: PLC0415  for buckets alone
+
+    claim(ctx, record)
+
+
+def _give_up(ctx: Context, record: Run, directory: RunDirectory) -> None:
+    from dataguard.actions.runupload import give_up  # noqa: PLC0415  as above
+
+    give_up(ctx, record, directory)
+
+
+def _check_made(ctx: Context, directory: RunDirectory, outputs: str) -> None:
+    """Refuse a directory that came to lie in gold after the gate looked; so of its objects.
 
     Raises:
         ConflictError: it does; it is removed again.
     """
-    if not check_gate(ctx, (), (directory.place,)).allowed:
+    areas = tuple(known_areas(ctx, mountinfo.read()))
+    gold = gold_area((directory.place,), ctx.policy, Places(person(ctx), areas))
+    if gold is not None or not check_gate(ctx, (), (outputs,)).allowed:
         directory.remove()
         raise ConflictError(
             f"{directory.path} is no place for outputs any more",
@@ -208,7 +238,7 @@ def _record(ctx: Context, job: _Job) -> Run:
         command=request.command,
         directory=request.directory,
         workspace=None if request.workspace is None else request.workspace.directory,
-        outputs=job.directory.path,
+        outputs=job.outputs,
         inputs=inputs_of(job.inputs, job.before),
         actor=ctx.actor,
         process=ctx.process,
@@ -220,8 +250,16 @@ def _record(ctx: Context, job: _Job) -> Run:
             "directory": job.directory.identity,
             "confine": str(request.rules.mode),
             **layers_of(request.rules.writes, job.directory.place, job.id),
+            **_staged(job),
         },
     )
+
+
+def _staged(job: _Job) -> dict[str, str]:
+    """Return what the record says of outputs that go to a bucket; the claim is this run's alone."""
+    if not job.is_remote:
+        return {}
+    return {STAGED: job.directory.path, CLAIM: f"{job.id}.{secrets.token_hex(16)}"}
 
 
 def _new_id(now: datetime) -> str:

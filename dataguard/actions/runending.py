@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dataguard.actions.outputs import collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
 from dataguard.actions.routing import clear, digested, reap, reported, with_layers
+from dataguard.actions.rundestination import CLAIM
 from dataguard.actions.runrecord import confined, finish, free_record, watched
 from dataguard.actions.runresult import is_enforced, over
 from dataguard.actions.verification import Verification, changes_between, verify
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dataguard.actions.inputs import JobInput
     from dataguard.actions.outputs import Outputs
     from dataguard.model.attempt import Attempts
+    from dataguard.model.diversion import Diverted
+    from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
     from dataguard.model.results.run import RunResult
     from dataguard.model.run import Run
@@ -50,7 +53,8 @@ def end(ctx: Context, started: Run, ended: Ended) -> RunResult:
     reaped = reap(ended.directory, ended.routing, aside)
     record = with_layers(record, reaped.left)
     with ctx.manifests.in_use():
-        outputs = collect_outputs(ctx, ended.directory)
+        is_remote = CLAIM in record.metadata
+        outputs = collect_outputs(ctx, ended.directory, stays=not is_remote)
         diverted = digested(reaped.diverted, outputs.files)
         state = _state(ended, tainted=bool(changes.violations) or not after.is_complete)
         finished = _with_outputs(_with_inputs(record, after), outputs)
@@ -60,7 +64,10 @@ def end(ctx: Context, started: Run, ended: Ended) -> RunResult:
         for finding in (*reported(ctx, diverted, started.id), *ended.blocked):
             changes.add_late(finding)
         record_findings(ctx, changes)
-        unwritten = finish(ctx, finished, ended.directory, diverted, ended.attempts)
+        if is_remote:
+            finished, outputs, unwritten = _delivered(ctx, finished, ended, outputs, diverted)
+        else:
+            unwritten = finish(ctx, finished, ended.directory, diverted, ended.attempts)
     clear(ended.routing, reaped)
     result = over(finished, changes, after, outputs)
     return replace(
@@ -71,6 +78,17 @@ def end(ctx: Context, started: Run, ended: Ended) -> RunResult:
         attempts=ended.attempts,
         unreadable=(*result.unreadable, *reaped.unreadable, *unwritten),
     )
+
+
+def _delivered(
+    ctx: Context, record: Run, ended: Ended, outputs: Outputs, diverted: tuple[Diverted, ...]
+) -> tuple[Run, Outputs, tuple[Unreadable, ...]]:
+    from dataguard.actions.runupload import deliver  # noqa: PLC0415  for buckets alone
+
+    done = deliver(
+        ctx, record, ended.directory, outputs, diverted=diverted, attempts=ended.attempts
+    )
+    return done.record, done.outputs, done.gaps
 
 
 def _verified_again(ctx: Context, ended: Ended) -> tuple[Verification, Sightings]:

@@ -33,8 +33,10 @@ __all__ = [
     "finish",
     "free_record",
     "inputs_of",
+    "last_record",
     "not_started",
     "put",
+    "record_fields",
     "save",
     "watched",
 ]
@@ -64,7 +66,7 @@ def admit(ctx: Context, record: Run, directory: RunDirectory, decision: GateResu
             directory.remove()
     if again.allowed:
         try:
-            directory.write_record(_fields(record))
+            directory.write_record(record_fields(record))
         except StoreUnreachableError:
             put(ctx, not_started(ctx, record))
             raise
@@ -95,11 +97,10 @@ def save(
     """
     is_over = record.state is not RunState.RUNNING
     if is_over:
-        told = {"diverted": encode(diverted), "attempts": encode(attempts)}
-        directory.write_record({**_fields(record), **told})
+        directory.write_record(last_record(record, diverted, attempts))
     put(ctx, record)
     if not is_over:
-        directory.write_record(_fields(record))
+        directory.write_record(record_fields(record))
 
 
 def finish(
@@ -128,7 +129,7 @@ def free_record(record: Run, directory: RunDirectory) -> str | None:
     Where that is not possible, writing the record fails too, and is said then.
     """
     try:
-        return directory.set_aside(_fields(record))
+        return directory.set_aside(record_fields(record))
     except StoreUnreachableError:
         return None
 
@@ -174,8 +175,16 @@ def inputs_of(inputs: tuple[JobInput, ...], before: Verification | None) -> tupl
     )
 
 
-def _fields(record: Run) -> dict[str, object]:
+def record_fields(record: Run) -> dict[str, object]:
+    """Return what stands in the record of a run that is on its way."""
     return {"schema": "dataguard.run-record/1", **encode(record)}
+
+
+def last_record(
+    record: Run, diverted: tuple[Diverted, ...], attempts: Attempts | None
+) -> dict[str, object]:
+    """Return what stands in the record of a run that is over."""
+    return {**record_fields(record), "diverted": encode(diverted), "attempts": encode(attempts)}
 
 
 def clear_private(path: str, run_id: str) -> None:

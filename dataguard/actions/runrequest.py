@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from dataguard.actions.confinement import Rules, in_force, refuse_launcher, with
 from dataguard.actions.gate import check_gate, outputs_place, person
 from dataguard.actions.inputs import JobInput, resolve_inputs
 from dataguard.actions.jobcommand import check_words
+from dataguard.actions.rundestination import Destination, destination
 from dataguard.errors import UsageError
 from dataguard.model.confinement import Mode
 
@@ -42,12 +42,12 @@ class Request:
 
 def decided(
     ctx: Context, request: Request
-) -> tuple[Request, tuple[JobInput, ...], str, GateResult]:
+) -> tuple[Request, tuple[JobInput, ...], Destination, GateResult]:
     """Return the request with what the policy asks for, its inputs, its place, what is decided.
 
     Raises:
         UsageError: no command, no such run id, an unknown placeholder, two inputs with one
-            variable, or outputs that are to go elsewhere than into a file system.
+            variable, or outputs that are to go elsewhere than into a file system or a bucket.
         NotStartedError: the job cannot be confined as asked.
     """
     request = replace(request, rules=in_force(request.rules, ctx.policy, person(ctx)))
@@ -58,22 +58,13 @@ def decided(
     inputs = resolve_inputs(ctx, request.references, request.workspace)
     rules = with_mounts(request.rules, ctx.policy, inputs)
     request = replace(request, rules=rules)
-    place = _local(request.outputs or outputs_place(ctx, inputs, request.workspace))
+    place = destination(request.outputs or outputs_place(ctx, inputs, request.workspace))
     _check_id(request.run_id)
     check_words(request.command, inputs)
-    return request, inputs, place, check_gate(ctx, inputs, (place,), made_real=rules.makes_mounts)
+    decision = check_gate(ctx, inputs, (place.place,), made_real=rules.makes_mounts)
+    return request, inputs, place, decision
 
 
 def _check_id(run_id: str | None) -> None:
     if run_id is not None and _RUN_ID.fullmatch(run_id) is None:
         raise UsageError(f"`{run_id}` is no run id", hint="use letters, digits, `.`, `_`, `-`")
-
-
-def _local(place: str) -> str:
-    """Return a place for outputs as an absolute path."""
-    if "://" in place:
-        raise UsageError(
-            f"cannot put outputs into {place}: this release writes to file systems only",
-            hint="give --output DIR",
-        )
-    return os.path.abspath(place)

@@ -51,7 +51,7 @@ _DEFAULTS = {
     "progress": "auto",
     "outputs": "",
 }
-_MARKS = {"high": "80%", "low": "70%"}
+_CACHE = {"high": "80%", "low": "70%", "blocks": "128M"}
 
 
 def load(
@@ -85,7 +85,7 @@ def load(
         catalog=_catalog(sources, home),
         **{name: _checked(_first(name, sources, _DEFAULTS[name])) for name in _DEFAULTS},
         cache=_cache(sources, home),
-        **{f"cache_{name}": _first(f"cache.{name}", sources, _MARKS[name]) for name in _MARKS},
+        **{f"cache_{name}": _first(f"cache.{name}", sources, _CACHE[name]) for name in _CACHE},
         policies=(*_host_policy(host_directory), *_policies(sources)),
         host_directory=host_directory,
         host_home=_home((host,)).value if "home" in host.values else "",

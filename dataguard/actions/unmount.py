@@ -81,6 +81,9 @@ def take_down(ctx: Context, record: MountRecord) -> str | None:
     left = _cleared(record)
     report_attempts(ctx, record)
     if record.backend is Backend.FUSE:
+        from dataguard.actions.mountfaults import report_faults  # noqa: PLC0415  as below
+
+        report_faults(ctx, record)
         FuseBackend(state_of(ctx)).forget(record.target)
     if record.backend is Backend.CAS:
         from dataguard.actions.cachedtree import release  # noqa: PLC0415  for mounts of a cache

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
+    from dataguard.model.mount import MountRecord
 
 __all__ = ["Verification", "changes_between", "verify"]
 
@@ -86,11 +87,22 @@ def _verified(ctx: Context, inputs: tuple[JobInput, ...]) -> Verification:
 
 
 def _compared(ctx: Context, one: JobInput, version: Version, location: Location) -> Comparison:
+    if one.served is not None:
+        return _served(ctx, one.served, compare(ctx, version, location, level=AuditLevel.QUICK))
     if one.cache is None:
         return compare(ctx, version, location, level=AuditLevel.QUICK)
     from dataguard.actions.cachedinput import compare_cached  # noqa: PLC0415  for mounts of a cache
 
     return compare_cached(ctx, version, location)
+
+
+def _served(ctx: Context, record: MountRecord, found: Comparison) -> Comparison:
+    """Add what a mount could not give to what comparing the bucket showed."""
+    from dataguard.actions.mountfaults import faults_of  # noqa: PLC0415  for mounts of objects
+
+    for fault in faults_of(ctx, record):
+        found.findings.add_late(fault)
+    return found
 
 
 def changes_between(ctx: Context, before: Verification, after: Verification) -> Sightings:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.unmount import unmount
 from dataguard.core.mountplan import status
+from dataguard.core.objectoutputs import all_names
+from dataguard.core.paths import is_inside
 from dataguard.errors import ConflictError, NotFoundError, UsageError
 from dataguard.model.workspace import InitResult, MountView, WorkspaceRecord, WorkspaceView
 from dataguard.mounts.holding import holder
@@ -149,6 +151,8 @@ def _check_same_outputs(workspace: Workspace, place: str) -> None:
 
 def _check_places(ctx: Context, directory: str, place: str) -> None:
     """Refuse a workspace or outputs inside gold or in a `data/` where mounts appear."""
+    if "://" in place:
+        _check_objects(ctx, place)
     gold = [one.place for one in ctx.catalog.active_locations() if "://" not in one.place]
     data = [
         os.path.join(workspace.directory, workspaces.DATA)
@@ -166,6 +170,19 @@ def _check_places(ctx: Context, directory: str, place: str) -> None:
         raise UsageError(
             f"the outputs place {place} is inside {own}, where mounts appear",
             hint="--outputs /scratch/out",
+        )
+
+
+def _check_objects(ctx: Context, place: str) -> None:
+    """Refuse outputs inside gold by any name of their bucket, the place of their runs included."""
+    areas = [one.place for one in ctx.catalog.active_locations() if "://" in one.place]
+    gold = [name for one in areas for name in all_names(one)]
+    names = (*all_names(place), *all_names(f"{place}/runs"))
+    found = next((one for one in gold if any(is_inside(name, one) for name in names)), None)
+    if found is not None:
+        raise ConflictError(
+            f"the outputs place {place} is inside gold: {found}",
+            hint="choose a place outside of it",
         )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Confine",
     "ConfineOption",
     "ExplainOption",
+    "FinishOption",
     "InputsOption",
     "OutputOption",
     "ReportOption",
@@ -27,6 +28,7 @@ __all__ = [
     "UnconfinedOption",
     "WritesInto",
     "WritesOption",
+    "go_on",
     "perform",
 ]
 
@@ -79,6 +81,30 @@ ExplainOption = Annotated[
     bool,
     typer.Option("--explain", help="Say what would confine the job and why; run nothing."),
 ]
+
+
+FinishOption = Annotated[
+    str | None,
+    typer.Option(
+        "--finish", metavar="ID", help="Run nothing: upload what an interrupted run left here."
+    ),
+]
+
+
+def go_on(invocation: Invocation, run_id: str, job: tuple[str, ...], *, report: str | None) -> int:
+    """Upload what an interrupted run left, show the report, return the exit code."""
+    from dataguard.actions.runfinish import finish_run
+    from dataguard.core.outcome import exit_code
+
+    if job:
+        raise UsageError("--finish runs no command", hint=f"dataguard run --finish {run_id}")
+    ctx = invocation.context(None)
+    invocation.check_report(report)
+    result = finish_run(ctx, run_id)
+    if report is not None:
+        invocation.write_report(result, report)
+    invocation.show(result)
+    return exit_code(result.findings, unchecked=bool(result.unreadable))
 
 
 def perform(

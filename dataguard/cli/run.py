@@ -10,6 +10,7 @@ from dataguard.cli.jobs import (
     Confine,
     ConfineOption,
     ExplainOption,
+    FinishOption,
     InputsOption,
     OutputOption,
     ReportOption,
@@ -17,6 +18,7 @@ from dataguard.cli.jobs import (
     UnconfinedOption,
     WritesInto,
     WritesOption,
+    go_on,
     perform,
 )
 from dataguard.cli.options import WorkspaceOption
@@ -34,6 +36,8 @@ def add(app: typer.Typer) -> None:
             "dataguard run --input faces@3 --confine strict -- make all",
             "dataguard run --writes route -- python train.py",
             "dataguard run --explain -- python train.py",
+            "dataguard run --output s3://results/me -- python train.py",
+            "dataguard run --finish 20261123T201500-1a2b3c4d",
         ),
         exit_codes=(0, 2, 3, 4, 10, 11, 12, 13, 125, 126, 127, 130, 143),
         meanings={
@@ -59,6 +63,7 @@ def run(
     unconfined: UnconfinedOption = False,
     explain: ExplainOption = False,
     report: ReportOption = None,
+    finish: FinishOption = None,
 ) -> int:
     """Run a confined job between two verifications of its inputs, and record what it wrote.
 
@@ -67,7 +72,10 @@ def run(
     It cannot write gold, and everything it started ends with it; with --writes route what it writes
     there lands in its outputs and is listed. Its exit code is this command's,
     unless gold changed meanwhile (3) or the job was not started (125).
+    Outputs below s3:// are uploaded when the job ended: complete, or the run says what is missing.
     """
+    if finish is not None:
+        return go_on(invocation, finish, tuple(job or ()), report=report)
     return perform(
         invocation,
         tuple(job or ()),

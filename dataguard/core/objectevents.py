@@ -44,8 +44,8 @@ def events_in(message: bytes | str) -> tuple[ObjectEvent, ...]:
     """
     try:
         return tuple(_events(json.loads(message), _DEEPEST))
-    except RecursionError as err:
-        raise ValueError("the message is too deep") from err
+    except (ValueError, RecursionError) as err:
+        raise ValueError(f"the message is no JSON that can be read: {err}") from err
 
 
 def _events(data: object, depth: int) -> Iterator[ObjectEvent]:

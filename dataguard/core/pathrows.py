@@ -27,6 +27,7 @@ class PathRows:
         "_inodes",
         "_kinds",
         "_links",
+        "_modified",
         "_offsets",
         "_pins",
         "_sizes",
@@ -49,6 +50,7 @@ class PathRows:
         self._links = batch.column("link_target")
         self._inodes, self._times = _baselines(batch)
         names = batch.schema.names
+        self._modified = _modified(batch)
         self._pins = [
             batch.column(name) if name in names else None for name in ("version_id", "etag")
         ]
@@ -74,6 +76,7 @@ class PathRows:
         """Return a row as an entry."""
         kind = _KINDS[self._kinds[row]]
         start = row * self._width
+        version_id, etag = (None if one is None else one[row].as_py() for one in self._pins)
         return PinnedEntry(
             self.path(row),
             kind,
@@ -81,7 +84,9 @@ class PathRows:
             self._digests[start : start + self._width],
             self._links[row].as_py() if kind is Kind.SYMLINK else None,
             self._baseline(row),
-            *(None if one is None else one[row].as_py() for one in self._pins),
+            version_id,
+            etag,
+            None if self._modified is None else self._modified[row],
         )
 
     def file_bytes(self, start: int, stop: int) -> int:
@@ -93,6 +98,14 @@ class PathRows:
         if self._inodes is None or self._inodes[row] < 0:
             return None
         return Baseline(self._inodes[row], self._times[2 * row], self._times[2 * row + 1])
+
+
+def _modified(batch: pa.RecordBatch) -> memoryview | None:
+    """Return the times of objects; None where the rows are of none, or lack them."""
+    names = batch.schema.names
+    if "etag" not in names or "mtime_ns" not in names or batch.column("mtime_ns").null_count:
+        return None
+    return np.ascontiguousarray(numbers(batch.column("mtime_ns"))).data
 
 
 def _baselines(batch: pa.RecordBatch) -> tuple[memoryview | None, memoryview]:

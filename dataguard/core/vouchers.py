@@ -86,6 +86,8 @@ def overlaid(
 def _zeros(count: int, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_binary(kind):
         return fixed_column([bytes(kind.byte_width)] * count, kind.byte_width)
+    if pa.types.is_string(kind):
+        return pa.nulls(count, kind)
     return pa.Array.from_buffers(
         kind, count, [None, pa.py_buffer(bytes(count * kind.bit_width // 8))]
     )

@@ -66,19 +66,22 @@ PACE = Pace(Amount(16_384, 64 << 20, 1.0), Amount(1_024, 16 << 20, 1.0))
 """Nothing for what is read again in a moment; then so often that little is ever read twice."""
 
 
-def journal_schema(plan: DigestPlan) -> pa.Schema:
+def journal_schema(plan: DigestPlan, *, objects: bool = False) -> pa.Schema:
     """Columns of a journal: what vouches for a regular file, and its digests.
 
-    `path` are the raw bytes. All but the paths are as `observed_schema` has them.
+    `path` are the raw bytes. All but the paths are as `observed_schema` has them. Of objects also
+    what only reading them told, the version where no listing has it.
     """
     numbers = ("size", "mtime_ns", "ctime_ns", "inode")
     digests = [pa.field("digest", pa.binary(plan.main.digest_bytes))]
     digests += [pa.field(str(one), pa.binary(one.digest_bytes)) for one in plan.also]
+    told = ("version_id", "checksum", "checksum_type") if objects else ()
     return pa.schema(
         [
             pa.field("path", pa.binary()),
             *(pa.field(name, pa.int64()) for name in numbers),
             pa.field("mode", pa.int32()),
+            *(pa.field(name, pa.string()) for name in told),
             *digests,
         ]
     )

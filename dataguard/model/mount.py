@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND_SENTENCES",
+    "FETCHED_SENTENCE",
     "GUARANTEE_SENTENCES",
     "Backend",
     "Guarantee",
@@ -83,6 +84,15 @@ BACKEND_SENTENCES = {
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""
+
+
+FETCHED_SENTENCE = (
+    "through this path nobody without CAP_SYS_ADMIN can change the dataset, and each write that "
+    "permissions would allow is refused and noted with its process; what is read is fetched by its "
+    "pin when it is read, and a file's digest is compared only where all of it is read from its "
+    "start to its end; it ends with its server"
+)
+"""What a user can rely on where `fuse` shows what lies in a bucket."""
 
 
 class MountState(StrEnum):

@@ -25,7 +25,7 @@ class PinnedEntry:
     """One row of a manifest, with its row in the sheet of the location it is read at.
 
     `baseline` is None where the sheet has none that can be relied on; `version_id` and `etag` are
-    those of an object.
+    those of an object, `modified_ns` its time.
     """
 
     path: bytes
@@ -36,3 +36,4 @@ class PinnedEntry:
     baseline: Baseline | None = None
     version_id: str | None = None
     etag: str | None = None
+    modified_ns: int | None = None

@@ -44,21 +44,28 @@ class RunInput:
 
 @dataclass(frozen=True, slots=True)
 class RunOutput:
-    """One file a run wrote; `path` is relative to the run's outputs directory."""
+    """One file a run wrote; `path` is relative to the run's outputs directory.
+
+    One that is an object has the `url` of its key, and what tells it from what may be there later.
+    """
 
     path: bytes
     size: int
     digest: str
+    url: str | None = None
+    version_id: str | None = None
+    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """The record of a run.
 
-    `outputs` is the run's own directory; `output_root` the root digest of what it held at the
-    end, over `output_files` files and `output_bytes` bytes. `code_revision` is the git commit of
-    the directory the job ran in (`+dirty` where it had changes), `environment_digest` the SHA-256
-    of the sorted environment. `exit_code` is the job's own.
+    `outputs` is the run's own directory, or `s3://bucket/prefix/runs/ID`; `output_root` the root
+    digest of what it held at the end, over `output_files` files and `output_bytes` bytes.
+    `code_revision` is the git commit of the directory the job ran in (`+dirty` where it had
+    changes), `environment_digest` the SHA-256 of the sorted environment. `exit_code` is the job's
+    own.
     """
 
     id: str

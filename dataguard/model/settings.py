@@ -57,9 +57,10 @@ class Settings:
     `dask`, `scheduler` the address of a Dask scheduler or empty, `digest` an identity algorithm,
     `color` and `progress` `auto`, `always` or `never`; `outputs` is the place of outputs outside
     workspaces, empty where the policy decides. `cache` is the absolute place of the node cache,
-    `cache_high` and `cache_low` its marks: sizes, or shares of its file system. `policies` come in
-    the order in which they apply, the host's first. `host_home` and `host_catalog` are what the
-    host's configuration names, whatever wins, or empty.
+    `cache_high` and `cache_low` its marks: sizes, or shares of its file system; `cache_blocks` is
+    how much memory a mount that reads on demand may keep blocks in. `policies` come in the order
+    in which they apply, the host's first. `host_home` and `host_catalog` are what the host's
+    configuration names, whatever wins, or empty.
     """
 
     home: Setting
@@ -74,6 +75,7 @@ class Settings:
     cache: Setting
     cache_high: Setting
     cache_low: Setting
+    cache_blocks: Setting
     policies: tuple[PolicySource, ...]
     host_directory: str
     host_home: str = ""
@@ -96,6 +98,7 @@ class Settings:
             self.cache,
             self.cache_high,
             self.cache_low,
+            self.cache_blocks,
         )
 
 

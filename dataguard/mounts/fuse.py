@@ -9,31 +9,40 @@ import os
 import select
 import shutil
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dataguard.errors import ConflictError, DataguardError
+from dataguard.errors import ConflictError, DataguardError, StoreUnreachableError
 from dataguard.model.mount import Backend, Guarantee
 from dataguard.model.mountpoint import SERVED, Made, TargetKind, served_as
+from dataguard.model.served import identity_of, is_served
 from dataguard.mounts import attempts, fuseconnection, points
 from dataguard.mounts.view import look
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dataguard.model.attempt import Attempt
     from dataguard.model.mount import MountRecord
 
 __all__ = ["FuseBackend"]
 
 _GRACE_MS = 5000
-_ATTEMPTS, _LOG, _PID = "attempts.jsonl", "server.log", "server.pid"
+_ATTEMPTS, _FAULTS = "attempts.jsonl", "faults.jsonl"
+_LOG, _PID = "server.log", "server.pid"
+_DIRECTORIES = "dataguard.mounts.fuseserver"
+_OBJECTS = "dataguard.actions.servedobjects"
+"""A program of its own, which may therefore use all that stands above the mounts."""
+_FIRST = 3
+"""The first descriptor that a server is handed."""
 
 
 class FuseBackend:
     """Mount a FUSE connection and start a server for it that outlives the command.
 
-    `state` is a directory for what the servers leave: for each target the attempts, the log and
-    the process id. The mount carries the identity of its source in its name, which mountinfo
-    shows, so that it is known again whoever serves it.
+    `state` is a directory for what the servers leave: for each target the attempts, the faults,
+    the log and the process id. The mount carries the identity of its source in its name, which
+    mountinfo shows, so that it is known again whoever serves it.
     """
 
     name = Backend.FUSE
@@ -53,6 +62,8 @@ class FuseBackend:
     def make(self, source: str, target: str) -> Made:
         """Mount, start the server, and wait until it answers.
 
+        `source` is a directory, or the description of a version whose objects are to be fetched.
+
         Raises:
             ConflictError: the target is in use, or the kernel or the server refuses.
             DataguardError: the state directory cannot be written.
@@ -60,9 +71,9 @@ class FuseBackend:
         """
         points.make_point(target)
         place = self._prepared(target)
-        with points.opened_source(source) as shown, points.opened_target(target) as point:
-            expected = os.fstat(shown)
-            label = served_as(expected.st_dev, expected.st_ino)
+        with _opened(source) as shown, points.opened_target(target) as point:
+            identity = _identity(source, shown)
+            label = served_as(*identity)
             try:
                 connection = fuseconnection.connect(point, target, label)
             except OSError as err:
@@ -70,7 +81,7 @@ class FuseBackend:
                     f"cannot mount {source} at {target}: {err.strerror}", hint="dataguard doctor"
                 ) from err
             try:
-                _start(place, shown, connection)
+                _start(place, shown, connection, _OBJECTS if is_served(source) else _DIRECTORIES)
             except OSError as err:
                 with suppress(OSError):
                     fuseconnection.detach(target)
@@ -81,7 +92,7 @@ class FuseBackend:
                 os.close(connection)  # a server that dies must take the connection with it
         _wait_for_answer(target, place)
         stack = look(target).stack
-        return Made(expected.st_dev, expected.st_ino, stack[-1].mount_id if stack else None)
+        return Made(*identity, stack[-1].mount_id if stack else None)
 
     def undo(self, record: MountRecord) -> None:
         """Unmount, dead or alive, and wait a little for the server to end; the attempts stay.
@@ -125,6 +136,10 @@ class FuseBackend:
         """
         return attempts.take(self.attempts_file(target))
 
+    def faults_file(self, target: str) -> str:
+        """Return where it is noted what could not be given through the mount at a target."""
+        return os.path.join(self._place(target), _FAULTS)
+
     def forget(self, target: str) -> None:
         """Remove what the server left."""
         shutil.rmtree(self._place(target), ignore_errors=True)
@@ -142,35 +157,63 @@ class FuseBackend:
         return place
 
 
-def _start(place: str, shown: int, connection: int) -> None:
+@contextmanager
+def _opened(source: str) -> Iterator[int]:
+    """Hold what a server is to show."""
+    if not is_served(source):
+        with points.opened_source(source) as directory:
+            yield directory
+        return
+    try:
+        description = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as err:
+        raise StoreUnreachableError(f"cannot open {source}: {err.strerror}") from err
+    try:
+        yield description
+    finally:
+        os.close(description)
+
+
+def _identity(source: str, shown: int) -> tuple[int, int]:
+    if is_served(source):
+        return identity_of(source)
+    seen = os.fstat(shown)
+    return seen.st_dev, seen.st_ino
+
+
+def _start(place: str, shown: int, connection: int, program: str) -> None:
     """Start a server in a session of its own, so that no terminal or job takes it along."""
     log = os.path.join(place, _LOG)
     appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    directory = os.open(f"/proc/self/fd/{shown}", flags)
-    aside = max(directory, connection, 5) + 1  # out of the way of the numbers they will have
+    files = [os.path.join(place, name) for name in (_ATTEMPTS, _FAULTS)]
+    handed = range(_FIRST, _FIRST + 2 + len(files))
+    again = os.open(f"/proc/self/fd/{shown}", os.O_RDONLY | os.O_CLOEXEC)
+    aside = max(again, connection, handed[-1]) + 1  # out of the way of the numbers they will have
     try:
         pid = os.posix_spawn(
             sys.executable,
             # -P: nothing is imported from wherever the command was started
-            [sys.executable, "-P", "-m", "dataguard.mounts.fuseserver", "3", "4", "5"],
+            [sys.executable, "-P", "-m", program, *map(str, handed)],
             os.environ,
             file_actions=[
-                (os.POSIX_SPAWN_DUP2, directory, aside),
+                (os.POSIX_SPAWN_DUP2, again, aside),
                 (os.POSIX_SPAWN_DUP2, connection, aside + 1),
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log, appending, 0o600),
                 (os.POSIX_SPAWN_DUP2, 1, 2),
-                (os.POSIX_SPAWN_DUP2, aside, 3),
-                (os.POSIX_SPAWN_DUP2, aside + 1, 4),
-                (os.POSIX_SPAWN_OPEN, 5, os.path.join(place, _ATTEMPTS), appending, 0o600),
+                (os.POSIX_SPAWN_DUP2, aside, handed[0]),
+                (os.POSIX_SPAWN_DUP2, aside + 1, handed[1]),
+                *(
+                    (os.POSIX_SPAWN_OPEN, number, file, appending, 0o600)
+                    for number, file in zip(handed[2:], files, strict=True)
+                ),
                 (os.POSIX_SPAWN_CLOSE, aside),
                 (os.POSIX_SPAWN_CLOSE, aside + 1),
             ],
             setsid=True,
         )
     finally:
-        os.close(directory)
+        os.close(again)
     with open(os.path.join(place, _PID), "w", encoding="ascii") as stream:
         stream.write(f"{pid} {_started(pid)}\n")
 

@@ -11,13 +11,9 @@ import errno
 import os
 import stat
 import sys
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from dataguard.core.secretwords import words_without_secrets
-from dataguard.model.attempt import Attempt
-from dataguard.mounts.attempts import LIMIT, note
+from dataguard.mounts.fuserefusal import Refusing, library, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +25,6 @@ _BENEATH = 0x8 | 0x4 | 0x2  # RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_M
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS = 0o077
 _WITHOUT_LIST = (errno.ENODATA, errno.EOPNOTSUPP)
-_CACHED_S = 365 * 24 * 3600
-"""How long the kernel may trust names and attributes: a version does not change."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -68,16 +62,14 @@ def open_beneath(directory: int, path: str, flags: int) -> int:
     return result
 
 
-class Gold:
+class Gold(Refusing):
     """The operations of mfusepy: reading is passed on, everything else noted and refused."""
-
-    use_ns = True
 
     def __init__(
         self, directory: int, caller: Callable[[], tuple[int, int, int]], log: int
     ) -> None:
-        self._directory, self._caller, self._log = directory, caller, log
-        self._noted = 0
+        super().__init__(caller, log)
+        self._directory = directory
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
         """Return what lstat tells."""
@@ -112,7 +104,7 @@ class Gold:
     def open(self, path: str, flags: int) -> int:
         """Open a file for reading."""
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
-            self._refuse("open", path)
+            self.refuse("open", path)
         return self._opened(path, os.O_NOFOLLOW)
 
     def read(self, _path: str, size: int, offset: int, fh: int) -> bytes:
@@ -130,70 +122,6 @@ class Gold:
         names = ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree")
         return {name: getattr(seen, name) for name in (*names, "f_favail", "f_namemax")}
 
-    def chmod(self, path: str, _mode: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("chmod", path)
-
-    def chown(self, path: str, _uid: int, _gid: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("chown", path)
-
-    def create(self, path: str, _mode: int, _flags: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("create", path)
-
-    def fallocate(self, path: str, _mode: int, _offset: int, _size: int, _fh: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("fallocate", path)
-
-    def link(self, target: str, _source: str) -> NoReturn:
-        """Refuse."""
-        self._refuse("link", target)
-
-    def mkdir(self, path: str, _mode: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("mkdir", path)
-
-    def mknod(self, path: str, _mode: int, _device: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("mknod", path)
-
-    def removexattr(self, path: str, _name: str) -> NoReturn:
-        """Refuse."""
-        self._refuse("removexattr", path)
-
-    def rename(self, old: str, _new: str) -> NoReturn:
-        """Refuse."""
-        self._refuse("rename", old)
-
-    def rmdir(self, path: str) -> NoReturn:
-        """Refuse."""
-        self._refuse("rmdir", path)
-
-    def setxattr(self, path: str, _name: str, _value: bytes, *_rest: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("setxattr", path)
-
-    def symlink(self, target: str, _source: str) -> NoReturn:
-        """Refuse."""
-        self._refuse("symlink", target)
-
-    def truncate(self, path: str, _length: int, _fh: int | None = None) -> NoReturn:
-        """Refuse."""
-        self._refuse("truncate", path)
-
-    def unlink(self, path: str) -> NoReturn:
-        """Refuse."""
-        self._refuse("unlink", path)
-
-    def utimens(self, path: str, _times: tuple[int, int] | None = None) -> NoReturn:
-        """Refuse."""
-        self._refuse("utimens", path)
-
-    def write(self, path: str, _data: bytes, _offset: int, _fh: int) -> NoReturn:
-        """Refuse."""
-        self._refuse("write", path)
-
     def _opened(self, path: str, flags: int) -> int:
         """Open for reading, without touching access times where that is allowed."""
         # a pipe put where a file was would keep everybody waiting
@@ -203,39 +131,17 @@ class Gold:
         except PermissionError:  # only the owner and root may ask for that
             return open_beneath(self._directory, path, flags)
 
-    def _refuse(self, operation: str, path: str) -> NoReturn:
-        uid, gid, pid = self._caller()
-        if self._noted < LIMIT:
-            self._noted += 1
-            name = os.fsencode(path.lstrip("/"))
-            made = Attempt(operation, name, pid, uid, gid, _command(pid), datetime.now(UTC))
-            with suppress(OSError):  # a full disk must not turn a refusal into an error
-                note(self._log, made)
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-
-def main(directory: int, connection: int, log: int) -> None:
+def main(directory: int, connection: int, log: int, _faults: int) -> None:
     """Serve a mount until it goes; the descriptors are the caller's to close.
 
     Raises:
         ImportError: mfusepy is not installed.
         OSError: libfuse 3 is not.
     """
-    os.environ.pop("FUSE_LIBRARY_PATH", None)
-    os.environ["FUSE_LIBRARY_NAME"] = "fuse3"  # mfusepy would take libfuse 2 where that is too
-    import mfusepy  # noqa: PLC0415  an extra, which wants the names above
-
-    os.chdir("/")
-    mfusepy.FUSE(
-        Gold(directory, mfusepy.fuse_get_context, log),
-        f"/dev/fd/{connection}",
-        foreground=True,
-        nothreads=True,  # twice as fast on small files: threads would wait for one another
-        use_ino=True,
-        kernel_cache=True,
-        entry_timeout=_CACHED_S,
-        attr_timeout=_CACHED_S,
-    )
+    caller = library().fuse_get_context
+    # twice as fast on small files without threads, which would wait for one another
+    serve(Gold(directory, caller, log), connection, threads=False)
 
 
 def _attributes(descriptor: int) -> dict[str, int]:
@@ -272,16 +178,5 @@ def _kind(entry: os.DirEntry[str]) -> int:
     return stat.S_IFDIR if entry.is_dir(follow_symlinks=False) else stat.S_IFREG
 
 
-def _command(pid: int) -> str:
-    """Return a process's command line; its caller waits for us, so it is there to be read."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as stream:
-            words = stream.read().rstrip(b"\0").split(b"\0")
-    except OSError:
-        return ""
-    told = tuple(word.decode("utf-8", "backslashreplace") for word in words)
-    return " ".join(words_without_secrets(told))
-
-
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:4]))
+    main(*(int(word) for word in sys.argv[1:5]))

@@ -85,6 +85,15 @@ class Room:
                 files, size = files + 1, size + one.wanted.size
         return Evicted(files, size, possible)
 
+    def most(self) -> int:
+        """Return how many bytes all that is needed at once may have, if nothing else is pinned.
+
+        Raises:
+            StoreUnreachableError: the disk or the cache cannot be looked at.
+        """
+        used = self.used() if self.place.exists() else 0
+        return max(min(self.marks.high, used + self._available() - self.marks.reserve), 0)
+
     def used(self) -> int:
         """Return the bytes that the cache takes, what is on its way included."""
         return self.index.totals()[1] + self.growing()[1]
@@ -106,8 +115,11 @@ class Room:
             raise self.place.failed("remove objects of", err) from err
 
     def _available(self) -> int:
+        directory = self.place.root
+        while not os.path.isdir(directory) and directory != "/":
+            directory = os.path.dirname(directory)  # it is still to be made
         try:
-            statistics = os.statvfs(self.place.root)
+            statistics = os.statvfs(directory)
         except OSError as err:
             raise self.place.failed("look at", err) from err
         return statistics.f_bavail * statistics.f_frsize

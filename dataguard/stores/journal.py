@@ -14,6 +14,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Self
 
 from dataguard.core.columns import joined
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.vouchers import overlaid, vouchers, withdrawn
 from dataguard.model.journal import PACE, Pace, journal_schema
 from dataguard.stores.frames import append_frames
@@ -59,7 +60,8 @@ class Journal:
     ) -> None:
         """Take what is there, nothing if `fresh`; without `keep`, leave it as it is."""
         self._path = os.path.join(directory, journal_name(head.key))
-        self._head, self._schema = head, journal_schema(plan)
+        objects = is_objects(head.key.place)
+        self._head, self._schema = head, journal_schema(plan, objects=objects)
         self._clock, self._pace = clock, pace
         self._keep = keep and head.filesystem is not None
         self._fresh = fresh

@@ -109,8 +109,8 @@ class Lookup:
         if batch is None:
             batch = self._read(number)
         self._kept[number] = batch  # the last one asked for stands last
-        if len(self._kept) > _KEPT:
-            del self._kept[next(iter(self._kept))]
+        for oldest in list(self._kept)[:-_KEPT]:  # another thread may be at it too
+            self._kept.pop(oldest, None)
         return batch
 
     def _read(self, number: int) -> pa.RecordBatch:

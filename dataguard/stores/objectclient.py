@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import deque
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["ObjectClient"]
 
 _OK = range(200, 300)
+_ANY_REGION = "us-east-1"
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
+_MOVED = frozenset({301, 307, 400, 403})
 _PARTIAL = 206
 _BROKEN_MAX = 3
 """How often a body, or the rest of it, is asked for again before it is given up."""
@@ -54,7 +59,7 @@ class ObjectClient:
         """Connect to nothing yet; `pause` waits between attempts."""
         self.access = access
         self._pause = pause
-        self._region = access.region or "us-east-1"
+        self._region = access.region or _ANY_REGION
 
     def list_versions(self, prefix: bytes, *, after: bytes = b"") -> Iterator[pa.RecordBatch]:
         """Yield every version and delete marker of the keys below a prefix, a page at a time.
@@ -215,7 +220,15 @@ class ObjectClient:
 
         A reply is to be read, or closed, before the next one is asked for.
         """
-        return self._wire.ask_many(map(self.outgoing, requests), width)
+        asked: deque[tuple[Request, str]] = deque()
+
+        def outgoing() -> Iterator[Outgoing]:
+            for request in requests:
+                asked.append((request, self._region))
+                yield self.outgoing(request)
+
+        for reply in self._wire.ask_many(outgoing(), width):
+            yield self._where_wanted(*asked.popleft(), reply)
 
     def begin(self, request: Request) -> Pending:
         """Send a request; its reply is to be asked for with `finish`."""
@@ -253,16 +266,21 @@ class ObjectClient:
 
     def send(self, request: Request) -> Reply:
         """Return the reply to a request, whatever it is, where the bucket's region wants it."""
-        reply = self._wire.ask(self.outgoing(request))
-        region = reply.headers.get("x-amz-bucket-region")
-        if reply.status in (301, 307, 400, 403) and region and region != self._region:
-            reply.close()
+        region = self._region
+        return self._where_wanted(request, region, self._wire.ask(self.outgoing(request)))
+
+    def _where_wanted(self, request: Request, asked: str, reply: Reply) -> Reply:
+        """Return the reply of the bucket's region, where this one names another than was asked."""
+        region = reply.headers.get("x-amz-bucket-region", "")
+        if reply.status not in _MOVED or region == asked or not _REGION.fullmatch(region):
+            return reply
+        reply.close()
+        if region != self._region:
             self._region = region
             self.__dict__.pop("_signer", None)
             if not self.access.endpoint:
                 self.__dict__.pop("_wire", None)
-            reply = self._wire.ask(self.outgoing(request))
-        return reply
+        return self._wire.ask(self.outgoing(request))
 
     def failure_of(self, reply: Reply, key: bytes | None) -> DataguardError:
         """Return the error that a reply means."""
@@ -271,6 +289,11 @@ class ObjectClient:
     def outgoing(self, request: Request) -> Outgoing:
         """Return a request as it is sent, to be signed at each attempt."""
         return Outgoing(lambda: self._made(request), bodiless=request.method == "HEAD")
+
+    @property
+    def region(self) -> str:
+        """The region of the bucket, as far as its server told; empty where nobody named one."""
+        return self._region if self._region != _ANY_REGION else self.access.region
 
     def named(self, key: bytes | None) -> str:
         """Return the URL of a key, or of the bucket, for messages."""

@@ -36,7 +36,13 @@ _UNIT_BYTES = 32 << 20
 _OK = 200
 _ABSENT = (404, 405)
 """405 is how some servers answer where the version asked for is a delete marker."""
-_UNLOCKED = frozenset({"NoSuchObjectLockConfiguration", "InvalidRequest"})
+_UNLOCKED = frozenset(
+    {
+        "NoSuchObjectLockConfiguration",
+        "ObjectLockConfigurationNotFoundError",  # SeaweedFS, in buckets with a lock too
+        "InvalidRequest",
+    }
+)
 """What a server says of an object that no retention holds, and in a bucket without a lock."""
 
 

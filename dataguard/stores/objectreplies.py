@@ -37,6 +37,7 @@ _PREFERRED = ("xxhash128", "sha512", "sha256", "md5", "xxhash3", "xxhash64", "cr
 _CREDENTIALS = frozenset(
     {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired"}
 )
+_SKEWED = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
 _ARCHIVED = "InvalidObjectState"
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "NoSuchUpload"})
 
@@ -116,6 +117,9 @@ def failure(status: int, body: bytes, named: str) -> DataguardError:
     said = text_of(body, "Message") or code or f"status {status}"
     if code == _ARCHIVED:
         return ArchivedError(f"{named} is archived", hint="restore it to be read, then try again")
+    if code in _SKEWED:
+        clocks = "this host's clock and the server's differ: timedatectl"
+        return DeniedError(f"denied: {named} ({said})", hint=clocks)
     if code in _CREDENTIALS or status in (401, 403):
         return DeniedError(
             f"denied: {named} ({said})",

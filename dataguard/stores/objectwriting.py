@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dataguard.errors import DataguardError, StoreUnreachableError
@@ -74,7 +75,8 @@ def _in_parts(
         return _completed(client, key, upload, tags, only_new=only_new)
     except BaseException:
         # What was sent of it is not left behind: parts are stored, and paid for, unseen.
-        client.send(Request("DELETE", key, (("uploadId", upload),))).close()
+        with suppress(DataguardError):  # what went wrong first is what is said
+            client.send(Request("DELETE", key, (("uploadId", upload),))).close()
         raise
 
 

@@ -6,20 +6,24 @@ directory's descriptor, to new files, and never through a link.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
+from dataguard.stores.descent import Descent
+from dataguard.stores.openfile import open_file
 from dataguard.stores.removal import remove_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import BinaryIO
 
 __all__ = [
     "MANIFEST",
@@ -190,6 +194,40 @@ class RunDirectory:
         except OSError as err:
             raise StoreUnreachableError(f"cannot read {source}: {err.strerror}") from err
         self._write(MANIFEST, data, replace=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[bytes], BinaryIO]]:
+        """Give what opens the files in it by their paths, and follows no link.
+
+        Raises:
+            StoreUnreachableError: the directory cannot be read.
+        """
+        try:
+            tree = Descent(f"/proc/self/fd/{self._descriptor}")
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot read {self.path}: {err.strerror}") from err
+
+        def opened(path: bytes) -> BinaryIO:
+            parent, _, name = path.rpartition(b"/")
+            return open(open_file(name, tree.open(parent)), "rb")
+
+        with tree:
+            yield opened
+
+    def alone(self) -> bool:
+        """Keep others from going on with the run while it is open; False where somebody does."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as err:
+            raise StoreUnreachableError(f"cannot lock {self.path}: {err.strerror}") from err
+        return True
+
+    def clear(self) -> None:
+        """Remove the directory with all that is in it, where it still is in its place."""
+        if self.is_in_place():
+            remove_tree(self.place)
 
     def _holds(self, name: str, data: bytes) -> bool:
         """Whether a name is a regular file with this content."""

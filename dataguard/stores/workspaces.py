@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectoutputs import output_place
 from dataguard.errors import ConfigurationError, ConflictError, NotFoundError, UsageError
 from dataguard.model.workspace import Workspace
 from dataguard.stores.replacing import check_replaceable, replace_text
@@ -70,7 +71,9 @@ def outputs_place(directory: str, outputs: str) -> str:
         raise UsageError(
             "the outputs place must be a path in UTF-8 or a URL", hint="--outputs /scratch/out"
         )
-    return outputs if "://" in outputs else os.path.realpath(os.path.join(directory, outputs))
+    if "://" in outputs:
+        return output_place(outputs)
+    return os.path.realpath(os.path.join(directory, outputs))
 
 
 def read(directory: str) -> Workspace:

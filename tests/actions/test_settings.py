@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SETTABLE = ("catalog", "workers", "engine", "scheduler", "digest", "color", "progress", "outputs")
 
 
-CACHE = ("cache", "cache.high", "cache.low")
+CACHE = ("cache", "cache.high", "cache.low", "cache.blocks")
 
 
 class Machine:
@@ -284,12 +284,14 @@ VALUES = {
     "cache": ["/gold/faces", "/tmp/mine"],
     "cache.high": ["0", "100%"],
     "cache.low": ["0"],
+    "cache.blocks": ["0", "1T"],
     "policy": [*READY_POLICIES, *LAX_POLICIES],
 }
 SOURCES = {
     "home": (Origin.ENVIRONMENT, Origin.FLAG),
     "cache.high": (Origin.HOME,),
     "cache.low": (Origin.HOME,),
+    "cache.blocks": (Origin.HOME,),
     "outputs": (Origin.HOME, Origin.WORKSPACE, Origin.ENVIRONMENT, Origin.FLAG),
     "policy": (Origin.HOME, Origin.WORKSPACE, Origin.ENVIRONMENT, Origin.FLAG),
 }

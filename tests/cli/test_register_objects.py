@@ -81,7 +81,7 @@ def test_each_object_is_asked_for_once(run, client, acting, proxies):
 
     assert (0, 43) == (code, done["hashed"])
     assert 43 == len([one for one in proxy.reads() if one.request.key.startswith(b"gold/")])
-    assert len(proxy.asked("HEAD")) <= 2  # the look at the bucket
+    assert len(proxy.asked("HEAD")) < 10  # the look at the bucket, and at folders
 
 
 def telling(proxy, kind="XXHASH128", *, contents=CONTENTS, covers="FULL_OBJECT"):
@@ -199,7 +199,7 @@ def test_audits_find_what_was_changed_deleted_and_added(run, client, level):
 
     found = {(one["code"], one["path"]) for one in result["findings"]}
     assert 3 == code
-    assert {("DG101", "a"), ("DG102", "d/b"), ("DG103", "new")} == found
+    assert {("DG601", "a"), ("DG602", "d/b"), ("DG103", "new")} == found
 
 
 def test_an_unversioned_bucket_is_marked_and_refused_where_the_policy_says_so(

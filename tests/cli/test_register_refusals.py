@@ -175,8 +175,8 @@ def test_name_that_is_one_is_taken(world, name):
         ("nowhere", 10, "no directory"),
         ("gold/a", 2, "no directory"),
         ("gold/link", 2, "no directory"),
-        ("s3://bucket/prefix", 2, "s3://bucket/prefix"),
-        ("file:///data", 2, "local trees"),
+        ("s3://", 2, "s3://"),
+        ("file:///data", 2, "only s3://"),
     ],
 )
 def test_location_that_is_no_directory_is_refused(world, location, code, words):

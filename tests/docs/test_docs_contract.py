@@ -22,7 +22,7 @@ REPORTED = [
     *(f"DG{n}" for n in range(201, 205)),
     *("DG301", "DG302", "DG303", "DG304", "DG401", "DG402", "DG403"),
     *(f"DG{n}" for n in range(501, 505)),
-    "DG605",
+    *(f"DG{n}" for n in range(601, 606)),
     *(f"DG{n}" for n in range(901, 905)),
 ]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataguard.errors import DataguardError
 from dataguard.model.attempt import Attempt
-from dataguard.mounts import attempts, fuseserver
+from dataguard.mounts import attempts, fuserefusal
 from dataguard.mounts.fuseserver import Gold
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_file_that_is_none_is_an_error_with_the_way_out(log, line):
 
 
 def test_job_that_tries_for_ever_does_not_fill_the_disk(log, tmp_path, monkeypatch):
-    monkeypatch.setattr(fuseserver, "LIMIT", 3)
+    monkeypatch.setattr(fuserefusal, "LIMIT", 3)
     descriptors = [os.open(tmp_path, os.O_PATH), os.open(log, os.O_WRONLY | os.O_CREAT)]
     gold = Gold(descriptors[0], lambda: (1, 2, os.getpid()), descriptors[1])
     for _ in range(9):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from dataguard.cli.main import main
-from support.countingproxy import Reply, counting_proxy
+from support.countingproxy import Flip, Hide, Reply, counting_proxy
 
 
 @dataclass
@@ -243,3 +244,139 @@ def spoiled(gold, fault, key, method, query=None):
         proxy.spoil(fault, key=key, method=method, query=query, times=1000)
         with gold.server.acting(gold.server.admin, endpoint=proxy.endpoint):
             yield
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture
+def wanted(tmp_path, monkeypatch):
+    """Ask for this of objects, in a policy of this user."""
+
+    def ask(rules):
+        policy = tmp_path / "policy.toml"
+        policy.write_text(f'format = "policy/1"\nname = "locks"\n\n[objects]\n{rules}\n')
+        monkeypatch.setenv("DATAGUARD_POLICY", str(policy))
+
+    return ask
+
+
+@pytest.fixture
+def locked(make_gold, wanted):
+    """Gold below a lock, and a policy that asks for one for a year."""
+    gold = make_gold(locked=True)
+    for name in ("a", "d/b", "d/c"):
+        retain(gold, name, "GOVERNANCE", YEAR)
+    wanted('lock = "governance"\nretention = "300d"')
+    return gold
+
+
+def retain(gold, name, mode, duration, **more):
+    gold.admin.put_object_retention(
+        Bucket=gold.bucket,
+        Key=f"gold/{name}",
+        VersionId=gold.version(name),
+        Retention={"Mode": mode, "RetainUntilDate": datetime.now(UTC) + duration},
+        **more,
+    )
+
+
+def test_a_lock_that_is_as_wanted_is_said_apart_from_the_content(locked):
+    assert [] == locked.codes("1")
+    _, found = locked.audit("1")
+    assert "the lock that the policy asks for holds it" in found["versions"][0]["proves"]
+    locked.put("a", b"other content")
+    assert [("DG601", "a")] == locked.codes("1")
+
+
+def test_a_shortened_lock_is_told_of_its_object_alone(locked):
+    retain(locked, "d/b", "GOVERNANCE", timedelta(days=2), BypassGovernanceRetention=True)
+    assert [] == locked.codes("0")
+    for level in ("1", "4"):
+        assert [("DG605", "d/b")] == locked.codes(level)
+
+
+def test_an_object_that_no_lock_holds_is_told(locked):
+    locked.put("e", b"e")
+    code, _ = locked.run("register", "faces", locked.place, "--append", "--reason", "more")
+    assert code == 0
+    assert [("DG605", "e")] == locked.codes("1")
+
+
+def test_a_weaker_mode_than_wanted_is_told_of_every_object(locked, wanted):
+    wanted('lock = "compliance"')
+    assert [("DG605", name) for name in ("a", "d/b", "d/c")] == locked.codes("1")
+
+
+def test_a_bucket_without_a_lock_is_told_once(gold, wanted):
+    wanted('lock = "governance"')
+    assert [("DG605", "")] == gold.codes("1")
+
+
+def test_a_lock_that_is_not_told_is_unchecked(locked):
+    with counting_proxy(locked.server.endpoint) as proxy:
+        proxy.spoil(Hide(b"x-amz-object-lock-mode"), key=b"gold/a", method="HEAD", times=100)
+        proxy.spoil(Reply(403), key=b"gold/a", query="retention", times=100)
+        with locked.server.acting(locked.server.admin, endpoint=proxy.endpoint):
+            code, found = locked.audit("1")
+    assert (4, [], [("a", "permission denied")]) == (code, found["findings"], gaps(found))
+
+
+# --- checksums, slices, and what follows --------------------------------------------------------
+
+
+def test_level_2_compares_the_checksums_that_the_store_keeps(gold):
+    code, found = gold.audit("2")
+    told = "checksums that the store keeps" in found["versions"][0]["proves"]
+    assert (0, True, 2) == (code, told, found["level_number"])
+
+
+def test_an_object_without_a_kept_checksum_is_unchecked_at_level_2(gold):
+    with spoiled(gold, Hide(b"x-amz-checksum-crc32"), b"gold/d/b", "HEAD"):
+        code, found = gold.audit("2")
+    assert (4, [], [("d/b", "was not looked at")]) == (code, found["findings"], gaps(found))
+
+
+def test_a_checksum_that_is_not_the_registered_one_is_another_content(gold):
+    answer = gold.admin.head_object(Bucket=gold.bucket, Key="gold/d/b")
+    headers = (
+        ("etag", answer["ETag"]),
+        ("x-amz-version-id", answer["VersionId"]),
+        ("x-amz-checksum-crc32", "AAAAAA=="),
+        ("content-length", "3"),
+    )
+    with spoiled(gold, Reply(200, b"", headers), b"gold/d/b", "HEAD"):
+        assert [("DG101", "d/b")] == gold.codes("2")
+
+
+def test_wrong_bytes_of_the_pinned_version_are_bit_rot(gold):
+    with spoiled(gold, Flip(0), b"gold/d/b", "GET"):
+        assert [("DG107", "d/b")] == gold.codes("4")
+
+
+def test_a_part_at_a_time_makes_a_full_audit(gold):
+    assert 2 == gold.audit("3")[0]
+    gold.put("a", b"other content")
+    gold.put("d/x", b"new")
+    parts = [gold.audit("3", "--slice", f"{part}/3")[1] for part in (1, 2, 3)]
+    assert [7, 3] == [
+        sum(one[name] for one in parts) for name in ("checked_bytes", "checked_files")
+    ]
+    code, merged = gold.audit("3", "--merge")
+    assert (3, True, "full") == (code, merged["complete"], merged["versions"][0]["level"])
+    found = sorted((one["code"], one["path"]) for one in merged["findings"])
+    assert [("DG103", "d/x"), ("DG601", "a")] == found
+
+
+def test_what_is_mended_is_resolved_by_the_level_that_can_see_it(gold):
+    gold.delete("a")
+    assert [("DG602", "a")] == gold.codes("1")
+    newest = gold.admin.list_object_versions(Bucket=gold.bucket, Prefix="gold/a")
+    (marker,) = newest["DeleteMarkers"]
+    gold.delete("a", VersionId=marker["VersionId"])
+    assert [] == gold.codes("0")
+    assert ["DG602"] == [one["code"] for one in gold.run("findings", "list")[1]["findings"]]
+    assert [] == gold.codes("1")
+    assert [] == gold.run("findings", "list")[1]["findings"]

@@ -171,6 +171,9 @@ def test_explain_says_what_listings_see_and_what_they_do_not(gold):
     assert any("who wrote" in word for word in one["coverage"]["blind_to"])
 
 
+@pytest.mark.parametrize(
+    "objectserver", ["ministack", pytest.param("seaweedfs", marks=pytest.mark.long)], indirect=True
+)
 def test_unversioned_buckets_are_compared_by_etag(objectserver, make_bucket, tmp_path):
     gold = Gold(objectserver, make_bucket(objectserver, versioned=False), tmp_path / "home")
     gold.register()

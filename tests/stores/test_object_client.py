@@ -355,6 +355,35 @@ def test_a_reader_that_stops_early_leaves_nothing_open(answers, odd):
     assert reply[0]._connection is None
 
 
+ELSEWHERE = (301, {"x-amz-bucket-region": "eu-north-1"}, b"")
+
+
+def test_requests_under_way_go_to_the_region_that_the_server_names(answers, odd):
+    answers.answers = [ELSEWHERE, GOOD, GOOD]
+    requests = [odd.reading(PIN, 0, 4)] * 2
+
+    replies = odd.ask_many(requests, 1)
+    assert [b"data", b"data"] == [reply.whole() for reply in replies]
+    assert "eu-north-1" == odd.region
+
+
+@pytest.mark.parametrize("region", ["evil.example/", "", "EU", "a" * 60])
+def test_what_is_no_region_is_not_followed(answers, odd, region):
+    answers.answers = [(301, {"x-amz-bucket-region": region}, b"")]
+
+    with pytest.raises(StoreUnreachableError):
+        list(odd.read(PIN))
+    assert "" == odd.region
+
+
+def test_clocks_that_differ_are_no_matter_of_policies(answers, odd):
+    answers.answers = [(403, {}, b"<Code>RequestTimeTooSkewed</Code><Message>too far</Message>")]
+
+    with pytest.raises(DeniedError) as caught:
+        list(odd.read(PIN))
+    assert "clock" in caught.value.hint
+
+
 def test_who_asks_for_the_payer_says_so(answers):
     answers.answers = [GOOD]
     client = ObjectClient(Access("b", answers.endpoint, anonymous=True, requester_pays=True))

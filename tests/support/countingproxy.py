@@ -32,7 +32,9 @@ __all__ = [
     "Cut",
     "Drop",
     "Flip",
+    "Garble",
     "Hide",
+    "Lose",
     "Reply",
     "Request",
     "Seen",
@@ -103,6 +105,27 @@ class Flip:
 
     def act(self, exchange: _Exchange, request: Request) -> None:
         exchange.forward(request, flip=self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Garble:
+    """Change one byte of what a client sends."""
+
+    at: int
+
+    def act(self, exchange: _Exchange, request: Request) -> None:
+        body = bytearray(exchange.body)
+        body[self.at] ^= 1
+        exchange.body = bytes(body)
+        exchange.forward(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Lose:
+    """Let the server do it, and hang up instead of answering."""
+
+    def act(self, exchange: _Exchange, request: Request) -> None:
+        exchange.forward(request, lose=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +381,7 @@ class _Exchange(socketserver.StreamRequestHandler):
         cut: int | None = None,
         flip: int | None = None,
         hide: bytes | None = None,
+        lose: bool = False,
         more: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Hand a request on and its answer back."""
@@ -367,6 +391,8 @@ class _Exchange(socketserver.StreamRequestHandler):
             head = _head(self.answers)
         if not head:
             raise _HungUp
+        if lose:
+            self.hang_up(request)
         if hide is not None:
             head = [line for line in head if not line.lower().startswith(hide + b":")]
         said = [f"{name}: {value}\r\n".encode() for name, value in more]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataguard.model.mount import BACKEND_SENTENCES
+from dataguard.model.mount import BACKEND_SENTENCES, FETCHED_SENTENCE, Backend
 
 if TYPE_CHECKING:
     from dataguard.model.finding import Finding
-    from dataguard.model.mount import Backend, Guarantee, ProbeStep
+    from dataguard.model.mount import Guarantee, ProbeStep
 
 __all__ = ["MountReport", "MountResult"]
 
@@ -41,7 +41,11 @@ class MountResult:
     @property
     def sentence(self) -> str:
         """What can be relied on; nothing where findings are why the mount was taken down."""
-        return "nothing: it was not mounted" if self.findings else BACKEND_SENTENCES[self.backend]
+        if self.findings:
+            return "nothing: it was not mounted"
+        if self.backend is Backend.FUSE and "://" in self.source:
+            return FETCHED_SENTENCE
+        return BACKEND_SENTENCES[self.backend]
 
 
 @dataclass(frozen=True, slots=True)

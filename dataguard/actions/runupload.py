@@ -1,0 +1,125 @@
+"""A run's place in a bucket: claimed, filled when its job ended, gone on with after a crash.
+
+The catalog is told before the bucket is. A run whose command is killed while it uploads is found
+interrupted by the next one, with its files where they were written; `run --finish ID` goes on.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataguard.actions.objectoutputs import encoded, objects_of_run, upload, upload_manifest
+from dataguard.actions.rundestination import CLAIM, STAGED
+from dataguard.actions.runrecord import last_record, put, record_fields
+from dataguard.errors import DataguardError
+from dataguard.model.entry import Obstacle, Unreadable
+from dataguard.model.run import RunState
+from dataguard.report.encode import encode
+from dataguard.stores.runobjects import told
+
+if TYPE_CHECKING:
+    from dataguard.actions.context import Context
+    from dataguard.actions.outputs import Outputs
+    from dataguard.model.attempt import Attempts
+    from dataguard.model.diversion import Diverted
+    from dataguard.model.run import Run
+    from dataguard.stores.rundirectory import RunDirectory
+
+__all__ = ["ENDED", "Delivered", "claim", "deliver", "give_up", "is_remote"]
+
+ENDED = "ended"
+"""In a run's record: how its job ended, while the outputs are not all in the bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of a run's outputs: its last record, its files with where they are, and gaps."""
+
+    record: Run
+    outputs: Outputs
+    gaps: tuple[Unreadable, ...] = ()
+
+
+def is_remote(run: Run) -> bool:
+    """Whether the outputs of a run are, or go, to a bucket."""
+    return CLAIM in run.metadata
+
+
+def claim(ctx: Context, run: Run) -> None:
+    """Write the record of a run that begins to its place in the bucket.
+
+    Raises:
+        ConflictError: there is something already.
+        DeniedError: these credentials may not list or write there.
+        StoreUnreachableError: the server does not answer.
+    """
+    with objects_of_run(ctx, run.outputs, run.metadata[CLAIM], _algorithm(ctx)) as objects:
+        objects.claim(encoded(record_fields(run)))
+
+
+def give_up(ctx: Context, run: Run, directory: RunDirectory) -> None:
+    """Say in the bucket that the job was not started, where that can be said; keep no files."""
+    directory.clear()
+    with (
+        suppress(DataguardError),  # why the job was not started is what is told
+        objects_of_run(ctx, run.outputs, run.metadata[CLAIM], _algorithm(ctx)) as objects,
+    ):
+        objects.go_on(encoded(record_fields(run)))
+        objects.finish(encoded(last_record(run, (), None)))
+
+
+def deliver(
+    ctx: Context,
+    run: Run,
+    directory: RunDirectory,
+    outputs: Outputs,
+    *,
+    diverted: tuple[Diverted, ...] = (),
+    attempts: Attempts | None = None,
+) -> Delivered:
+    """Upload the outputs of a run whose job ended, then its last record; then record it here.
+
+    Where that fails the files stay where they are, and so does the word `running` in the bucket.
+    """
+    pending = replace(run, metadata={**run.metadata, ENDED: str(run.state)})
+    put(ctx, replace(pending, state=RunState.RUNNING))
+    try:
+        done = _uploaded(ctx, run, directory, outputs, diverted=diverted, attempts=attempts)
+    except DataguardError as err:
+        put(ctx, replace(pending, state=RunState.INTERRUPTED))
+        said = f"not uploaded: {err.message}; kept in {directory.path}: "
+        gap = Unreadable(b"", Obstacle.ABSENT, f"{said}dataguard run --finish {run.id}")
+        return Delivered(replace(pending, state=RunState.INTERRUPTED), outputs, (gap,))
+    put(ctx, done.record)
+    if STAGED not in done.record.metadata:
+        directory.clear()
+    return done
+
+
+def _uploaded(
+    ctx: Context,
+    run: Run,
+    directory: RunDirectory,
+    outputs: Outputs,
+    *,
+    diverted: tuple[Diverted, ...],
+    attempts: Attempts | None,
+) -> Delivered:
+    kept = {ENDED, *(() if outputs.unreadable else (STAGED,))}  # what was not read is there alone
+    words = {name: value for name, value in run.metadata.items() if name not in kept}
+    with objects_of_run(ctx, run.outputs, run.metadata[CLAIM], _algorithm(ctx)) as objects:
+        going = replace(run, state=RunState.RUNNING, finished=None)
+        objects.go_on(encoded(record_fields(going)))
+        done = upload(objects, directory, outputs, run.outputs)
+        if outputs.root is not None:
+            upload_manifest(objects, outputs, ctx.manifests.manifest_path(outputs.root))
+        record = replace(run, metadata={**words, **told(objects.terms)})
+        said = {**last_record(record, diverted, attempts), "files": encode(done.files)}
+        objects.finish(encoded(said))
+    return Delivered(record, done)
+
+
+def _algorithm(ctx: Context) -> str:
+    return ctx.settings.digest.value
