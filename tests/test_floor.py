@@ -260,8 +260,9 @@ class Host:
             ),
             Attempt(
                 "own cache by home",
-                ("cache", "cache.high", "cache.low"),
-                home_config=f'[cache]\nplace = "{own}/cache"\nhigh = "2G"\nlow = "1G"\n',
+                ("cache", "cache.high", "cache.low", "cache.blocks"),
+                home_config=f'[cache]\nplace = "{own}/cache"\nhigh = "2G"\nlow = "1G"\n'
+                'blocks = "64M"\n',
             ),
             Attempt("flags", ("color", "progress"), ("--color", "never", "--no-progress")),
         ]

@@ -115,8 +115,8 @@ def _served(ctx: Context, shown: CachedTree) -> ServedTree:
         objects=location.objects or ObjectPlace(),
         bytes=version.bytes,
         files=version.files,
-        # Objects have no owner. As the mounting user's own they can be looked at by the probe, which
-        # opens them without touching access times.
+        # Objects have no owner. The probe opens them without touching access times, which only
+        # owners may.
         looks=replace(shown.looks, uid=os.geteuid()),
         cache=settings.cache.value,
         group=shown.group,

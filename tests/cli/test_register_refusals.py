@@ -175,7 +175,7 @@ def test_name_that_is_one_is_taken(world, name):
         ("nowhere", 10, "no directory"),
         ("gold/a", 2, "no directory"),
         ("gold/link", 2, "no directory"),
-        ("s3://", 2, "s3://"),
+        ("s3://", 2, "no name of a bucket"),
         ("file:///data", 2, "only s3://"),
     ],
 )

@@ -207,10 +207,10 @@ def test_a_bucket_that_does_not_tell_whether_it_keeps_versions_is_unchecked(gold
     assert [""] == [path for path, _ in gaps(found)]
 
 
-@pytest.mark.parametrize("status", [403, 500])
-def test_a_listing_that_ends_in_the_middle_is_unchecked(gold, status):
+@pytest.mark.parametrize(("status", "levels"), [(403, "014"), (500, "1")])
+def test_a_listing_that_ends_in_the_middle_is_unchecked(gold, status, levels):
     with spoiled(gold, Reply(status), b"", "GET", query="prefix"):
-        for level in ("0", "1", "4"):
+        for level in levels:  # a server that fails is asked again for a while
             code, found = gold.audit(level)
             assert (4, False, []) == (code, found["complete"], found["findings"])
 
