@@ -59,7 +59,7 @@ class _Counting:
         return f"{self._what}: {self._files:,} entries, {size:.2f} GB read, {rate:,.0f} MB/s"
 
     def _show(self, elapsed_s: float) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # a line or a bar: each kind shows it in its own way
 
 
 class _Lines(_Counting):

@@ -243,7 +243,7 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         **_options: Any,
     ) -> list[Any]:
         """Return parts of files; a file that several of them are of is opened once."""
-        if max_gap is not None:
+        if max_gap is not None:  # fsspec's word for it, of its own file systems too
             raise NotImplementedError("max_gap is not known to gold://")
         spread = (
             each if isinstance(each, list) else [each] * len(paths) for each in (starts, ends)
