@@ -46,6 +46,11 @@ class Outcome:
         """The object that `--format json` wrote."""
         return json.loads(self.out)
 
+    @property
+    def said(self) -> Any:
+        """The object that `--format json` wrote: a report, or else the error."""
+        return json.loads(self.out or self.err.splitlines()[-1])
+
 
 @dataclass(frozen=True, slots=True)
 class _Start:
