@@ -59,7 +59,7 @@ class ObjectClient:
         """Connect to nothing yet; `pause` waits between attempts."""
         self.access = access
         self._pause = pause
-        self._region = access.region or _ANY_REGION
+        self._region = access.region
 
     def list_versions(self, prefix: bytes, *, after: bytes = b"") -> Iterator[pa.RecordBatch]:
         """Yield every version and delete marker of the keys below a prefix, a page at a time.
@@ -224,7 +224,7 @@ class ObjectClient:
 
         def outgoing() -> Iterator[Outgoing]:
             for request in requests:
-                asked.append((request, self._region))
+                asked.append((request, self._signer.region))
                 yield self.outgoing(request)
 
         for reply in self._wire.ask_many(outgoing(), width):
@@ -266,7 +266,7 @@ class ObjectClient:
 
     def send(self, request: Request) -> Reply:
         """Return the reply to a request, whatever it is, where the bucket's region wants it."""
-        region = self._region
+        region = self._signer.region
         return self._where_wanted(request, region, self._wire.ask(self.outgoing(request)))
 
     def _where_wanted(self, request: Request, asked: str, reply: Reply) -> Reply:
@@ -275,7 +275,7 @@ class ObjectClient:
         if reply.status not in _MOVED or region == asked or not _REGION.fullmatch(region):
             return reply
         reply.close()
-        if region != self._region:
+        if region != self._signer.region:
             self._region = region
             self.__dict__.pop("_signer", None)
             if not self.access.endpoint:
@@ -293,7 +293,7 @@ class ObjectClient:
     @property
     def region(self) -> str:
         """The region of the bucket, as far as its server told; empty where nobody named one."""
-        return self._region if self._region != _ANY_REGION else self.access.region
+        return self._region
 
     def named(self, key: bytes | None) -> str:
         """Return the URL of a key, or of the bucket, for messages."""
@@ -310,7 +310,7 @@ class ObjectClient:
 
     @cached_property
     def _signer(self) -> Signer:
-        return Signer(self._region)
+        return Signer(self._region or _ANY_REGION)
 
     @cached_property
     def _wire(self) -> Wire:

@@ -367,6 +367,16 @@ def test_requests_under_way_go_to_the_region_that_the_server_names(answers, odd)
     assert "eu-north-1" == odd.region
 
 
+def test_the_region_that_the_server_names_is_known_though_another_was_asked_for(answers):
+    """Also the one that is asked where nobody named any."""
+    answers.answers = [(301, {"x-amz-bucket-region": "us-east-1"}, b""), GOOD]
+    client = ObjectClient(Access("b", answers.endpoint, region="eu-west-1", anonymous=True))
+
+    assert b"data" == b"".join(client.read(PIN))
+    client.close()
+    assert "us-east-1" == client.region
+
+
 @pytest.mark.parametrize("region", ["evil.example/", "", "EU", "a" * 60])
 def test_what_is_no_region_is_not_followed(answers, odd, region):
     answers.answers = [(301, {"x-amz-bucket-region": region}, b"")]
