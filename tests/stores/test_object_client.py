@@ -21,6 +21,7 @@ from dataguard.model.objects import ObjectPlace, Pin, Versioning
 from dataguard.stores import s3credentials
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objectsigning import EMPTY_SHA256, Keys, Signer, encoded_path, encoded_query
+from dataguard.stores.objectwire import Wire
 from dataguard.stores.s3access import Access, Peer, access_to
 
 KEYS = [b"a", b"a b+c%20d", b"d//e", b"folder/", b"q?x[1]#&=", "é".encode(), b"a\x01b", b"x/./y"]
@@ -358,6 +359,20 @@ def test_a_reader_that_stops_early_leaves_nothing_open(answers, odd):
 ELSEWHERE = (301, {"x-amz-bucket-region": "eu-north-1"}, b"")
 
 
+class Taken(list):
+    """Connections of which another thread takes the last one after it was seen."""
+
+    def __bool__(self):
+        return True
+
+
+def test_connections_that_another_thread_takes_meanwhile_are_not_closed(answers):
+    wire = Wire(Peer.of(answers.endpoint))
+    wire._idle = Taken()
+
+    wire.close()
+
+
 def test_requests_under_way_go_to_the_region_that_the_server_names(answers, odd):
     answers.answers = [ELSEWHERE, GOOD, GOOD]
     requests = [odd.reading(PIN, 0, 4)] * 2
@@ -368,7 +383,6 @@ def test_requests_under_way_go_to_the_region_that_the_server_names(answers, odd)
 
 
 def test_the_region_that_the_server_names_is_known_though_another_was_asked_for(answers):
-    """Also the one that is asked where nobody named any."""
     answers.answers = [(301, {"x-amz-bucket-region": "us-east-1"}, b""), GOOD]
     client = ObjectClient(Access("b", answers.endpoint, region="eu-west-1", anonymous=True))
 
