@@ -11,9 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
-from dataguard.model.objects import Versioning
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import facts_of, failure, text_of
+from dataguard.stores.objectreplies import facts_of, failure, text_of, versioning_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Outgoing, Wire
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataguard.errors import DataguardError
-    from dataguard.model.objects import Pin
+    from dataguard.model.objects import Pin, Versioning
     from dataguard.stores.objectconnection import Reply
     from dataguard.stores.objectreplies import ObjectFacts, Written
     from dataguard.stores.objectsigning import Keys
@@ -186,9 +185,7 @@ class ObjectClient:
 
     def versioning(self) -> Versioning:
         """Return whether the bucket is versioned."""
-        body = self.text(Request("GET", query=(("versioning", ""),)))
-        status = text_of(body, "Status")
-        return Versioning(status.lower()) if status in ("Enabled", "Suspended") else Versioning.OFF
+        return versioning_of(self.text(Request("GET", query=(("versioning", ""),))))
 
     def policy(self) -> str | None:
         """Return the bucket's policy document; None where there is none."""

@@ -15,6 +15,7 @@ from dataguard.errors import (
     NotFoundError,
     StoreUnreachableError,
 )
+from dataguard.model.objects import Versioning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ __all__ = [
     "facts_of",
     "failure",
     "text_of",
+    "versioning_of",
 ]
 
 _CHECKSUM = "x-amz-checksum-"
@@ -130,6 +132,12 @@ def failure(status: int, body: bytes, named: str) -> DataguardError:
     if status in (409, 412):
         return ConflictError(f"{named} is not as expected ({said})")
     return StoreUnreachableError(f"{named}: the server answers {status} ({said})")
+
+
+def versioning_of(body: bytes) -> Versioning:
+    """Return what the versioning configuration of a bucket says."""
+    status = text_of(body, "Status")
+    return Versioning(status.lower()) if status in ("Enabled", "Suspended") else Versioning.OFF
 
 
 def text_of(body: bytes, name: str) -> str | None:

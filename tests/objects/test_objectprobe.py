@@ -61,6 +61,12 @@ def test_looking_writes_nothing_and_reads_no_object(look, gold, proxy):
     assert () == proxy.reads()
 
 
+def test_nothing_is_asked_for_twice(look, gold, proxy):
+    look(gold)
+    asked = [(seen.request.method, seen.request.key, *seen.request.query) for seen in proxy.seen]
+    assert sorted(set(asked)) == sorted(asked)
+
+
 def test_attributes_of_large_objects_are_not_asked_for(objectserver, look, bucket, proxy):
     """Servers that do not know the request answer it with the object."""
     with objectserver.client() as s3:
