@@ -173,12 +173,6 @@ class ObjectClient:
 
         return put(self, key, data, only_new=only_new)
 
-    def put_stream(self, key: bytes, pieces: Iterable[bytes], *, only_new: bool = False) -> Written:
-        """Write an object of any size, in parts where it is large; complete or absent."""
-        from dataguard.stores.objectwriting import put_stream  # noqa: PLC0415  as above
-
-        return put_stream(self, key, pieces, only_new=only_new)
-
     def delete(self, key: bytes, version_id: str | None = None) -> None:
         """Delete an object (in a versioned bucket: put a delete marker), or one version."""
         self.ask(Request("DELETE", key, _of_version(version_id))).close()
@@ -186,15 +180,6 @@ class ObjectClient:
     def versioning(self) -> Versioning:
         """Return whether the bucket is versioned."""
         return versioning_of(self.text(Request("GET", query=(("versioning", ""),))))
-
-    def policy(self) -> str | None:
-        """Return the bucket's policy document; None where there is none."""
-        reply, body = self.answer(Request("GET", query=(("policy", ""),)))
-        if reply.status in _OK:
-            return body.decode("utf-8", "replace")
-        if text_of(body, "Code") == "NoSuchBucketPolicy":
-            return None
-        raise failure(reply.status, body, self.named(None))
 
     def lock(self) -> str | None:
         """Return the bucket's object lock configuration as XML; None where it has none."""
