@@ -1,6 +1,6 @@
 """What the server of a bucket can do, found out by looking: nothing is written.
 
-Conditional writes show themselves only by writing, so they stay unknown here.
+Conditional writes show themselves only by writing: a run that writes finds out itself.
 """
 
 from __future__ import annotations

@@ -52,7 +52,6 @@ def test_looking_shows_what_there_is_to_see(objectserver, look, gold):
     assert found.attributes
     assert ("literal paths" not in objectserver.lacks) is found.literal_keys
     assert ("complete pages" not in objectserver.lacks) is found.ordered is found.versions_listed
-    assert found.conditional_writes is None is found.verifies_checksums
 
 
 def test_looking_writes_nothing_and_reads_no_object(look, gold, proxy):
