@@ -91,7 +91,9 @@ class ObjectPlace:
 class Held:
     """What a server says of one version of a key, as a HEAD tells it.
 
-    `checksum` is `ALGORITHM:base64`. `lock_mode` is `governance`, `compliance` or empty.
+    `checksum` is `ALGORITHM:base64` in the words of S3 (`XXHASH128:...`), `checksum_type`
+    `FULL_OBJECT` or `COMPOSITE`; both None where the server told none. `lock_mode` is `governance`,
+    `compliance` or empty.
     """
 
     version_id: str | None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import facts_of, failure, text_of, versioning_of
+from dataguard.stores.objectreplies import failure, held_of, text_of, versioning_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Outgoing, Wire
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataguard.errors import DataguardError
-    from dataguard.model.objects import Pin, Versioning
+    from dataguard.model.objects import Held, Pin, Versioning
     from dataguard.stores.objectconnection import Reply
-    from dataguard.stores.objectreplies import ObjectFacts, Written
+    from dataguard.stores.objectreplies import Written
     from dataguard.stores.objectsigning import Keys
     from dataguard.stores.objectwire import Pending
     from dataguard.stores.s3access import Access
@@ -77,11 +77,11 @@ class ObjectClient:
 
         return Pages(self, prefix, versions=False).after(after)
 
-    def head(self, key: bytes, version_id: str | None = None) -> ObjectFacts:
+    def head(self, key: bytes, version_id: str | None = None) -> Held:
         """Return what is known of an object or of one version of it, checksums included."""
         query = _of_version(version_id)
         request = Request("HEAD", key, query, (("x-amz-checksum-mode", "ENABLED"),))
-        return facts_of(key, self.ask(request).headers)
+        return held_of(self.ask(request).headers)
 
     def attributes(self, key: bytes, version_id: str | None = None) -> Mapping[str, str]:
         """Return the checksum and the parts by GetObjectAttributes; texts by element name."""

@@ -19,7 +19,7 @@ from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.hashing import digester, new_hash
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import ArchivedError, checksum_of, facts_of
+from dataguard.stores.objectreplies import ArchivedError, checksum_of, held_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -176,12 +176,12 @@ class _Reading:
         if reply.status != _OK:  # reading it says why
             reply.close()
             return None
-        facts = facts_of(pin.key, reply.headers)
+        held = held_of(reply.headers)
         self._note(row, reply)
         wanted = f"{_CHECKSUMS[self._unit.algorithms[0]]}:"
-        kept = facts.checksum or ""
-        same = facts.size == pin.size and facts.etag in (None, pin.etag)
-        if not (same and facts.checksum_type == _FULL and kept.startswith(wanted)):
+        kept = held.checksum or ""
+        same = held.size == pin.size and held.etag in (None, pin.etag)
+        if not (same and held.checksum_type == _FULL and kept.startswith(wanted)):
             return None
         try:
             digest = b64decode(kept.removeprefix(wanted), validate=True)
