@@ -130,7 +130,7 @@ class ObjectClient:
     def reading(self, pin: Pin, start: int, end: int) -> Request:
         """Return the request for a range of what is pinned."""
         headers = [("x-amz-checksum-mode", "ENABLED")]
-        if pin.etag and pin.version_id in (None, "null"):  # such a version may be overwritten
+        if pin.etag and not pin.is_versioned:  # what has no such version may be overwritten
             headers.append(("if-match", f'"{pin.etag}"'))
         if (start, end) != (0, pin.size):
             headers.append(("range", f"bytes={start}-{end - 1}"))

@@ -6,15 +6,13 @@ Imports no Arrow: workers load it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.errors import DeniedError
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.objects import Asked
-from dataguard.stores.objectclient import ObjectClient
-from dataguard.stores.objectread import ObjectUnit, read_unit
+from dataguard.stores.objectread import ObjectUnit, client_of, read_unit
 from dataguard.stores.objectreplies import held_of, text_of
 from dataguard.stores.objectrequest import Request
 
@@ -119,16 +117,10 @@ def _sized(pins: Iterable[Pin]) -> Iterator[tuple[Pin, ...]]:
         yield tuple(part)
 
 
-@lru_cache(maxsize=4)
-def _client(access: Access) -> ObjectClient:
-    """Return the client of a bucket: its connections outlast a unit."""
-    return ObjectClient(access)
-
-
 class _Asking:
     def __init__(self, unit: PinUnit) -> None:
         self._unit = unit
-        self._client = _client(unit.access)
+        self._client = client_of(unit.access)
 
     def all(self) -> Iterator[Asked]:
         asked = list(self._requests())
