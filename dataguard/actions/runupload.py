@@ -79,9 +79,8 @@ def deliver(
     Where that fails the files stay where they are, and so does the word `running` in the bucket.
     So do the `writes` of the job, in the record beside its files: nobody else knows of them then.
     """
-    stopped = replace(
-        run, state=RunState.INTERRUPTED, metadata={**run.metadata, ENDED: str(run.state)}
-    )
+    run = replace(run, metadata={**run.metadata, ENDED: str(run.state)})
+    stopped = replace(run, state=RunState.INTERRUPTED)
     unwritten = keep(directory, {**record_fields(stopped), **writes})
     put(ctx, replace(stopped, state=RunState.RUNNING))
     try:
@@ -104,8 +103,8 @@ def _uploaded(
     outputs: Outputs,
     writes: Mapping[str, object],
 ) -> Delivered:
-    kept = {ENDED, *(() if outputs.unreadable else (STAGED,))}  # what was not read is there alone
-    words = {name: value for name, value in run.metadata.items() if name not in kept}
+    done_with = () if outputs.unreadable else (STAGED, ENDED)  # what was not read is there alone
+    words = {name: value for name, value in run.metadata.items() if name not in done_with}
     with objects_of_run(ctx, run.outputs, run.metadata[CLAIM], _algorithm(ctx)) as objects:
         going = replace(run, state=RunState.RUNNING, finished=None)
         objects.go_on(encoded(record_fields(going)))

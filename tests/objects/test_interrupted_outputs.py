@@ -129,6 +129,23 @@ def test_so_does_one_whose_upload_was_refused_twice(runs, proxy):
     check_diverted(runs)
 
 
+def test_run_is_finished_again_when_all_of_its_outputs_can_be_read(runs):
+    script = "printf one >$DATAGUARD_OUTPUTS/a && mkfifo $DATAGUARD_OUTPUTS/pipe; exit 7"
+    done = runs.run(script, "--writes", "route", "--run-id", "r1", code=7)
+    assert (["pipe"], ["r1"]) == ([one["path"] for one in done["unreadable"]], runs.staged())
+    attempts = runs.record("r1")["attempts"]
+    for left in (["r1"], []):
+        done = runs.ask("run", "--finish", "r1", code=4 if left else 0)
+        assert ("failed", 7) == (done["state"], done["exit_code"])
+        record = runs.record("r1")
+        assert ("failed", attempts) == (record["state"], record["attempts"])
+        assert left == runs.staged()
+        if left:
+            os.unlink(f"{runs.home}/state/outputs-{os.getuid()}/runs/r1/pipe")
+    assert not {"staged", "ended"} & set(record["metadata"])
+    runs.ask("run", "--finish", "r1", code=11)
+
+
 def test_outputs_whose_record_was_replaced_are_left_alone(runs, proxy):
     assert killed_at(runs, proxy, 3, *diverting(runs))
     place = f"{runs.home}/state/outputs-{os.getuid()}/runs/r1/run.json"
