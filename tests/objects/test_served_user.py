@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from test_mount_bucket import CONTENTS, Site
@@ -32,17 +34,21 @@ exec setpriv --reuid={user} --regid={user} --clear-groups {privileged} sh -ec '
 """
 
 
+@pytest.fixture
+def common():
+    """A directory that others reach: pytest's are private."""
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o777)
+        yield Path(top).resolve()
+
+
 @needs_mounts
 @needs_fuse
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
 @pytest.mark.parametrize("objectserver", ["seaweedfs"], indirect=True)
-def test_ordinary_user_mounts_reads_and_unmounts(tmp_path, objectserver, bucket):
-    site = Site(tmp_path.resolve(), objectserver, bucket)
+def test_ordinary_user_mounts_reads_and_unmounts(common, objectserver, bucket):
+    site = Site(common, objectserver, bucket)
     site.put(CONTENTS)
-    os.chmod(site.top, 0o777)
-    for above in site.top.parents:
-        if os.stat(above).st_mode & 0o005 != 0o005:
-            os.chmod(above, 0o755)  # pytest made it private
     story = STORY.format(
         top=site.top,
         user=NOBODY,
