@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import failure, held_of, text_of, versioning_of
+from dataguard.stores.objectreplies import etag_of, failure, held_of, text_of, versioning_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Outgoing, Wire
@@ -148,7 +148,7 @@ class ObjectClient:
         """
         headers = reply.headers
         told = headers.get("content-length")
-        etag = headers.get("etag", "").strip('"')
+        etag = etag_of(headers)
         version = headers.get("x-amz-version-id", pin.version_id)
         whole = reply.status != _PARTIAL
         asked = f"bytes {start}-{end - 1}/{pin.size}"
