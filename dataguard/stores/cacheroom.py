@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.cachemarks import Shortage, shortage
 from dataguard.errors import NoRoomError
-from dataguard.stores.cacheplace import PARTS
+from dataguard.stores.cacheplace import PARTS, nearest_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,11 +130,8 @@ class Room:
         return len(sizes), sum(sizes)
 
     def _available(self) -> int:
-        directory = self.place.root
-        while not os.path.isdir(directory) and directory != "/":
-            directory = os.path.dirname(directory)  # it is still to be made
         try:
-            statistics = os.statvfs(directory)
+            statistics = os.statvfs(nearest_directory(self.place.root))
         except OSError as err:
             raise self.place.failed("look at", err) from err
         return statistics.f_bavail * statistics.f_frsize
