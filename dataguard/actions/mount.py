@@ -12,7 +12,7 @@ from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
-from dataguard.model.mount import Backend
+from dataguard.model.mount import Backend, is_fetched
 from dataguard.model.results.mount import MountReport
 from dataguard.mounts.choose import AUTO, choose
 from dataguard.mounts.container import shown_at
@@ -162,7 +162,7 @@ def _identity(ctx: Context, entry: LockEntry, backend: Backend, target: str) -> 
         from dataguard.actions.cachedtree import identity  # noqa: PLC0415  for mounts of a cache
 
         return identity(ctx, entry)
-    if backend is Backend.FUSE and is_objects(entry.location):
+    if is_fetched(backend, entry.location):
         from dataguard.actions.servedtree import served_identity  # noqa: PLC0415  for objects
 
         return served_identity(ctx, entry)
