@@ -1,4 +1,4 @@
-"""An ordinary user mounts a version of a bucket, and it is his to look at."""
+"""An ordinary user mounts a version of a bucket, or root does for him: it is his to look at."""
 
 from __future__ import annotations
 
@@ -33,23 +33,40 @@ exec setpriv --reuid={user} --regid={user} --clear-groups {privileged} sh -ec '
 '
 """
 
+MADE_BY_ROOT = """
+set -e
+dataguard() {{ {python} -m dataguard "$@" -q; }}
+mine() {{ setpriv --reuid={user} --regid={user} --clear-groups {privileged} \\
+  {python} -m dataguard "$@"; }}
+mine register faces {place} -q
+mine workspace init {work} --outputs {top}/out -q
+dataguard mount faces@1 -w {work} --backend fuse
+mine gate -w {work} -q
+mine run -w {work} -q -- sh -c 'cat $DATAGUARD_INPUT_FACES/dir/b'
+"""
+
+pytestmark = [
+    needs_mounts,
+    needs_fuse,
+    pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed"),
+    pytest.mark.parametrize("objectserver", ["seaweedfs"], indirect=True),
+]
+
 
 @pytest.fixture
-def common():
-    """A directory that others reach: pytest's are private."""
+def site(objectserver, bucket):
+    """A bucket with objects, beside a directory that others reach: pytest's are private."""
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o777)
-        yield Path(top).resolve()
+        site = Site(Path(top).resolve(), objectserver, bucket)
+        site.put(CONTENTS)
+        with swept(site.top):
+            yield site
 
 
-@needs_mounts
-@needs_fuse
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
-@pytest.mark.parametrize("objectserver", ["seaweedfs"], indirect=True)
-def test_ordinary_user_mounts_reads_and_unmounts(common, objectserver, bucket):
-    site = Site(common, objectserver, bucket)
-    site.put(CONTENTS)
-    story = STORY.format(
+def told(site, story):
+    """Return what a story says; what it mounts, and its device, end with it."""
+    written = story.format(
         top=site.top,
         user=NOBODY,
         privileged=PRIVILEGED,
@@ -57,23 +74,25 @@ def test_ordinary_user_mounts_reads_and_unmounts(common, objectserver, bucket):
         place=site.place,
         work=site.work,
     )
-    with swept(site.top):
-        done = subprocess.run(
-            [
-                "unshare",
-                "--mount",
-                "sh",
-                "-c",
-                story,
-            ],  # what it mounts, and its device, end with it
-            capture_output=True,
-            check=False,
-            text=True,
-            env={
-                **os.environ,
-                **objectserver.environment(),
-                "HOME": str(site.top),
-                "DATAGUARD_HOME": str(site.top / "home"),
-            },
-        )
-    assert (0, f"{NOBODY}\n{NOBODY}\ndeep\n") == (done.returncode, done.stdout), done.stderr
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", written],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={
+            **os.environ,
+            **site.server.environment(),
+            "HOME": str(site.top),
+            "DATAGUARD_HOME": str(site.top / "home"),
+        },
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def test_ordinary_user_mounts_reads_and_unmounts(site):
+    assert f"{NOBODY}\n{NOBODY}\ndeep\n" == told(site, STORY)
+
+
+def test_mount_that_root_made_is_known_again_by_the_user_whose_jobs_read_it(site):
+    assert "deep\n" == told(site, MADE_BY_ROOT)
