@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from fsspec import AbstractFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import isfilelike, stringify_path
 
-from dataguard.actions.outputplaces import refuse_destination
+from dataguard.actions.outputplaces import Destinations
 from dataguard.actions.settings import load
 from dataguard.errors import PolicyError
 from dataguard.hooks.goldcopy import copy_out, pour
@@ -25,7 +26,6 @@ from dataguard.stores import workspaces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dataguard.model.settings import Settings
     from dataguard.stores.pinnedsource import Checked, PinnedSource
 
 __all__ = ["GoldFileSystem"]
@@ -273,7 +273,9 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             within = place.endswith("/") or os.path.isdir(place)
             name = _plain(rpath).rpartition("/")[2]
             rpath, lpath = [rpath], [os.path.join(place, name) if within else place]
-        super().get(rpath, lpath, *words, **options)
+        with _refusals(str(lpath)):
+            destinations = self._destinations()  # once for all files
+        super().get(rpath, lpath, *words, destinations=destinations, **options)
 
     def get_file(
         self,
@@ -281,13 +283,14 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         lpath: Any,
         callback: Any = DEFAULT_CALLBACK,
         outfile: Any = None,
+        destinations: Destinations | None = None,
         **_options: Any,
     ) -> None:
         """Copy a file out of gold: complete or absent, and never to a place in gold."""
         found = self._gold.find(_plain(rpath))
         outfile = lpath if outfile is None and isfilelike(lpath) else outfile
         if outfile is None:
-            lpath = self._destination(stringify_path(lpath))
+            lpath = self._destination(stringify_path(lpath), destinations)
             if found.entry is None:
                 os.makedirs(lpath, exist_ok=True)
         if found.entry is None:
@@ -319,19 +322,27 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         finally:
             source.close()
 
-    def _destination(self, written: str) -> str:
+    def _destination(self, written: str, destinations: Destinations | None) -> str:
         """Return where a copy goes, which is not in gold."""
         real = os.path.realpath(written)
-        with in_terms_of_files(written):
-            try:
-                refuse_destination(self._settings_here(), self._actor, real)
-            except PolicyError as err:
-                raise refusal(f"a copy is refused: {err.message}") from err
+        with _refusals(written):
+            (destinations or self._destinations()).refuse(real)
         return real
 
-    def _settings_here(self) -> Settings:
-        """Return the settings of where somebody works, for the policy's areas."""
-        return load(self._flags, os.environ, workspace=workspaces.find(os.getcwd()))
+    def _destinations(self) -> Destinations:
+        """Return where copies may go by the settings, and the policy, of where somebody works."""
+        here = load(self._flags, os.environ, workspace=workspaces.find(os.getcwd()))
+        return Destinations(here, self._actor)
+
+
+@contextmanager
+def _refusals(written: str) -> Iterator[None]:
+    """Raise why nothing is copied to a place."""
+    with in_terms_of_files(written):
+        try:
+            yield
+        except PolicyError as err:
+            raise refusal(f"a copy is refused: {err.message}") from err
 
 
 def _utc_now() -> datetime:
