@@ -116,11 +116,12 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Return all files below a path, in path order."""
         if maxdepth is not None or withdirs:
             return super().find(path, maxdepth, withdirs, detail, **options)
-        if not self.exists(path):
+        found = self._gold.look(_plain(path))
+        if found is None:
             return {} if detail else []
-        found = self._gold.find(_plain(path))
         with in_terms_of_files(path):
-            all_of_it = listed(found, deep=True) if found.entry is None else [self.info(path)]
+            itself = [as_info(found, _plain(path))]
+            all_of_it = listed(found, deep=True) if found.entry is None else itself
             infos = {one["name"]: one for one in all_of_it if one["type"] == "file"}
         return infos if detail else list(infos)
 
@@ -154,15 +155,17 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def exists(self, path: str, **_options: Any) -> bool:
         """Whether a path leads to something; a damaged catalog is an error, not an absence."""
-        return self._gold.exists(_plain(path))
+        return self._gold.look(_plain(path)) is not None
 
     def isdir(self, path: str) -> bool:
         """Whether a path leads to a directory."""
-        return self.exists(path) and self._gold.find(_plain(path)).entry is None
+        found = self._gold.look(_plain(path))
+        return found is not None and found.entry is None
 
     def isfile(self, path: str) -> bool:
         """Whether a path leads to a file."""
-        return self.exists(path) and self._gold.find(_plain(path)).entry is not None
+        found = self._gold.look(_plain(path))
+        return found is not None and found.entry is not None
 
     def size(self, path: str) -> int:
         """Return the exact size of a file."""
