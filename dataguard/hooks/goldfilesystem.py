@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from dataguard.errors import PolicyError
 from dataguard.hooks.goldcopy import copy_out, pour
 from dataguard.hooks.goldfile import GoldFile
 from dataguard.hooks.goldlisting import as_info, listed
+from dataguard.hooks.goldranges import Bounds, read_parts, read_ranges
 from dataguard.hooks.goldreader import GoldReader, in_terms_of_files
 from dataguard.hooks.readonly import ELSEWHERE, refusal, refuse_all_but
 from dataguard.model.goldpath import SCHEME
@@ -25,8 +26,6 @@ from dataguard.stores import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from dataguard.stores.pinnedsource import Checked, PinnedSource
 
 __all__ = ["GoldFileSystem"]
 
@@ -234,7 +233,7 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         found = self._gold.find(_plain(path))
         if not start and end is None:
             return self._gold.read(found)
-        return self._ranges(self._gold.open(found), [(start, end)])[0]
+        return read_parts(self._gold.open(found), [Bounds(0, start, end)])[0]
 
     def cat_ranges(
         self,
@@ -245,26 +244,20 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         on_error: str = "return",
         **_options: Any,
     ) -> list[Any]:
-        """Return parts of files; a file that several of them are of is opened once."""
+        """Return parts of files; those of objects are asked for together, a few at a time."""
         if max_gap is not None:  # fsspec's word for it, of its own file systems too
             raise NotImplementedError("max_gap is not known to gold://")
         spread = (
             each if isinstance(each, list) else [each] * len(paths) for each in (starts, ends)
         )
-        wanted: dict[str, list[int]] = {}
-        for number, path in enumerate(paths):
-            wanted.setdefault(path, []).append(number)
-        bounds = list(zip(*spread, strict=True))
+        wanted: dict[str, list[Bounds]] = {}
+        for number, (path, *bounds) in enumerate(zip(paths, *spread, strict=True)):
+            wanted.setdefault(_plain(path), []).append(Bounds(number, *bounds))
         results: list[Any] = [None] * len(paths)
-        for path, numbers in wanted.items():
-            try:
-                source = self._gold.open(self._gold.find(_plain(path)))
-                parts: list[Any] = self._ranges(source, [bounds[number] for number in numbers])
-            except (OSError, ValueError) as err:
-                if on_error != "return":
-                    raise
-                parts = [err] * len(numbers)
-            for number, part in zip(numbers, parts, strict=True):
+        with closing(read_ranges(self._gold, wanted)) as found:
+            for number, part in found:
+                if on_error != "return" and isinstance(part, Exception):
+                    raise part
                 results[number] = part
         return results
 
@@ -314,17 +307,6 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return [cls._strip_protocol(each) for each in path]
         return _plain(path).rstrip("/")
 
-    def _ranges(
-        self, source: PinnedSource, bounds: list[tuple[int | None, int | None]]
-    ) -> list[bytes]:
-        try:
-            if self._gold.verify:
-                _verified(source)
-            slices = (slice(*each).indices(source.size) for each in bounds)
-            return [source.read(start, max(end - start, 0)) for start, end, _ in slices]
-        finally:
-            source.close()
-
     def _destination(self, written: str, destinations: Destinations | None) -> str:
         """Return where a copy goes, which is not in gold."""
         real = os.path.realpath(written)
@@ -359,13 +341,6 @@ def _plain(path: Any) -> str:
 
 def _is_on(value: bool | str) -> bool:
     return value.lower() in ("1", "true", "yes", "on") if isinstance(value, str) else bool(value)
-
-
-def _verified(source: PinnedSource | Checked) -> None:
-    """Have the whole of a source read and compared before any part of it is given."""
-    check = getattr(source, "read_all", None)
-    if check is not None:
-        check()
 
 
 def _refuser(name: str) -> Any:
