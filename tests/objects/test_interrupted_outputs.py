@@ -29,11 +29,10 @@ def proxy(objectserver, proxies):
 
 def killed_at(runs, proxy, number, *words, **fault):
     """Run a command that gets SIGKILL as its Nth request that writes comes by; whether it did."""
-    with runs.start(*words, endpoint=proxy.endpoint) as process:
-        kill = Before(lambda: os.kill(process.pid, signal.SIGKILL))
-        proxy.spoil(kill, skip=number, **{"method": "PUT", **fault})
-        process.communicate()
-    return process.returncode == -signal.SIGKILL
+    kill = Before(lambda: os.kill(command.pid, signal.SIGKILL))
+    proxy.spoil(kill, skip=number, **{"method": "PUT", **fault})
+    with runs.start(*words, endpoint=proxy.endpoint) as command:
+        return command.wait() == -signal.SIGKILL
 
 
 def words_of(runs, script):
