@@ -19,7 +19,7 @@ from dataguard.stores.objectwire import Outgoing, Wire
 from dataguard.stores.s3credentials import keys_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -197,7 +197,7 @@ class ObjectClient:
             raise self.failure_of(reply, request.key)
         return reply
 
-    def ask_many(self, requests: Iterable[Request], width: int) -> Iterator[Reply]:
+    def ask_many(self, requests: Iterable[Request], width: int) -> Generator[Reply]:
         """Yield the reply to each request, in order, with so many under way; none is an error yet.
 
         A reply is to be read, or closed, before the next one is asked for.
