@@ -115,7 +115,9 @@ class Looks:
 
     def note(self, path: bytes, copies: Sequence[Copy]) -> None:
         """Remember what was told of a file that was looked into to its end."""
-        self._noted[path] = json.dumps([_said(one) for one in copies]).encode() if copies else b""
+        if self._files.keep:
+            said = [_said(one) for one in copies]
+            self._noted[path] = json.dumps(said).encode() if said else b""
 
     def remember(self) -> None:
         """Write down what was noted, with what is known of files that are as they were."""
@@ -134,7 +136,8 @@ class Looks:
                 yield taken(batch, number_column(np.flatnonzero(large)))
 
     def _window(self, window: _Window) -> Iterator[bytes]:
-        self._windows.append(window)
+        if self._files.keep:
+            self._windows.append(window)
         prefix = self._files.prefix
         for path, told in zip(window.paths.to_pylist(), window.told, strict=True):
             if prefix + path in self._known:
