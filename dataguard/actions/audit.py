@@ -11,7 +11,7 @@ from dataguard.actions.comparison import compare
 from dataguard.actions.mountaudit import MountAudit, audit_mounts
 from dataguard.actions.recording import record_batch, record_comparison, record_slice
 from dataguard.core.auditproof import what_is_proven
-from dataguard.core.canary import protection_words
+from dataguard.core.canary import NO_CANARY, protection_words
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle, Unreadable
@@ -189,9 +189,7 @@ def protection(ctx: Context, location: Location, level: AuditLevel) -> tuple[str
         return ()
     records = ctx.catalog.canaries(location.place)
     max_age, now = ctx.policy.objects.canary_max_age, ctx.clock()
-    return tuple(protection_words(one, max_age, now) for one in records) or (
-        "not enforced: no canary was sent",
-    )
+    return tuple(protection_words(one, max_age, now) for one in records) or (NO_CANARY,)
 
 
 def _audited(
