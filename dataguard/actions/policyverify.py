@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.policyexport import places_of
 from dataguard.actions.protection import recorded_place
 from dataguard.actions.recording import record_findings
 from dataguard.core.canary import credential_hash
-from dataguard.core.exemptions import exemption_for
+from dataguard.core.exemptions import exempted
 from dataguard.core.objectplaces import bucket_of
 from dataguard.core.s3policy import bucket_part
 from dataguard.errors import NotFoundError
 from dataguard.model.canary import Caller, CanaryRecord, CanaryState, VerifyResult
-from dataguard.model.finding import Code, Finding, FindingState, Severity
+from dataguard.model.finding import Code, Finding, FindingState
 from dataguard.model.mount import ProbeOutcome
 from dataguard.model.objects import ObjectPlace
 
@@ -90,14 +91,19 @@ def _identity(
 def _verified(
     ctx: Context, place: str, identity: Identity, environment: Mapping[str, str]
 ) -> CanaryRecord:
+    from dataguard.actions.bucketpolicy import document_digest  # noqa: PLC0415  for buckets alone
+    from dataguard.actions.objectplaces import access_of  # noqa: PLC0415  as above
     from dataguard.stores.bucketcanary import send_canary  # noqa: PLC0415  loads botocore
 
     access: Access = identity.access
+    readers = (replace(access, profile=access_of(ctx, place).profile), access)
+    before = document_digest(readers)
     client = identity.client()
     try:
         canary = send_canary(client, bucket_part(place), payer=access.requester_pays)
     finally:
         client.close()
+    stood = before if before is not None and before == document_digest(readers) else None
     return CanaryRecord(
         place=place,
         endpoint=access.endpoint,
@@ -106,6 +112,7 @@ def _verified(
         probe=canary.probe,
         actor=ctx.actor,
         left=canary.left,
+        policy=stood,
     )
 
 
@@ -145,29 +152,26 @@ def _findings(ctx: Context, record: CanaryRecord) -> Iterator[Finding]:
 def _finding(
     ctx: Context, record: CanaryRecord, dataset: str | None, version: int | None
 ) -> Finding:
-    code, path, moment = _code(record), os.fsencode(record.place), record.verified
+    code, moment = _code(record), record.verified
     passed = [s.operation for s in record.probe.steps if s.result is ProbeOutcome.ALLOWED]
-    exempt = exemption_for(ctx.policy, code, dataset=dataset, path=path, now=moment)
-    evidence: dict[str, object] = {
-        "caller": record.caller.name,
-        "credential": record.caller.credential,
-        "endpoint": record.endpoint,
-        "allowed": passed,
-        "left_behind": list(record.left),
-    }
-    if exempt is not None:
-        evidence["exempted"] = f"{exempt.reason} (until {exempt.expires})"
-    return Finding(
+    found = Finding(
         code=code,
-        severity=ctx.policy.severity_of(code) if exempt is None else Severity.INFO,
-        path=path,
+        severity=ctx.policy.severity_of(code),
+        path=os.fsencode(record.place),
         message=f"{record.caller.name} can write gold there: {', '.join(passed)} got through",
         first_seen=moment,
         last_seen=moment,
         dataset=dataset,
         version=version,
-        evidence=evidence,
+        evidence={
+            "caller": record.caller.name,
+            "credential": record.caller.credential,
+            "endpoint": record.endpoint,
+            "allowed": passed,
+            "left_behind": list(record.left),
+        },
     )
+    return exempted(ctx.policy, found)
 
 
 def _code(record: CanaryRecord) -> Code:

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from dataguard.errors import NoRoomError
 from dataguard.model.actor import Process
 from dataguard.model.cache import Marks
 from dataguard.sandbox.processes import current_process, is_alive
+from dataguard.stores import cachescrub, nodecache
 from dataguard.stores.cacheprune import prune
 from dataguard.stores.cachescrub import scrub
 from support.caches import Source, Ticking, cache_at, wanted_of
@@ -135,9 +138,7 @@ def test_prune_goes_down_to_a_size_and_says_what_went(cache):
 
 def test_prune_of_everything_takes_left_parts_and_unknown_files(cache):
     fill(cache, 1, 2)
-    unknown = Path(cache.place.file_of(wanted_of(b"unknown")))
-    unknown.parent.mkdir(parents=True, exist_ok=True)
-    unknown.write_bytes(b"unknown")
+    unknown = unknown_file(cache, b"unknown")
     Path(cache.place.part_of(wanted_of(b"left"))).write_bytes(b"le")
     held = cache.held(wanted_of(b"held"), wait=True)
 
@@ -146,6 +147,87 @@ def test_prune_of_everything_takes_left_parts_and_unknown_files(cache):
     assert not unknown.exists()
     assert [os.path.basename(held.path)] == os.listdir(Path(cache.place.root) / "part")
     held.close()
+
+
+def unknown_file(cache, data):
+    """Put a content where it belongs without a word to the index."""
+    cache.prepare()
+    path = Path(cache.place.file_of(wanted_of(data)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_prune_tells_of_unknown_files_beforehand_what_it_will_do(cache):
+    here = current_process()
+    gone = Process(here.host, here.boot_id, here.pid, here.started + 1, here.namespace)
+    for process, data in ((gone, b"let go"), (here, b"needed")):
+        unknown_file(cache, data)
+        cache.pin("a test", [wanted_of(data)], process)
+
+    wished = prune(cache, 0, left_before=0, dry_run=True)
+    assert wished == prune(cache, 0, left_before=0)
+    assert (1, len(b"let go")) == (wished.files, wished.bytes)
+    assert os.path.exists(cache.place.file_of(wanted_of(b"needed")))
+
+
+def test_prune_of_everything_holds_no_list_of_what_is_pinned(cache):
+    unknown = unknown_file(cache, b"unknown")
+    many = (wanted_of(b"%d" % number) for number in range(20_000))
+    cache.pin("a test", many, current_process())
+
+    tracemalloc.start()
+    try:
+        prune(cache, 0, left_before=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert not unknown.exists()
+    assert peak < 1 << 20
+
+
+def test_whoever_makes_room_meets_no_object_that_is_named_and_not_recorded(cache, monkeypatch):
+    """Its record would come after it went, and count bytes that are not there."""
+
+    def prune_all():
+        with cache_at(cache.place.top) as other:
+            prune(other, 0, left_before=0)
+
+    def recorded(objects, now):
+        named = list(objects)
+        pruning.start()
+        pruning.join(0.5)
+        add(named, now)
+
+    pruning, add = threading.Thread(target=prune_all), cache.index.add
+    monkeypatch.setattr(cache.index, "add", recorded)
+    fill(cache, 1)
+    pruning.join(60)
+    assert ((0, 0), []) == (cache.index.totals(), there(cache, [1]))
+
+
+def test_damaged_object_is_not_removed_in_place_of_the_one_that_came_anew(cache, monkeypatch):
+    fill(cache, 1)
+    path = cache.path_of(wanted_of(content(1)))
+    os.chmod(path, 0o644)
+    Path(path).write_bytes(content(9))
+
+    def fill_anew():
+        with cache_at(cache.place.top) as other:
+            fill(other, 1)
+
+    def looked_at(*where):
+        found = look_at(*where)
+        if threading.current_thread() is threading.main_thread() and not filling.ident:
+            filling.start()
+            filling.join(0.5)
+        return found
+
+    filling, look_at = threading.Thread(target=fill_anew), nodecache.look_at
+    monkeypatch.setattr(nodecache, "look_at", looked_at)
+    assert 1 == sum(bool(one.problem) for one in scrub(cache, lambda: False))
+    filling.join(60)
+    assert [1] == there(cache, [1])
 
 
 def test_scrub_reads_what_was_longest_not_read_and_removes_what_is_damaged(cache):
@@ -189,6 +271,23 @@ def test_scrub_takes_up_what_is_not_known(cache):
 
     assert [""] == [one.problem for one in scrub(cache, lambda: False)]
     assert path == cache.path_of(wanted_of(content(1)))
+
+
+def test_scrub_does_not_take_up_what_went_meanwhile(cache, monkeypatch):
+    fill(cache, 1)
+    os.unlink(cache.index.path)
+    cache.index.close()
+    cache.prepare()
+
+    def read_and_gone(path, wanted):
+        found = digest_of(path, wanted)
+        os.unlink(path)
+        return found
+
+    digest_of = cachescrub.digest_of
+    monkeypatch.setattr(cachescrub, "digest_of", read_and_gone)
+    assert [""] == [one.problem for one in scrub(cache, lambda: False)]
+    assert (0, 0) == cache.index.totals()
 
 
 @settings(max_examples=60)
