@@ -1,0 +1,258 @@
+"""Whole directories that one link could take the place of, and why others are left alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dataguard.core.paths import display
+from dataguard.core.reclaim import link_cost, refused_in_folder
+from dataguard.core.wholefolders import candidates, is_within
+from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
+from dataguard.stores.flags import has_flag
+from dataguard.stores.folderpairs import FolderGold, Signature, opened_pairs
+from dataguard.stores.lookup import Lookup
+from dataguard.stores.reclaimcheck import LeftAloneError
+from dataguard.stores.reclaiming import left_for
+from dataguard.stores.reclaimlook import attributes_at, look, state_of
+from dataguard.stores.standing import standing_in
+from dataguard.stores.versiontree import VersionTree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dataguard.actions.context import Context
+    from dataguard.actions.goldfacts import GoldFacts
+    from dataguard.actions.reclaimplaces import ReclaimPlaces
+    from dataguard.core.reclaim import ReclaimWish
+    from dataguard.core.wholefolders import Candidate
+    from dataguard.model.copies import Copy, FolderCopy
+    from dataguard.model.pinned import PinnedEntry
+    from dataguard.stores.folderpairs import Pair
+
+__all__ = ["FolderPlanner"]
+
+_BLOCK = 512  # stat(2): the unit of st_blocks
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was seen of a folder so far: `freed` is what its removal would free."""
+
+    files: int = 0
+    bytes: int = 0
+    freed: int = 0
+    shareable: bool = False
+    signature: Signature = field(default_factory=Signature)
+    names: Counter[int] = field(default_factory=Counter)
+    links: dict[int, int] = field(default_factory=dict)
+    top: os.stat_result | None = None
+
+
+class FolderPlanner:
+    """Judges directories one after the other; `copies` are exact ones by path."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        facts: GoldFacts,
+        places: ReclaimPlaces,
+        wish: ReclaimWish,
+        copies: Mapping[bytes, Copy],
+    ) -> None:
+        self._ctx = ctx
+        self._facts = facts
+        self._places = places
+        self._wish = wish
+        self._copies = copies
+        self._trees: dict[tuple[str, int], VersionTree] = {}
+
+    def planned(
+        self, folders: Sequence[FolderCopy]
+    ) -> Iterator[tuple[ReclaimStep, FolderGold] | Left]:
+        """Yield each directory that can become a link, then those that are left alone.
+
+        Directories that hold more or less than gold are told where they are among `folders`: others
+        only have some copies in them.
+
+        Raises:
+            CatalogDamagedError: a manifest cannot be trusted.
+        """
+        if self._wish.method is Method.DEDUPE:  # makes no links
+            return
+        resembling = {one.path for one in folders}
+        done: set[bytes] = set()
+        left: dict[bytes, Left] = {}
+        for candidate in candidates(self._copies.values()):
+            if is_within(candidate.directory, done):
+                continue
+            found = self._judge(candidate)
+            if isinstance(found, Left):
+                left.setdefault(candidate.directory, found)
+            elif found is not None:
+                done.add(candidate.directory)
+                yield found
+        for path, one in left.items():
+            told = one.reason is not Reason.NOT_WHOLE or path in resembling
+            if told and not is_within(path, done):
+                yield one
+
+    def _judge(self, candidate: Candidate) -> tuple[ReclaimStep, FolderGold] | Left | None:
+        """Return what becomes of a directory; None where no link is an answer."""
+        directory = candidate.directory
+        mount = self._places.mount_near(directory, candidate.dataset, candidate.version)
+        if mount is None or directory == os.fsencode(mount.workspace):
+            return None
+        target = os.path.join(os.fsencode(mount.target), candidate.prefix).rstrip(b"/")
+        if not os.path.isdir(target):  # the mount shows less than the version
+            return None
+        try:
+            return self._judged(candidate, target)
+        except LeftAloneError as err:
+            return Left(directory, err.reason, 0, err.detail)
+        except OSError as err:
+            return left_for(directory, 0, err)
+
+    def _judged(self, candidate: Candidate, target: bytes) -> tuple[ReclaimStep, FolderGold] | None:
+        directory = candidate.directory
+        version = self._ctx.catalog.version(candidate.dataset, candidate.version)
+        gold = FolderGold(version.algorithm, self._children(candidate))
+        with opened_pairs(directory, target, gold) as pairs:
+            for _ in pairs:  # whole or not: nothing else is of interest before that is sure
+                pass
+        self._check_place(directory)
+        tally = _Tally()
+        with opened_pairs(directory, target, gold) as pairs:
+            for pair in pairs:
+                self._take(pair, directory, target, tally)
+        _check_names(tally)
+        if tally.shareable:  # its files share blocks, and stay files
+            return None
+        step = self._step(candidate, target, tally)
+        return None if step is None else (step, replace(gold, signature=tally.signature.digest()))
+
+    def _children(self, one: Candidate) -> Callable[[bytes], Mapping[bytes, PinnedEntry | None]]:
+        tree = self._tree(one.dataset, one.version)
+
+        def children(path: bytes) -> Mapping[bytes, PinnedEntry | None]:
+            known: dict[bytes, PinnedEntry | None] = {}
+            for found in tree.children(b"/".join(filter(None, (one.prefix, path)))):
+                if isinstance(found, bytes):
+                    known[os.path.basename(found)] = None
+                else:
+                    known[os.path.basename(found.path)] = found
+            return known
+
+        return children
+
+    def _tree(self, dataset: str, number: int) -> VersionTree:
+        if (dataset, number) not in self._trees:
+            version = self._ctx.catalog.version(dataset, number)
+            lookup = Lookup(self._ctx.manifests, version.root, version.algorithm, None)
+            self._trees[dataset, number] = VersionTree(lookup)
+        return self._trees[dataset, number]
+
+    def _check_place(self, directory: bytes) -> None:
+        """Refuse a directory for where it lies, and what lies or works in it."""
+        places = self._places
+        if places.is_in_gold(directory) or places.holds_gold(directory):
+            raise LeftAloneError(Reason.GOLD)
+        mounted = places.mounts_touching(directory)
+        if mounted:
+            raise LeftAloneError(Reason.MOUNTED, mounted)
+        if places.touches_outputs(directory):
+            raise LeftAloneError(Reason.OUTPUTS)
+        process = standing_in(directory)
+        if process is not None:
+            raise LeftAloneError(Reason.IN_USE, f"process {process} works in it")
+
+    def _take(self, pair: Pair, directory: bytes, target: bytes, tally: _Tally) -> None:
+        """Take one entry more, unless something speaks against it."""
+        old, new = _joined(directory, pair.path), _joined(target, pair.path)
+        status = pair.status
+        tally.top = tally.top or status
+        tally.signature.add(pair.path, status)
+        if status.st_uid != tally.top.st_uid:
+            raise LeftAloneError(Reason.FOREIGN_INSIDE, _told(pair.path))
+        if stat.S_ISREG(status.st_mode):
+            self._take_file(pair, old, new, tally)
+        elif attributes_at(pair.name, pair.at):
+            raise LeftAloneError(Reason.ATTRIBUTES, _told(pair.path))
+        else:
+            tally.freed += status.st_blocks * _BLOCK
+        if stat.S_ISLNK(status.st_mode):
+            return
+        if has_flag(pair.name, pair.at):
+            raise LeftAloneError(Reason.IMMUTABLE, _told(pair.path))
+        if not self._places.is_readable(old, new, status.st_uid, status.st_gid):
+            raise LeftAloneError(Reason.UNREADABLE, _told(pair.path))
+
+    def _take_file(self, pair: Pair, old: bytes, new: bytes, tally: _Tally) -> None:
+        copy = self._copies.get(old)
+        if pair.status.st_size:
+            self._check_same(copy, pair)
+        original = new if copy is None or copy.original is None else copy.original
+        seen = look(old, original)
+        reason = refused_in_folder(copy, seen, self._wish)
+        if reason is None and os.path.samestat(pair.status, pair.shown):
+            reason = Reason.GOLD
+        if reason is not None:
+            raise LeftAloneError(reason, _told(pair.path))
+        tally.files += 1
+        tally.bytes += pair.status.st_size
+        first = pair.status.st_ino not in tally.names
+        tally.names[pair.status.st_ino] += 1
+        tally.links[pair.status.st_ino] = pair.status.st_nlink
+        tally.freed += seen.freed if first else 0
+        wanted = self._wish.method is not Method.LINK
+        tally.shareable |= wanted and seen.shareable and seen.own > 0
+
+    def _check_same(self, copy: Copy | None, pair: Pair) -> None:
+        """Make sure that what the search found is what the version has at this very path."""
+        if copy is None or pair.gold is None or copy.original is None:
+            raise LeftAloneError(Reason.DIFFERENT, _told(pair.path))
+        reason, detail = self._facts.doubt(copy)
+        if reason is not None:
+            raise LeftAloneError(reason, detail)
+        if self._facts.of(copy).digest != pair.gold.digest:
+            raise LeftAloneError(Reason.NOT_WHOLE, _told(pair.path))
+        if not copy.original.startswith(b"/"):
+            raise LeftAloneError(Reason.NO_WAY, "no file on this host could be brought back from")
+
+    def _step(self, one: Candidate, target: bytes, tally: _Tally) -> ReclaimStep | None:
+        if self._wish.uid not in (0, tally.top.st_uid if tally.top else 0):
+            raise LeftAloneError(Reason.FOREIGN)
+        gain = tally.freed - link_cost(target, self._wish)
+        if tally.top is None or gain <= 0:
+            return None
+        return ReclaimStep(
+            path=one.directory,
+            method=Method.LINK,
+            dataset=one.dataset,
+            version=one.version,
+            entry=one.prefix,
+            original=target,
+            bytes=tally.bytes,
+            reclaimable=gain,
+            state=state_of(tally.top),
+            target=target,
+            folder=True,
+            files=tally.files,
+        )
+
+
+def _check_names(tally: _Tally) -> None:
+    """Make sure that no file has a name elsewhere: it would stay, and another would come back."""
+    if any(tally.links[inode] > count for inode, count in tally.names.items()):
+        raise LeftAloneError(Reason.HARD_LINKS)
+
+
+def _joined(directory: bytes, path: bytes) -> bytes:
+    return os.path.join(directory, path) if path else directory
+
+
+def _told(path: bytes) -> str:
+    return f"`{display(path)}`" if path else ""
