@@ -22,7 +22,7 @@ from dataguard.stores.standing import standing_in
 from dataguard.stores.versiontree import VersionTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from dataguard.actions.context import Context
     from dataguard.actions.goldfacts import GoldFacts
@@ -95,10 +95,8 @@ class FolderPlanner:
             elif found is not None:
                 done.add(candidate.directory)
                 yield found
-        for path, one in left.items():
-            told = one.reason is not Reason.NOT_WHOLE or path in resembling
-            if told and not is_within(path, done):
-                yield one
+        kept = {path: one for path, one in left.items() if path not in done}
+        yield from _worth_telling(kept, resembling)
 
     def _judge(self, candidate: Candidate) -> tuple[ReclaimStep, FolderGold] | Left | None:
         """Return what becomes of a directory; None where no link is an answer."""
@@ -203,12 +201,8 @@ class FolderPlanner:
             raise LeftAloneError(reason, _told(pair.path))
         tally.files += 1
         tally.bytes += pair.status.st_size
-        first = pair.status.st_ino not in tally.names
-        tally.names[pair.status.st_ino] += 1
-        tally.links[pair.status.st_ino] = pair.status.st_nlink
-        tally.freed += seen.freed if first else 0
-        wanted = self._wish.method is not Method.LINK
-        tally.shareable |= wanted and seen.shareable and seen.own > 0
+        tally.freed += seen.freed if _is_first_name(pair.status, tally) else 0
+        tally.shareable |= seen.shareable and self._wish.method is not Method.LINK
 
     def _check_same(self, copy: Copy | None, pair: Pair) -> None:
         """Make sure that what the search found is what the version has at this very path."""
@@ -242,6 +236,26 @@ class FolderPlanner:
             folder=True,
             files=tally.files,
         )
+
+
+def _worth_telling(left: Mapping[bytes, Left], resembling: Container[bytes]) -> Iterator[Left]:
+    """Yield why directories stay, of those in one another with one reason the outermost only."""
+    told: dict[Reason, set[bytes]] = {}
+    for path, one in left.items():
+        above = told.setdefault(one.reason, set())
+        is_one = one.reason is not Reason.NOT_WHOLE or path in resembling
+        if is_one and not is_within(path, above):
+            above.add(path)
+            yield one
+
+
+def _is_first_name(status: os.stat_result, tally: _Tally) -> bool:
+    """Note one name of a file; whether it is the first."""
+    if status.st_nlink == 1:
+        return True
+    tally.names[status.st_ino] += 1
+    tally.links[status.st_ino] = status.st_nlink
+    return tally.names[status.st_ino] == 1
 
 
 def _check_names(tally: _Tally) -> None:

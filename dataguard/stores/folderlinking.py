@@ -111,10 +111,12 @@ def _compared(step: ReclaimStep, gold: FolderGold) -> Iterator[FolderEntry]:
     with opened_pairs(step.path, step.target or step.original, gold) as pairs:
         for pair in pairs:
             seen.add(pair.path, pair.status)
-            is_file = stat.S_ISREG(pair.status.st_mode)
-            first = firsts.setdefault(pair.status.st_ino, pair.path) if is_file else pair.path
-            if is_file and first == pair.path:
-                _compare_file(pair, gold)
+            first = pair.path
+            if stat.S_ISREG(pair.status.st_mode):
+                if pair.status.st_nlink > 1:
+                    first = firsts.setdefault(pair.status.st_ino, pair.path)
+                if first == pair.path:
+                    _compare_file(pair, gold)
             yield _entry(pair, None if first == pair.path else first)
     if seen.digest() != gold.signature:
         raise LeftAloneError(Reason.CHANGED)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from dataguard.cli import main
 from dataguard.model.reclaim import Method, Reason, ReclaimState
 from dataguard.stores import folderlinking
 from support.mountcleanup import needs_mounts, swept, unmount_command
@@ -195,6 +197,23 @@ def test_a_folder_in_use_is_left_alone(place, kind):
         other.communicate(b"\n")
     assert [Reason.IN_USE] == why_left(result, place.folder)
     assert not place.folder.is_symlink()
+
+
+def test_the_plan_has_one_row_and_says_what_a_link_means(place, capsys):
+    assert 0 == main(["reclaim", str(place.mine), "--folders", "--method", "link"])
+    row, gain, warning, _ = capsys.readouterr().out.splitlines()
+    assert f"{place.folder}: link to {mounted(place)} (faces@1, folder of 8 files" in row
+    assert gain.endswith("of 8 files")
+    assert "nothing can be added" in warning
+    assert 0 == main(["reclaim", str(place.mine), "--folders", "--method", "link", "--format=json"])
+    (step,) = json.loads(capsys.readouterr().out)["steps"]
+    assert (True, 8, "link") == (step["folder"], step["files"], step["method"])
+
+
+def test_link_gold_makes_no_links_of_folders(place):
+    unmount_command(mounted(place))
+    result = place.give_back(apply=False, link_gold=True)
+    assert ([], True) == (folder_steps(result), bool(result.steps))
 
 
 @pytest.mark.parametrize("kind", ["in", "around"])
