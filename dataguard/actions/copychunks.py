@@ -196,17 +196,15 @@ class _Gold:
     @contextmanager
     def _reading(self, source: _Source, entry: bytes) -> Iterator[int | None]:
         """Hold a file of gold open; None where it cannot be, which is noted."""
-        try:
-            descriptor = self._sources[source[0]].open(entry)
-        except OSError as err:
-            self._unlike.add(source)
-            self._gap(source[0], f"{display(entry)}: {err.strerror}")
-            yield None
-            return
-        try:
+        with ExitStack() as opened:
+            try:
+                descriptor = opened.enter_context(self._sources[source[0]].reading(entry))
+            except OSError as err:
+                self._unlike.add(source)
+                self._gap(source[0], f"{display(entry)}: {err.strerror}")
+                yield None
+                return
             yield descriptor
-        finally:
-            os.close(descriptor)
 
     def _entries(self, sources: Collection[_Source]) -> dict[_Source, bytes]:
         """Return the paths of files of gold."""
@@ -232,13 +230,10 @@ def _copy(gold: _Gold, files: PlaceFiles, path: bytes, cut: CutFile) -> Copy | U
     hits = gold.hits(cut.chunks)
     if not hits:
         return None
-    descriptor = files.contents.open(path)
-    try:
+    with files.contents.reading(path) as descriptor:
         common = gold.common(descriptor, hits)
         if signature(descriptor) != cut.state:
             return Unreadable(path, Obstacle.UNSTABLE, "")
-    finally:
-        os.close(descriptor)
     gold.blame(common.unlike)
     if sum(one.length for one in common.spans) < LEAST_SHARED:
         return None

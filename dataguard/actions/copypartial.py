@@ -160,11 +160,8 @@ class _Gold:
             head = files.head(path, rung)
             left = [one for one in left if one.size < rung or self._rung(one, rung) == head]
         left.sort(key=lambda one: (-min(size, one.size), one.version, one.entry))
-        descriptor = files.open(path)
-        try:
+        with files.reading(path) as descriptor:
             return next((one for one in left if self._begins_as(one, descriptor, size)), None)
-        finally:
-            os.close(descriptor)
 
     def copies(
         self, files: PlaceFiles, path: bytes, candidates: Sequence[_Original]

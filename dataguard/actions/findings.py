@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.copyprivacy import as_told
-from dataguard.core.exemptions import exemption_for
+from dataguard.core.exemptions import exempted
 from dataguard.errors import NotFoundError, UsageError
 from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle
-from dataguard.model.finding import Code, Finding, FindingState, Severity
+from dataguard.model.finding import Code, Finding, FindingState
 from dataguard.model.results.findings import FindingList
 
 if TYPE_CHECKING:
@@ -89,25 +89,18 @@ def finding_of(
     ctx: Context, difference: Difference, dataset: str, version: int | None, now: datetime
 ) -> Finding:
     """Return a difference as a finding; what the policy exempts is information, and says why."""
-    exemption = exemption_for(
-        ctx.policy, difference.code, dataset=dataset, path=difference.path, now=now
-    )
-    evidence = dict(difference.evidence)
-    severity = ctx.policy.severity_of(difference.code)
-    if exemption is not None:
-        severity = Severity.INFO
-        evidence["exempted"] = f"{exemption.reason} (until {exemption.expires})"
-    return Finding(
+    found = Finding(
         code=difference.code,
-        severity=severity,
+        severity=ctx.policy.severity_of(difference.code),
         path=difference.path,
         message=difference.message,
         first_seen=now,
         last_seen=now,
         dataset=dataset,
         version=version,
-        evidence=evidence,
+        evidence=dict(difference.evidence),
     )
+    return exempted(ctx.policy, found)
 
 
 def unstable_findings(

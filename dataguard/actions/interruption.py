@@ -66,11 +66,14 @@ def _record(ctx: Context, run: Run) -> None:
             written.
     """
     from dataguard.actions.routing import as_left  # noqa: PLC0415  as above
-    from dataguard.actions.rundestination import STAGED  # noqa: PLC0415  as above
+    from dataguard.actions.rundestination import ENDED, STAGED  # noqa: PLC0415  as above
     from dataguard.actions.runrecord import finish, put, save  # noqa: PLC0415  as above
     from dataguard.stores.rundirectory import RunDirectory  # noqa: PLC0415  as above
 
     run = as_left(run)
+    if ENDED in run.metadata:  # its record beside its files says so since then, and more
+        put(ctx, run)
+        return
     try:
         with RunDirectory(run.metadata.get(STAGED, run.outputs)) as directory:
             _check_same(run, directory)

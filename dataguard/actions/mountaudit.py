@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.recording import record_findings
-from dataguard.core.exemptions import exemption_for
+from dataguard.core.exemptions import exempted
 from dataguard.core.mountplan import status
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.finding import Code, Finding, FindingState, Severity
+from dataguard.model.finding import Code, Finding, FindingState
 from dataguard.model.mount import MountState
 from dataguard.model.mountpoint import MountStatus
 from dataguard.mounts import mountinfo
@@ -75,22 +75,19 @@ def _findings(ctx: Context, record: MountRecord, table: MountTable) -> Iterator[
     if now in _GOOD:
         return
     code = Code.DG402 if now is MountStatus.WRITABLE else Code.DG401
-    path, moment = os.fsencode(record.target), ctx.clock()
-    exempt = exemption_for(ctx.policy, code, dataset=record.dataset, path=path, now=moment)
-    evidence = {"backend": str(record.backend), "host": record.host, "status": str(now)}
-    if exempt is not None:
-        evidence["exempted"] = f"{exempt.reason} (until {exempt.expires})"
-    yield Finding(
+    moment = ctx.clock()
+    found = Finding(
         code=code,
-        severity=ctx.policy.severity_of(code) if exempt is None else Severity.INFO,
-        path=path,
+        severity=ctx.policy.severity_of(code),
+        path=os.fsencode(record.target),
         message=f"the {record.backend} mount of {record.dataset}@{record.version} is {now}",
         first_seen=moment,
         last_seen=moment,
         dataset=record.dataset,
         version=record.version,
-        evidence=evidence,
+        evidence={"backend": str(record.backend), "host": record.host, "status": str(now)},
     )
+    yield exempted(ctx.policy, found)
 
 
 def _resolve(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.actions.protection import recorded_place
 from dataguard.core.objectplaces import bucket_of, prefix_of
 from dataguard.engines.fitted import fit
 from dataguard.engines.serial import SerialEngine
 from dataguard.errors import PolicyError
 from dataguard.model.medium import Medium
-from dataguard.model.objects import Capabilities, ObjectPlace, Versioning
+from dataguard.model.objects import ObjectPlace, Versioning
 from dataguard.model.policy import Wanted
 from dataguard.stores.local import exclusion
 from dataguard.stores.objectclient import ObjectClient
@@ -32,9 +33,7 @@ def access_of(ctx: Context, place: str, asked: ObjectPlace | None = None) -> Acc
     Raises:
         UsageError: an endpoint is no URL of one, or the extra is not installed.
     """
-    check_extra()
-    recorded = _recorded(ctx, place)
-    return access_to(bucket_of(place), asked or ObjectPlace(), recorded, os.environ)
+    return _access(place, asked, recorded_place(ctx, place))
 
 
 def look_at(ctx: Context, place: str, asked: ObjectPlace | None) -> ObjectPlace:
@@ -87,12 +86,12 @@ def open_objects(
         UsageError: as `access_of`; or a pattern is not valid.
     """
     fit(ctx.engine, Medium.UNKNOWN)  # each worker has many requests under way: one a core
-    recorded = _recorded(ctx, place)
-    able = found.capabilities if found else recorded.capabilities if recorded else None
+    recorded = recorded_place(ctx, place)
+    able = found or recorded or ObjectPlace()
     return ObjectStore(
         place,
-        access_of(ctx, place, found),
-        able or Capabilities(),
+        _access(place, found, recorded),
+        able.capabilities,
         spread=ctx.engine.map,
         sorting=os.path.join(ctx.settings.home.value, "state"),
         excluded=exclusion(exclude),
@@ -106,12 +105,10 @@ def store_at(ctx: Context, location: Location, exclude: tuple[str, ...]) -> Obje
     Raises:
         UsageError: as `access_of`; or a pattern is not valid.
     """
-    check_extra()
     recorded = location.objects or ObjectPlace()
-    bucket = bucket_of(location.place)
     return ObjectStore(
         location.place,
-        access_to(bucket, ObjectPlace(), recorded, os.environ),
+        _access(location.place, None, recorded),
         recorded.capabilities,
         spread=SerialEngine().map,
         sorting=os.path.join(ctx.settings.home.value, "state"),
@@ -119,7 +116,6 @@ def store_at(ctx: Context, location: Location, exclude: tuple[str, ...]) -> Obje
     )
 
 
-def _recorded(ctx: Context, place: str) -> ObjectPlace | None:
-    """Return what the newest location at a place recorded of its bucket."""
-    known = [one.objects for one in ctx.catalog.locations_at(place) if one.objects is not None]
-    return known[0] if known else None
+def _access(place: str, asked: ObjectPlace | None, recorded: ObjectPlace | None) -> Access:
+    check_extra()
+    return access_to(bucket_of(place), asked or ObjectPlace(), recorded, os.environ)

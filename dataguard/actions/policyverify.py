@@ -9,12 +9,12 @@ from dataguard.actions.policyexport import places_of
 from dataguard.actions.protection import recorded_place
 from dataguard.actions.recording import record_findings
 from dataguard.core.canary import credential_hash
-from dataguard.core.exemptions import exemption_for
+from dataguard.core.exemptions import exempted
 from dataguard.core.objectplaces import bucket_of
 from dataguard.core.s3policy import bucket_part
 from dataguard.errors import NotFoundError
 from dataguard.model.canary import Caller, CanaryRecord, CanaryState, VerifyResult
-from dataguard.model.finding import Code, Finding, FindingState, Severity
+from dataguard.model.finding import Code, Finding, FindingState
 from dataguard.model.mount import ProbeOutcome
 from dataguard.model.objects import ObjectPlace
 
@@ -145,29 +145,26 @@ def _findings(ctx: Context, record: CanaryRecord) -> Iterator[Finding]:
 def _finding(
     ctx: Context, record: CanaryRecord, dataset: str | None, version: int | None
 ) -> Finding:
-    code, path, moment = _code(record), os.fsencode(record.place), record.verified
+    code, moment = _code(record), record.verified
     passed = [s.operation for s in record.probe.steps if s.result is ProbeOutcome.ALLOWED]
-    exempt = exemption_for(ctx.policy, code, dataset=dataset, path=path, now=moment)
-    evidence: dict[str, object] = {
-        "caller": record.caller.name,
-        "credential": record.caller.credential,
-        "endpoint": record.endpoint,
-        "allowed": passed,
-        "left_behind": list(record.left),
-    }
-    if exempt is not None:
-        evidence["exempted"] = f"{exempt.reason} (until {exempt.expires})"
-    return Finding(
+    found = Finding(
         code=code,
-        severity=ctx.policy.severity_of(code) if exempt is None else Severity.INFO,
-        path=path,
+        severity=ctx.policy.severity_of(code),
+        path=os.fsencode(record.place),
         message=f"{record.caller.name} can write gold there: {', '.join(passed)} got through",
         first_seen=moment,
         last_seen=moment,
         dataset=dataset,
         version=version,
-        evidence=evidence,
+        evidence={
+            "caller": record.caller.name,
+            "credential": record.caller.credential,
+            "endpoint": record.endpoint,
+            "allowed": passed,
+            "left_behind": list(record.left),
+        },
     )
+    return exempted(ctx.policy, found)
 
 
 def _code(record: CanaryRecord) -> Code:

@@ -39,10 +39,8 @@ def found_protection(ctx: Context, location: Location) -> Protection:
 
 def recorded_place(ctx: Context, place: str) -> ObjectPlace | None:
     """Return how the bucket of a place is reached, as its locations recorded it."""
-    for one in ctx.catalog.locations_at(place):
-        if one.objects is not None:
-            return one.objects
-    return None
+    known = (one.objects for one in ctx.catalog.locations_at(place) if one.objects is not None)
+    return next(known, None)
 
 
 def _identity(ctx: Context, place: str) -> Identity:

@@ -13,13 +13,16 @@ from dataguard.errors import StoreUnreachableError
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
 
-__all__ = ["CLAIM", "STAGED", "Destination", "destination"]
+__all__ = ["CLAIM", "ENDED", "STAGED", "Destination", "destination"]
 
 STAGED = "staged"
 """In a run's record: the directory whose files are not in the bucket yet."""
 
 CLAIM = "claim"
 """In a run's record: what its objects say of whose they are."""
+
+ENDED = "ended"
+"""In a run's record: how its job ended, while the outputs are not all in the bucket."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataguard.actions.outputs import collect_outputs
 from dataguard.actions.recording import record_comparison, record_findings
 from dataguard.actions.routing import clear, digested, reap, reported, with_layers
 from dataguard.actions.rundestination import CLAIM
-from dataguard.actions.runrecord import confined, finish, free_record, watched
+from dataguard.actions.runrecord import confined, finish, free_record, watched, writes_of
 from dataguard.actions.runresult import is_enforced, over
 from dataguard.actions.verification import Verification, changes_between, verify
 from dataguard.model.run import RunState
@@ -85,9 +85,8 @@ def _delivered(
 ) -> tuple[Run, Outputs, tuple[Unreadable, ...]]:
     from dataguard.actions.runupload import deliver  # noqa: PLC0415  for buckets alone
 
-    done = deliver(
-        ctx, record, ended.directory, outputs, diverted=diverted, attempts=ended.attempts
-    )
+    writes = writes_of(diverted, ended.attempts)
+    done = deliver(ctx, record, ended.directory, outputs, writes)
     return done.record, done.outputs, done.gaps
 
 

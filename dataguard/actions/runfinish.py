@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.gate import check_gate
 from dataguard.actions.outputs import collect_outputs
-from dataguard.actions.rundestination import STAGED
-from dataguard.actions.runupload import ENDED, deliver, is_remote
+from dataguard.actions.rundestination import ENDED, STAGED
+from dataguard.actions.runrecord import writes_of
+from dataguard.actions.runupload import deliver, is_remote
 from dataguard.errors import ConflictError
 from dataguard.model.results.run import RunResult
 from dataguard.model.run import RunState
@@ -27,8 +28,8 @@ def finish_run(ctx: Context, run_id: str) -> RunResult:
     """Go on with the upload of a run; one whose job was killed stays interrupted.
 
     Raises:
-        ConflictError: nothing of it waits on this host, it is on its way, or its files changed
-            since its job ended.
+        ConflictError: nothing of it waits on this host, it is on its way, or its files or the
+            record beside them changed since its job ended.
         NotFoundError: there is no such run, or its files are gone.
     """
     run = ctx.catalog.run(run_id)
@@ -44,7 +45,8 @@ def finish_run(ctx: Context, run_id: str) -> RunResult:
         if directory.identity != run.metadata.get("directory"):
             raise ConflictError(f"the directory {directory.path} was replaced")
         outputs = collect_outputs(ctx, directory, stays=False)
-        done = deliver(ctx, _as_ended(ctx, run, outputs), directory, outputs)
+        writes = _writes(run, directory)
+        done = deliver(ctx, _as_ended(ctx, run, outputs), directory, outputs, writes)
     return _result(done)
 
 
@@ -62,6 +64,19 @@ def _check_waits(ctx: Context, run: Run) -> None:
         raise ConflictError(f"the outputs of run {run.id} wait on {run.process.host}")
     if run.state is RunState.RUNNING:
         raise ConflictError(f"run {run.id} is on its way", hint=f"dataguard lineage {run.id}")
+
+
+def _writes(run: Run, directory: RunDirectory) -> dict[str, object]:
+    """Return what is known of where else a job wrote: nothing, where it was killed.
+
+    Raises:
+        ConflictError: the record that says so is not there any more.
+    """
+    unknown = writes_of()
+    if ENDED not in run.metadata:
+        return unknown
+    record = directory.read_record()
+    return {name: record.get(name, value) for name, value in unknown.items()}
 
 
 def _as_ended(ctx: Context, run: Run, outputs: Outputs) -> Run:

@@ -16,6 +16,8 @@ from dataguard.report.encode import encode
 from dataguard.stores.rundirectory import RECORD, remove_private_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dataguard.actions.context import Context
     from dataguard.actions.inputs import JobInput
     from dataguard.actions.verification import Verification
@@ -33,12 +35,14 @@ __all__ = [
     "finish",
     "free_record",
     "inputs_of",
+    "keep",
     "last_record",
     "not_started",
     "put",
     "record_fields",
     "save",
     "watched",
+    "writes_of",
 ]
 
 _NOT_STARTED = 125
@@ -115,10 +119,16 @@ def finish(
     The record in the directory lists each diverted write, that in the catalog has their number.
     Returns what could not be written there.
     """
+    unwritten = keep(directory, last_record(record, diverted, attempts))
+    put(ctx, record)
+    return unwritten
+
+
+def keep(directory: RunDirectory, fields: Mapping[str, object]) -> tuple[Unreadable, ...]:
+    """Write the record in a run's directory; returns it where it could not be written there."""
     try:
-        save(ctx, record, directory, diverted, attempts)
+        directory.write_record(fields)
     except StoreUnreachableError as err:
-        put(ctx, record)
         return (Unreadable(RECORD.encode(), Obstacle.DENIED, err.message),)
     return ()
 
@@ -184,7 +194,14 @@ def last_record(
     record: Run, diverted: tuple[Diverted, ...], attempts: Attempts | None
 ) -> dict[str, object]:
     """Return what stands in the record of a run that is over."""
-    return {**record_fields(record), "diverted": encode(diverted), "attempts": encode(attempts)}
+    return {**record_fields(record), **writes_of(diverted, attempts)}
+
+
+def writes_of(
+    diverted: tuple[Diverted, ...] = (), attempts: Attempts | None = None
+) -> dict[str, object]:
+    """Return what the last record of a run says of where else its job wrote, and tried to."""
+    return {"diverted": encode(diverted), "attempts": encode(attempts)}
 
 
 def clear_private(path: str, run_id: str) -> None:

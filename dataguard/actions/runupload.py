@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.objectoutputs import encoded, objects_of_run, upload, upload_manifest
-from dataguard.actions.rundestination import CLAIM, STAGED
-from dataguard.actions.runrecord import last_record, put, record_fields
+from dataguard.actions.rundestination import CLAIM, ENDED, STAGED
+from dataguard.actions.runrecord import keep, last_record, put, record_fields
 from dataguard.errors import DataguardError
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunState
@@ -20,17 +20,14 @@ from dataguard.report.encode import encode
 from dataguard.stores.runobjects import told
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dataguard.actions.context import Context
     from dataguard.actions.outputs import Outputs
-    from dataguard.model.attempt import Attempts
-    from dataguard.model.diversion import Diverted
     from dataguard.model.run import Run
     from dataguard.stores.rundirectory import RunDirectory
 
-__all__ = ["ENDED", "Delivered", "claim", "deliver", "give_up", "is_remote"]
-
-ENDED = "ended"
-"""In a run's record: how its job ended, while the outputs are not all in the bucket."""
+__all__ = ["Delivered", "claim", "deliver", "give_up", "is_remote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +72,24 @@ def deliver(
     run: Run,
     directory: RunDirectory,
     outputs: Outputs,
-    *,
-    diverted: tuple[Diverted, ...] = (),
-    attempts: Attempts | None = None,
+    writes: Mapping[str, object],
 ) -> Delivered:
     """Upload the outputs of a run whose job ended, then its last record; then record it here.
 
     Where that fails the files stay where they are, and so does the word `running` in the bucket.
+    So do the `writes` of the job, in the record beside its files: nobody else knows of them then.
     """
-    pending = replace(run, metadata={**run.metadata, ENDED: str(run.state)})
-    put(ctx, replace(pending, state=RunState.RUNNING))
+    run = replace(run, metadata={**run.metadata, ENDED: str(run.state)})
+    stopped = replace(run, state=RunState.INTERRUPTED)
+    unwritten = keep(directory, {**record_fields(stopped), **writes})
+    put(ctx, replace(stopped, state=RunState.RUNNING))
     try:
-        done = _uploaded(ctx, run, directory, outputs, diverted=diverted, attempts=attempts)
+        done = _uploaded(ctx, run, directory, outputs, writes)
     except DataguardError as err:
-        put(ctx, replace(pending, state=RunState.INTERRUPTED))
+        put(ctx, stopped)
         said = f"not uploaded: {err.message}; kept in {directory.path}: "
         gap = Unreadable(b"", Obstacle.ABSENT, f"{said}dataguard run --finish {run.id}")
-        return Delivered(replace(pending, state=RunState.INTERRUPTED), outputs, (gap,))
+        return Delivered(stopped, outputs, (gap, *unwritten))
     put(ctx, done.record)
     if STAGED not in done.record.metadata:
         directory.clear()
@@ -103,12 +101,10 @@ def _uploaded(
     run: Run,
     directory: RunDirectory,
     outputs: Outputs,
-    *,
-    diverted: tuple[Diverted, ...],
-    attempts: Attempts | None,
+    writes: Mapping[str, object],
 ) -> Delivered:
-    kept = {ENDED, *(() if outputs.unreadable else (STAGED,))}  # what was not read is there alone
-    words = {name: value for name, value in run.metadata.items() if name not in kept}
+    done_with = () if outputs.unreadable else (STAGED, ENDED)  # what was not read is there alone
+    words = {name: value for name, value in run.metadata.items() if name not in done_with}
     with objects_of_run(ctx, run.outputs, run.metadata[CLAIM], _algorithm(ctx)) as objects:
         going = replace(run, state=RunState.RUNNING, finished=None)
         objects.go_on(encoded(record_fields(going)))
@@ -116,7 +112,7 @@ def _uploaded(
         if outputs.root is not None:
             upload_manifest(objects, outputs, ctx.manifests.manifest_path(outputs.root))
         record = replace(run, metadata={**words, **told(objects.terms)})
-        said = {**last_record(record, diverted, attempts), "files": encode(done.files)}
+        said = {**record_fields(record), **writes, "files": encode(done.files)}
         objects.finish(encoded(said))
     return Delivered(record, done)
 

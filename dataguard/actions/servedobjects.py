@@ -54,6 +54,7 @@ __all__ = ["Objects", "main"]
 _UNIT = 512
 _STATFS_BLOCK = 4096
 _NAME_MAX = 255
+_DOTS = 2
 
 
 class Objects(Refusing):
@@ -88,14 +89,23 @@ class Objects(Refusing):
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self._attributes(name, entry)
 
-    def readdir(self, path: str, _fh: int) -> Iterator[tuple[str, dict[str, int], int]]:
-        """Yield names with kind and inode."""
-        yield from ((name, {}, 0) for name in (".", ".."))
-        for child in self._tree.children(_bytes(path)):
+    def readdir_with_offset(
+        self, path: str, offset: int, _fh: int
+    ) -> Iterator[tuple[str, dict[str, int], int]]:
+        """Yield names with kind and inode, behind an offset that was yielded with the name before.
+
+        libfuse would keep a directory without offsets in memory, and begin at its first name for
+        each few dozen.
+        """
+        for number, dots in enumerate((".", ".."), 1):
+            if offset < number:
+                yield dots, {}, number
+        place = max(offset - _DOTS, 0)
+        for child, behind in self._tree.children_from(_bytes(path), place):
             name = child.path if isinstance(child, PinnedEntry) else child
             kind = _kind(child if isinstance(child, PinnedEntry) else None)
             last = name.rpartition(b"/")[2].decode("utf-8", "surrogateescape")
-            yield last, {"st_mode": kind, "st_ino": _inode(name)}, 0
+            yield last, {"st_mode": kind, "st_ino": _inode(name)}, behind + _DOTS
 
     def readlink(self, path: str) -> str:
         """Return a link's target as it is."""

@@ -58,7 +58,7 @@ def encode(value: object) -> dict[str, object]:
     """
     if not is_dataclass(value):
         raise TypeError(f"{type(value).__name__} is no model value")
-    return {f.name: _encoded(getattr(value, f.name)) for f in fields(value)}
+    return {name: _encoded(getattr(value, name)) for name in _names(value.__class__)}
 
 
 def decode(kind: type[T], record: Mapping[str, object]) -> T:
@@ -77,16 +77,26 @@ def decode(kind: type[T], record: Mapping[str, object]) -> T:
 
 
 def _encoded(value: object) -> object:
-    if type(value) in _PLAIN:
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _encoded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encoded(item) for item in value]
-    for kind, write in _WRITERS.items():
-        if isinstance(value, kind):
-            return write(value)
-    return encode(value) if is_dataclass(value) else value
+    kind: type = value.__class__
+    return value if kind in _PLAIN else _writing(kind)(value)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+@cache
+def _writing(kind: type) -> Callable[[Any], object]:
+    """Return how values of a class are written: a burst of findings has millions of them."""
+    if issubclass(kind, Mapping):
+        return lambda items: {str(key): _encoded(item) for key, item in items.items()}
+    if issubclass(kind, list | tuple):
+        return lambda items: [_encoded(item) for item in items]
+    for known, write in _WRITERS.items():
+        if issubclass(kind, known):
+            return write
+    return encode if is_dataclass(kind) else lambda value: value
 
 
 def _built(kind: type[T], record: Mapping[str, object]) -> T:

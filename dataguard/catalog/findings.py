@@ -31,10 +31,12 @@ def merge(known: Finding, seen: Finding) -> Finding:
     )
 
 
-def merge_all(known: Mapping[str, Finding], seen: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return every seen finding merged with what is known, one for each id."""
+def merge_all(
+    known: Mapping[str, Finding], seen: Iterable[tuple[str, Finding]]
+) -> dict[str, Finding]:
+    """Return every seen finding under its id, merged with what is known; both are given by id."""
     merged: dict[str, Finding] = {}
-    for finding in seen:
-        before = merged.get(finding.id, known.get(finding.id))
-        merged[finding.id] = finding if before is None else merge(before, finding)
-    return tuple(merged.values())
+    for name, finding in seen:
+        before = merged.get(name, known.get(name))
+        merged[name] = finding if before is None else merge(before, finding)
+    return merged

@@ -22,7 +22,7 @@ from dataguard.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from dataguard.catalog.change import Allow
@@ -126,8 +126,9 @@ class Catalog(Reader):
             )
         with self._database.writing() as connection:
             check_schema(connection)
-            yield Transaction(connection, clock=self._clock, actor=self._actor, allow=self._allow)
-        self._export(wait_s=_LOCK_WAIT_S)
+            made = Transaction(connection, clock=self._clock, actor=self._actor, allow=self._allow)
+            yield made
+        self._export(made.events, wait_s=_LOCK_WAIT_S)
 
     def _read(self, query: Select) -> list[Record]:
         with self._database.reading() as connection:
@@ -169,9 +170,16 @@ class Catalog(Reader):
             founding.found_catalog(str(uuid.uuid4()))
         self._export(wait_s=_LOCK_WAIT_S)
 
-    def _export(self, *, wait_s: float) -> None:
+    def _export(self, made: Sequence[Event] = (), *, wait_s: float) -> None:
         with self._log.locked(wait_s=wait_s):
-            self._log.export(partial(read_events, self._database))
+            self._log.export(partial(self._events_after, made))
+
+    def _events_after(self, made: Sequence[Event], seq: int) -> Iterator[Event]:
+        """Yield the events after a number; what was `made` here just now is not read back."""
+        if made and made[0].seq == seq + 1:
+            yield from made
+            seq = made[-1].seq
+        yield from read_events(self._database, seq)
 
     def _finish_export(self) -> None:
         """Complete the log where that is possible; who may only read is not kept from it."""

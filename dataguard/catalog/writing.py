@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dataguard.catalog.change import Allow
     from dataguard.catalog.connection import Connection
     from dataguard.catalog.description import Table
+    from dataguard.core.chain import Event
     from dataguard.model.actor import Actor
     from dataguard.model.audit import AuditRecord, SliceRecord
     from dataguard.model.canary import CanaryRecord
@@ -44,7 +45,10 @@ Records = dict["Table", "Sequence[object]"]
 
 
 class Transaction(Reader):
-    """The verbs, inside the write lock; every verb may raise what `allow` raises (PolicyError)."""
+    """The verbs, inside the write lock; every verb may raise what `allow` raises (PolicyError).
+
+    `events` are those that were made in it.
+    """
 
     def __init__(self, connection: Connection, *, clock: Clock, actor: Actor, allow: Allow) -> None:
         super().__init__(partial(fetch, connection))
@@ -53,6 +57,7 @@ class Transaction(Reader):
         self._actor = actor
         self._allow = allow
         self._head = head(connection)
+        self.events: list[Event] = []
 
     def found_catalog(self, catalog_id: str) -> None:
         """Give a new catalog its name, as its first event."""
@@ -175,8 +180,9 @@ class Transaction(Reader):
     def record_findings(self, findings: Sequence[Finding]) -> None:
         """Record sightings: merged by id with earlier ones, see `findings.merge`."""
         for part in _parts(findings):
-            known = self._known_findings(finding.id for finding in part)
-            self._put_findings(EventKind.FINDINGS_RECORDED, merge_all(known, part))
+            seen = [(one.id, one) for one in part]
+            known = self._known_findings(name for name, _ in seen)
+            self._put_findings(EventKind.FINDINGS_RECORDED, merge_all(known, seen))
 
     def set_finding_state(self, finding_id: str, state: FindingState, reason: str) -> Finding:
         """Acknowledge, resolve or open a finding.
@@ -185,15 +191,17 @@ class Transaction(Reader):
             NotFoundError: there is none with this id.
         """
         finding = replace(self.finding(finding_id), state=state)
-        self._put_findings(EventKind.FINDING_STATE_SET, [finding], reason=reason)
+        self._put_findings(EventKind.FINDING_STATE_SET, {finding.id: finding}, reason=reason)
         return finding
 
     def resolve_unseen(self, unseen: Sequence[Finding], reason: str) -> None:
         """Resolve findings, unless somebody saw or changed them since they were looked up."""
         for part in _parts(unseen):
             known = self._known_findings(one.id for one in part)
-            gone = [one for one in part if known.get(one.id) == one]
-            resolved = [replace(one, state=FindingState.RESOLVED) for one in gone]
+            gone = {one.id: one for one in part if known.get(one.id) == one}
+            resolved = {
+                name: replace(one, state=FindingState.RESOLVED) for name, one in gone.items()
+            }
             if resolved:
                 self._put_findings(EventKind.FINDINGS_RESOLVED, resolved, reason=reason)
 
@@ -245,11 +253,13 @@ class Transaction(Reader):
         rows = self._rows(select(tables.FINDING).where(is_in("id", set(ids))))
         return {str(row["id"]): decode(Finding, row) for row in rows}
 
-    def _put_findings(self, kind: EventKind, findings: Sequence[Finding], **facts: object) -> None:
-        datasets = {finding.dataset for finding in findings}
+    def _put_findings(
+        self, kind: EventKind, findings: Mapping[str, Finding], **facts: object
+    ) -> None:
+        datasets = {finding.dataset for finding in findings.values()}
         dataset = datasets.pop() if len(datasets) == 1 else None
         # The id is derived from the others, so it is no field of the value; the table needs it.
-        records = [{**encode(finding), "id": finding.id} for finding in findings]
+        records = [{**encode(finding), "id": name} for name, finding in findings.items()]
         self._record(kind, dataset, {"put": {tables.FINDING.name: records}, **facts})
 
     def _put(self, kind: EventKind, dataset: str | None, records: Records, **facts: object) -> None:
@@ -269,6 +279,7 @@ class Transaction(Reader):
             self._head, time=self._clock(), kind=kind.value, actor=self._actor, payload=complete
         )
         self._head = append(self._connection, event)
+        self.events.append(event)
 
 
 def _parts(findings: Sequence[Finding]) -> Iterator[Sequence[Finding]]:

@@ -32,6 +32,7 @@ def add(app: typer.Typer) -> None:
             "dataguard audit faces@3 --slice 1/64",
             "dataguard audit faces@3 --merge",
             "dataguard audit faces@3 --merge --from 1.json --from 2.json",
+            "dataguard audit faces@3 --level 3 --batch-job job --batch-place s3://ops/audits",
         ),
         table=True,
         exit_codes=(0, 1, 2, 3, 4, 10, 11, 12, 13, 130, 143),
@@ -77,6 +78,26 @@ def audit(
     report: Annotated[
         str | None, typer.Option("--report", metavar="FILE", help="Also write JSON to a file.")
     ] = None,
+    batch_job: Annotated[
+        str | None,
+        typer.Option(
+            "--batch-job",
+            metavar="DIR",
+            help="With --level 3: write a job for S3 Batch Operations there, look at nothing.",
+        ),
+    ] = None,
+    batch_place: Annotated[
+        str | None,
+        typer.Option(
+            "--batch-place",
+            metavar="s3://BUCKET/PREFIX",
+            help="Where the job's manifest will be, and its report.",
+        ),
+    ] = None,
+    batch_role: Annotated[
+        str | None,
+        typer.Option("--batch-role", metavar="ARN", help="The role under which the job works."),
+    ] = None,
     engine: Annotated[
         str | None, typer.Option("--engine", metavar="NAME", help="auto, serial, local or dask.")
     ] = None,
@@ -100,7 +121,19 @@ def audit(
     With --slice, T tasks on any hosts and at any time look at one part each; when all are done,
     --merge records them as one audit, or names the parts that are missing. Tasks that cannot
     use one catalog each write a --report, which --merge takes in with --from.
+
+    With --level 3 --batch-job nothing is asked, compared or recorded: a new directory gets the
+    list of a version's pinned objects and the job with which S3 itself reads them where they lie
+    (Compute checksum). You submit it, with the commands that are printed.
     """
+    if batch_job is not None or batch_place is not None or batch_role is not None:
+        if batch_job is None or level != _IN_PARTS or part or merge or reports or report or max_age:
+            raise UsageError(
+                "--batch-job describes one job of level 3, and audits nothing",
+                hint="dataguard audit REF --level 3 --batch-job DIR",
+            )
+        how = (batch_job, batch_place or "", batch_role or "")
+        return _batch_job(invocation, tuple(references or ()), how, dry_run=dry_run)
     done = AuditLevel.of(level)
     wanted = None if part is None else Slice.parse(part)
     if merge and wanted is not None:
@@ -150,3 +183,18 @@ def audit(
             "; ".join(result.damaged), hint="restore `manifests` and `sheets` from a backup"
         )
     return invocation.outcome(result.findings, unchecked=not result.complete)
+
+
+def _batch_job(
+    invocation: Invocation, references: tuple[str, ...], how: tuple[str, str, str], *, dry_run: bool
+) -> int:
+    from dataguard.actions.batchjob import describe_job
+    from dataguard.model.batchjob import BatchRequest
+
+    if len(references) != 1:
+        raise UsageError(
+            "a job is for one version", hint="dataguard audit REF --level 3 --batch-job DIR"
+        )
+    request = BatchRequest(*how)
+    invocation.show(describe_job(invocation.context(), references[0], request, dry_run=dry_run))
+    return 0

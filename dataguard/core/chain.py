@@ -89,6 +89,9 @@ class Break:
     reason: str
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 class _Line(TypedDict):
     seq: int
     time: str
@@ -107,8 +110,7 @@ def canonical_json(value: object) -> bytes:
     Raises:
         ValueError: the value holds a float that is no number.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return text.encode("ascii")
+    return _CANONICAL.encode(value).encode("ascii")
 
 
 def rendered(payload: Mapping[str, object]) -> Rendered:

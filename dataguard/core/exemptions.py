@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from dataguard.model.finding import Severity
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dataguard.model.finding import Code
+    from dataguard.model.finding import Code, Finding
     from dataguard.model.policy import Exemption, Policy
 
-__all__ = ["exemption_for"]
+__all__ = ["exempted", "exemption_for"]
 
 
 def exemption_for(
@@ -27,6 +30,22 @@ def exemption_for(
         if in_force and _covers_dataset(exemption, dataset) and _covers_path(exemption, path):
             return exemption
     return None
+
+
+def exempted(policy: Policy, finding: Finding) -> Finding:
+    """Return a finding that was just seen; what the policy bears is information, and says why."""
+    exemption = exemption_for(
+        policy,
+        finding.code,
+        dataset=finding.dataset,
+        path=finding.path,
+        now=finding.last_seen,
+    )
+    if exemption is None:
+        return finding
+    reason = f"{exemption.reason} (until {exemption.expires})"
+    evidence = {**finding.evidence, "exempted": reason}
+    return replace(finding, severity=Severity.INFO, evidence=evidence)
 
 
 def _covers_dataset(exemption: Exemption, dataset: str | None) -> bool:

@@ -36,9 +36,8 @@ def trace_of(finding: Finding) -> bytes:
     """
     evidence = finding.evidence
     code = str(evidence.get("finding", finding.code.name))
-    state = [code, *(_plain(evidence, name) for name in _STATE)]
-    text = json.dumps(state, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    state = "\n".join((code, *(_plain(evidence, name) for name in _STATE)))
+    return hashlib.blake2b(state.encode(), digest_size=8).digest()
 
 
 class Known:
@@ -102,6 +101,9 @@ def _is_hazard(finding: Finding) -> bool:
     return finding.code.name in ("DG108", "DG109")
 
 
-def _plain(evidence: Mapping[str, object], name: str) -> object:
+def _plain(evidence: Mapping[str, object], name: str) -> str:
+    """Return a member as one text, whoever saw it and whether or not it was recorded since."""
     value = evidence.get(name)
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, str | int) or value is None:
+        return str(value)
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value, sort_keys=True)

@@ -49,11 +49,9 @@ class Capabilities:
 
     `versions_listed`: it answers ListObjectVersions. `lock`: the bucket has an object lock.
     `checksums` are the checksum algorithms, in the words of S3 (`XXHASH128`), that objects looked
-    at had or that were tried out. `attributes`: GetObjectAttributes answers what was asked, not
-    with the object. `literal_keys`: keys come back as they were given (`a//b`). `ordered`: listings
-    come in bytewise order, and pages are complete. `conditional_writes`: If-None-Match on a PUT is
-    honoured; `verifies_checksums`: a PUT with a wrong one is refused. Both are found out by
-    writing, so by no command that only reads.
+    at had. `attributes`: GetObjectAttributes answers what was asked, not with the object.
+    `literal_keys`: keys come back as they were given (`a//b`). `ordered`: listings come in bytewise
+    order, and pages are complete.
     """
 
     versioning: Versioning = Versioning.UNKNOWN
@@ -63,8 +61,6 @@ class Capabilities:
     attributes: bool | None = None
     literal_keys: bool | None = None
     ordered: bool = True
-    conditional_writes: bool | None = None
-    verifies_checksums: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,9 @@ class ObjectPlace:
 class Held:
     """What a server says of one version of a key, as a HEAD tells it.
 
-    `checksum` is `ALGORITHM:base64`. `lock_mode` is `governance`, `compliance` or empty.
+    `checksum` is `ALGORITHM:base64` in the words of S3 (`XXHASH128:...`), `checksum_type`
+    `FULL_OBJECT` or `COMPOSITE`; both None where the server told none. `lock_mode` is `governance`,
+    `compliance` or empty.
     """
 
     version_id: str | None

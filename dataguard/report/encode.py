@@ -54,7 +54,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         return _members((str(key), item) for key, item in value.items())
     if isinstance(value, Collection) and not isinstance(value, str):
-        return [encode(item) for item in value]
+        return [item if type(item) in _PLAIN else _form(item.__class__)(item) for item in value]
     return value
 
 
@@ -108,11 +108,11 @@ def _(value: Finding) -> Json:
         **json_fields(value.path),
         "message": value.message,
         "remedy": value.remedy,
-        "first_seen": encode(value.first_seen),
-        "last_seen": encode(value.last_seen),
+        "first_seen": _time(value.first_seen),
+        "last_seen": _time(value.last_seen),
         "count": value.count,
         "state": str(value.state),
-        "evidence": encode(value.evidence),
+        "evidence": _form(type(value.evidence))(value.evidence),
     }
 
 

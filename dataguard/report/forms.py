@@ -19,6 +19,7 @@ AS_LINES = {
     "dataguard.core.chain": "text_administration",
     "dataguard.model.administration": "text_administration",
     "dataguard.model.alert": "text_watch",
+    "dataguard.model.batchjob": "text_batchjob",
     "dataguard.model.canary": "text_protection",
     "dataguard.model.copies": "text_copies",
     "dataguard.model.emit": "text_workspace",

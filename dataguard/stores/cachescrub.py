@@ -108,7 +108,7 @@ def _judged(
         if problem:
             cache.remove(wanted, read, f"removed from the cache: {problem}")
         elif read != known:
-            cache.index.add([read], cache.now())
+            cache.take_up(read)
     yield Scrubbed(path, read.wanted.size, problem)
 
 

@@ -11,10 +11,7 @@ import pyarrow.compute as pc
 from dataguard.core.columns import binary_column, raw_paths, truths
 from dataguard.core.slicing import rows_in
 from dataguard.errors import CatalogDamagedError
-from dataguard.model.schema import (
-    MANIFEST_FORMAT,
-    manifest_schema,
-)
+from dataguard.model.schema import MANIFEST_FORMAT, manifest_schema
 from dataguard.stores.locationsheets import sheet_group
 from dataguard.stores.rowgroups import row_group
 
@@ -60,7 +57,7 @@ class Lookup:
             CatalogDamagedError: manifest or sheet cannot be read any more.
         """
         for number, wanted in self._by_group(paths):
-            batch = self._group(number)
+            batch = self.group(number)
             found = pc.is_in(raw_paths(batch), value_set=binary_column(wanted))
             if truths(found, null=False).any():
                 yield batch.filter(found)
@@ -71,10 +68,10 @@ class Lookup:
         Raises:
             CatalogDamagedError: as `at`.
         """
-        first = max(bisect.bisect_right(self._firsts, span.after) - 1, 0)
+        first = max(self.holding(span.after), 0)
         through = span.through
         last = len(self._firsts) if through is None else bisect.bisect(self._firsts, through)
-        yield from rows_in((self._group(number) for number in range(first, last)), span)
+        yield from rows_in((self.group(number) for number in range(first, last)), span)
 
     @property
     def groups(self) -> int:
@@ -91,20 +88,6 @@ class Lookup:
         Raises:
             CatalogDamagedError: as `at`.
         """
-        return self._group(number)
-
-    def _by_group(self, paths: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
-        start = 0
-        while start < len(paths):
-            number = bisect.bisect_right(self._firsts, paths[start]) - 1
-            end = len(paths)
-            if number + 1 < len(self._firsts):
-                end = bisect.bisect_left(paths, self._firsts[number + 1], start)
-            if number >= 0:
-                yield number, paths[start:end]
-            start = end
-
-    def _group(self, number: int) -> pa.RecordBatch:
         batch = self._kept.pop(number, None)
         if batch is None:
             batch = self._read(number)
@@ -112,6 +95,17 @@ class Lookup:
         for oldest in list(self._kept)[:-_KEPT]:  # another thread may be at it too
             self._kept.pop(oldest, None)
         return batch
+
+    def _by_group(self, paths: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
+        start = 0
+        while start < len(paths):
+            number = self.holding(paths[start])
+            end = len(paths)
+            if number + 1 < len(self._firsts):
+                end = bisect.bisect_left(paths, self._firsts[number + 1], start)
+            if number >= 0:
+                yield number, paths[start:end]
+            start = end
 
     def _read(self, number: int) -> pa.RecordBatch:
         batch = row_group(self._manifest, self._schema, MANIFEST_FORMAT, number)

@@ -194,17 +194,20 @@ class NodeCache:
             raise
 
     def publish(self, loaded: Iterable[tuple[Part, Wanted]]) -> None:
-        """Give durable parts their names, and record them at once."""
-        published = []
-        for part, wanted in loaded:
-            target = self.place.file_of(wanted)
-            try:
-                self.place.make_directory(os.path.dirname(os.path.dirname(target)))
-                self.place.make_directory(os.path.dirname(target))
-            except OSError as err:
-                raise self.place.failed("write", err) from err
-            published.append(part.publish(target, wanted))
-        self.index.add(published, self.now())
+        """Give durable parts their names, and record them at once.
+
+        Whoever makes room sees both or neither: nothing is recorded that went meanwhile.
+        """
+        with self.place.locked(shared=True):
+            self.index.add(self._named(loaded), self.now())
+
+    def take_up(self, read: CacheObject) -> bool:
+        """Record a file that was just read and found right, if it is still there as it was."""
+        with self.place.locked(shared=True):
+            is_there = read == look_at(self.place.file_of(read.wanted), read.wanted)
+            if is_there:
+                self.index.add([read], self.now())
+        return is_there
 
     def report(self, wanted: Wanted, what: str) -> None:
         """Keep that bytes were refused, for `cache show`."""
@@ -213,13 +216,14 @@ class NodeCache:
     def remove(self, wanted: Wanted, found: CacheObject, what: str) -> None:
         """Remove a file that is not what its name says, unless another one came, and report it."""
         path = self.place.file_of(wanted)
-        known = self.index.known(wanted)
         try:
-            if found == look_at(path, wanted):
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
-                if known is not None:
-                    self.index.forget([known[0]])
+            with self.place.locked():  # nobody gives another one the name meanwhile
+                known = self.index.known(wanted)
+                if found == look_at(path, wanted):
+                    with suppress(FileNotFoundError):
+                        os.unlink(path)
+                    if known is not None:
+                        self.index.forget([known[0]])
         except OSError as err:
             raise self.place.failed("remove a damaged object of", err) from err
         self.report(wanted, what)
@@ -231,6 +235,16 @@ class NodeCache:
     def now(self) -> int:
         """Return the time as the index has it."""
         return int(self.clock().timestamp())
+
+    def _named(self, loaded: Iterable[tuple[Part, Wanted]]) -> Iterator[CacheObject]:
+        for part, wanted in loaded:
+            target = self.place.file_of(wanted)
+            try:
+                self.place.make_directory(os.path.dirname(os.path.dirname(target)))
+                self.place.make_directory(os.path.dirname(target))
+            except OSError as err:
+                raise self.place.failed("write", err) from err
+            yield part.publish(target, wanted)
 
     def _expected(self, objects: Sequence[Wanted]) -> list[CacheObject | None]:
         """Return how objects should be, and note that they are used."""
@@ -271,8 +285,7 @@ class NodeCache:
             read, digest = digest_of(path, wanted)
         except FileNotFoundError:
             return None
-        if digest == wanted.digest and read == look_at(path, wanted):
-            self.index.add([read], self.now())
+        if digest == wanted.digest and self.take_up(read):
             return path
         self.remove(wanted, read, "removed from the cache: its content was changed")
         return None

@@ -11,9 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
-from dataguard.model.objects import Versioning
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import facts_of, failure, text_of
+from dataguard.stores.objectreplies import failure, held_of, text_of, versioning_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Outgoing, Wire
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataguard.errors import DataguardError
-    from dataguard.model.objects import Pin
+    from dataguard.model.objects import Held, Pin, Versioning
     from dataguard.stores.objectconnection import Reply
-    from dataguard.stores.objectreplies import ObjectFacts, Written
+    from dataguard.stores.objectreplies import Written
     from dataguard.stores.objectsigning import Keys
     from dataguard.stores.objectwire import Pending
     from dataguard.stores.s3access import Access
@@ -59,7 +58,7 @@ class ObjectClient:
         """Connect to nothing yet; `pause` waits between attempts."""
         self.access = access
         self._pause = pause
-        self._region = access.region or _ANY_REGION
+        self._region = access.region
 
     def list_versions(self, prefix: bytes, *, after: bytes = b"") -> Iterator[pa.RecordBatch]:
         """Yield every version and delete marker of the keys below a prefix, a page at a time.
@@ -78,11 +77,11 @@ class ObjectClient:
 
         return Pages(self, prefix, versions=False).after(after)
 
-    def head(self, key: bytes, version_id: str | None = None) -> ObjectFacts:
+    def head(self, key: bytes, version_id: str | None = None) -> Held:
         """Return what is known of an object or of one version of it, checksums included."""
         query = _of_version(version_id)
         request = Request("HEAD", key, query, (("x-amz-checksum-mode", "ENABLED"),))
-        return facts_of(key, self.ask(request).headers)
+        return held_of(self.ask(request).headers)
 
     def attributes(self, key: bytes, version_id: str | None = None) -> Mapping[str, str]:
         """Return the checksum and the parts by GetObjectAttributes; texts by element name."""
@@ -131,7 +130,7 @@ class ObjectClient:
     def reading(self, pin: Pin, start: int, end: int) -> Request:
         """Return the request for a range of what is pinned."""
         headers = [("x-amz-checksum-mode", "ENABLED")]
-        if pin.etag and pin.version_id in (None, "null"):  # such a version may be overwritten
+        if pin.etag and not pin.is_versioned:  # what has no such version may be overwritten
             headers.append(("if-match", f'"{pin.etag}"'))
         if (start, end) != (0, pin.size):
             headers.append(("range", f"bytes={start}-{end - 1}"))
@@ -174,30 +173,13 @@ class ObjectClient:
 
         return put(self, key, data, only_new=only_new)
 
-    def put_stream(self, key: bytes, pieces: Iterable[bytes], *, only_new: bool = False) -> Written:
-        """Write an object of any size, in parts where it is large; complete or absent."""
-        from dataguard.stores.objectwriting import put_stream  # noqa: PLC0415  as above
-
-        return put_stream(self, key, pieces, only_new=only_new)
-
     def delete(self, key: bytes, version_id: str | None = None) -> None:
         """Delete an object (in a versioned bucket: put a delete marker), or one version."""
         self.ask(Request("DELETE", key, _of_version(version_id))).close()
 
     def versioning(self) -> Versioning:
         """Return whether the bucket is versioned."""
-        body = self.text(Request("GET", query=(("versioning", ""),)))
-        status = text_of(body, "Status")
-        return Versioning(status.lower()) if status in ("Enabled", "Suspended") else Versioning.OFF
-
-    def policy(self) -> str | None:
-        """Return the bucket's policy document; None where there is none."""
-        reply, body = self.answer(Request("GET", query=(("policy", ""),)))
-        if reply.status in _OK:
-            return body.decode("utf-8", "replace")
-        if text_of(body, "Code") == "NoSuchBucketPolicy":
-            return None
-        raise failure(reply.status, body, self.named(None))
+        return versioning_of(self.text(Request("GET", query=(("versioning", ""),))))
 
     def lock(self) -> str | None:
         """Return the bucket's object lock configuration as XML; None where it has none."""
@@ -224,7 +206,7 @@ class ObjectClient:
 
         def outgoing() -> Iterator[Outgoing]:
             for request in requests:
-                asked.append((request, self._region))
+                asked.append((request, self._signer.region))
                 yield self.outgoing(request)
 
         for reply in self._wire.ask_many(outgoing(), width):
@@ -266,7 +248,7 @@ class ObjectClient:
 
     def send(self, request: Request) -> Reply:
         """Return the reply to a request, whatever it is, where the bucket's region wants it."""
-        region = self._region
+        region = self._signer.region
         return self._where_wanted(request, region, self._wire.ask(self.outgoing(request)))
 
     def _where_wanted(self, request: Request, asked: str, reply: Reply) -> Reply:
@@ -275,7 +257,7 @@ class ObjectClient:
         if reply.status not in _MOVED or region == asked or not _REGION.fullmatch(region):
             return reply
         reply.close()
-        if region != self._region:
+        if region != self._signer.region:
             self._region = region
             self.__dict__.pop("_signer", None)
             if not self.access.endpoint:
@@ -293,7 +275,7 @@ class ObjectClient:
     @property
     def region(self) -> str:
         """The region of the bucket, as far as its server told; empty where nobody named one."""
-        return self._region if self._region != _ANY_REGION else self.access.region
+        return self._region
 
     def named(self, key: bytes | None) -> str:
         """Return the URL of a key, or of the bucket, for messages."""
@@ -310,7 +292,7 @@ class ObjectClient:
 
     @cached_property
     def _signer(self) -> Signer:
-        return Signer(self._region)
+        return Signer(self._region or _ANY_REGION)
 
     @cached_property
     def _wire(self) -> Wire:

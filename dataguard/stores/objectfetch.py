@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dataguard.core.columns import raw_paths
 from dataguard.model.cache import Wanted
-from dataguard.model.objects import Pin
+from dataguard.stores.objectrows import pins_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,11 +15,10 @@ if TYPE_CHECKING:
 
     from dataguard.model.cache import Fetch
     from dataguard.model.digest import Algorithm
+    from dataguard.model.objects import Pin
     from dataguard.stores.objectclient import ObjectClient
 
 __all__ = ["object_contents", "pinned"]
-
-_PINS = ("version_id", "etag")
 
 
 def pinned(client: ObjectClient, pin: Pin) -> Fetch:
@@ -37,10 +35,7 @@ def object_contents(
     below `prefix`. An object without a version id is read only while it has its etag.
     """
     for batch in batches:
-        names = ("size", "digest", *_PINS)
-        columns = (batch.column(name).to_pylist() for name in names)
-        rows = zip(raw_paths(batch).to_pylist(), *columns, strict=True)
-        for path, size, digest, version_id, etag in rows:
-            if size:
-                pin = Pin(prefix + path, version_id, etag, size)
-                yield Wanted(algorithm, digest, size), pinned(client, pin)
+        digests = batch.column("digest").to_pylist()
+        for pin, digest in zip(pins_of(batch, prefix), digests, strict=True):
+            if pin.size:
+                yield Wanted(algorithm, digest, pin.size), pinned(client, pin)

@@ -12,7 +12,7 @@ from dataguard.core.columns import flag_column, joined, raw_paths
 from dataguard.core.kernels import kept
 from dataguard.core.merge import by_path
 from dataguard.stores.objectlisting import Listed, rows_of
-from dataguard.stores.objectreplies import facts_of
+from dataguard.stores.objectreplies import held_of
 from dataguard.stores.objectrequest import Request
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dataguard.model.objects import Held
     from dataguard.stores.objectclient import ObjectClient
-    from dataguard.stores.objectreplies import ObjectFacts
 
 __all__ = ["NamedFolders", "with_named"]
 
@@ -42,7 +42,7 @@ class NamedFolders:
         self._client = client
         self._prefix = prefix
         self._asked: set[bytes] = set()
-        self._found: dict[bytes, ObjectFacts] = {}
+        self._found: dict[bytes, Held] = {}
 
     def look(self, page: pa.RecordBatch) -> None:
         """Ask for the folders of a page that are new, but for those that the page itself lists.
@@ -59,17 +59,18 @@ class NamedFolders:
         requests = (Request("HEAD", key) for key in new)
         for key, reply in zip(new, self._client.ask_many(requests, _UNDER_WAY), strict=True):
             if reply.status == _OK:
-                self._found[key] = facts_of(key, reply.headers)
+                self._found[key] = held_of(reply.headers)
             elif reply.status not in _ABSENT:
                 raise self._client.failure_of(reply, key)
 
     def rows(self) -> pa.RecordBatch:
         """Return what was found, as rows of a listing in key order."""
-        found = [self._found[key] for key in sorted(self._found)]
+        keys = sorted(self._found)
+        found = [self._found[key] for key in keys]
         count = len(found)
         moments = [one.last_modified for one in found]
         columns: dict[str, list[bytes | None]] = {
-            "Key": [one.key for one in found],
+            "Key": [*keys],
             "Size": [b"%d" % one.size for one in found],
             "ETag": [one.etag.encode() if one.etag else None for one in found],
             "VersionId": [None] * count,  # as of listings without versions: asked for with others

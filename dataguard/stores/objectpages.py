@@ -61,7 +61,7 @@ class Pages:
                 raise
             if following is None or pending is None:
                 return
-            page, wanted = self._received(pending, following), following
+            page = self._received(pending, following)
 
     def _query(self, *more: tuple[str, str | bytes]) -> Request:
         fixed: list[tuple[str, str | bytes]] = [("encoding-type", "url"), ("max-keys", _KEYS)]

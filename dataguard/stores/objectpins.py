@@ -6,23 +6,21 @@ Imports no Arrow: workers load it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.errors import DeniedError
 from dataguard.model.entry import Obstacle, Unreadable
-from dataguard.model.objects import Asked, Held
-from dataguard.stores.objectclient import ObjectClient
-from dataguard.stores.objectread import ObjectUnit, read_unit
-from dataguard.stores.objectreplies import facts_of, text_of
+from dataguard.model.objects import Asked
+from dataguard.stores.objectread import ObjectUnit, client_of, read_unit
+from dataguard.stores.objectreplies import held_of, text_of
 from dataguard.stores.objectrequest import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dataguard.model.digest import DigestPlan
-    from dataguard.model.objects import Pin
+    from dataguard.model.objects import Held, Pin
     from dataguard.stores.interface import Spread
     from dataguard.stores.objectconnection import Reply
     from dataguard.stores.objectread import Read
@@ -119,16 +117,10 @@ def _sized(pins: Iterable[Pin]) -> Iterator[tuple[Pin, ...]]:
         yield tuple(part)
 
 
-@lru_cache(maxsize=4)
-def _client(access: Access) -> ObjectClient:
-    """Return the client of a bucket: its connections outlast a unit."""
-    return ObjectClient(access)
-
-
 class _Asking:
     def __init__(self, unit: PinUnit) -> None:
         self._unit = unit
-        self._client = _client(unit.access)
+        self._client = client_of(unit.access)
 
     def all(self) -> Iterator[Asked]:
         asked = list(self._requests())
@@ -152,7 +144,7 @@ class _Asking:
         pin = self._unit.pins[row][0]
         held, gap = None, known.gap
         if reply.status == _OK:
-            held = _held(pin.key, reply)
+            held = held_of(reply.headers)
         elif reply.status not in _ABSENT:
             gap = gap or self._gap(row, reply)
         marker = known.marker or reply.headers.get("x-amz-delete-marker") == "true"
@@ -184,26 +176,10 @@ class _Asking:
         return replace(asked, gap=asked.gap or Unreadable(path, Obstacle.DENIED, detail))
 
 
-def _held(key: bytes, reply: Reply) -> Held:
-    facts = facts_of(key, reply.headers)
-    return Held(
-        version_id=facts.version_id,
-        etag=facts.etag,
-        size=facts.size,
-        last_modified=facts.last_modified,
-        checksum=facts.checksum,
-        checksum_type=facts.checksum_type,
-        lock_mode=(facts.lock_mode or "").lower(),
-        retain_until=facts.retain_until,
-        legal_hold=facts.legal_hold,
-    )
-
-
 def _retained(held: Held, body: bytes) -> Held:
     headers = {
         "x-amz-object-lock-mode": text_of(body, "Mode") or "",
         "x-amz-object-lock-retain-until-date": text_of(body, "RetainUntilDate") or "",
     }
-    facts = facts_of(b"", headers)
-    mode = (facts.lock_mode or "").lower()
-    return replace(held, lock_mode=mode, retain_until=facts.retain_until)
+    told = held_of(headers)
+    return replace(held, lock_mode=told.lock_mode, retain_until=told.retain_until)

@@ -1,6 +1,6 @@
 """What the server of a bucket can do, found out by looking: nothing is written.
 
-Conditional writes show themselves only by writing, so they stay unknown here.
+Conditional writes show themselves only by writing: a run that writes finds out itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, DeniedError, NotFoundError, StoreUnreachableError
 from dataguard.model.objects import Capabilities, Versioning
-from dataguard.stores.objectreplies import failure
+from dataguard.stores.objectreplies import failure, versioning_of
 from dataguard.stores.objectrequest import Request
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ def probe(client: ObjectClient, prefix: bytes) -> Capabilities:
     """
     reply, body = client.answer(Request("GET", query=(("versioning", ""),)))
     muddled = reply.headers.get("server", "").lower().startswith(_MUDDLED)
-    if reply.status != _OK:
+    told = reply.status == _OK
+    if not told:
         error = failure(reply.status, body, client.named(None))
         if isinstance(error, NotFoundError):
             raise error
     found = Capabilities(
-        versioning=_versioning(client),
+        versioning=versioning_of(body) if told else Versioning.UNKNOWN,
         versions_listed=not muddled and _lists_versions(client, prefix),
         lock=_has_lock(client),
         ordered=not muddled,
@@ -55,13 +56,6 @@ def probe(client: ObjectClient, prefix: bytes) -> Capabilities:
     if found.literal_keys is False:  # it has directories, whatever name it goes by behind a proxy
         found = replace(found, versions_listed=False, ordered=False)
     return found
-
-
-def _versioning(client: ObjectClient) -> Versioning:
-    try:
-        return client.versioning()
-    except (DeniedError, StoreUnreachableError, ConflictError):
-        return Versioning.UNKNOWN
 
 
 def _lists_versions(client: ObjectClient, prefix: bytes) -> bool:

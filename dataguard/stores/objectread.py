@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.hashing import digester, new_hash
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import ArchivedError, checksum_of, facts_of
+from dataguard.stores.objectreplies import ArchivedError, checksum_of, held_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dataguard.stores.objectrequest import Request
     from dataguard.stores.s3access import Access
 
-__all__ = ["ObjectUnit", "Read", "has_checksum", "look_unit", "read_unit"]
+__all__ = ["ObjectUnit", "Read", "client_of", "has_checksum", "look_unit", "read_unit"]
 
 _UNDER_WAY = 8
 """Requests under way in one worker: they hide the distance to the server."""
@@ -100,15 +100,15 @@ def look_unit(unit: ObjectUnit) -> Read:
 
 
 @lru_cache(maxsize=4)
-def _client(access: Access) -> ObjectClient:
-    """Return the client of a bucket: its connections outlast a unit."""
+def client_of(access: Access) -> ObjectClient:
+    """Return this process's client of a bucket: its connections outlast a unit."""
     return ObjectClient(access)
 
 
 class _Reading:
     def __init__(self, unit: ObjectUnit) -> None:
         self._unit = unit
-        self._client = _client(unit.access)
+        self._client = client_of(unit.access)
         self._digesters = [digester(one) for one in unit.algorithms]
         self._found: dict[int, tuple[bytes, ...]] = {}
         count = len(unit.pins)
@@ -131,7 +131,7 @@ class _Reading:
 
     def looked(self) -> Read:
         read, count = self._read, len(self._unit.pins)
-        heads = self._client.ask_many(map(self._heading, range(count)), _UNDER_WAY)
+        heads = self._client.ask_many(map(self._client.heading, self._unit.pins), _UNDER_WAY)
         known = bytearray(count)
         for row, reply in enumerate(heads):
             self._guarded(row, partial(self._look, reply, known))
@@ -151,7 +151,8 @@ class _Reading:
         """
         told, left, proven = {}, [], False
         asked = list(rows)
-        heads = self._client.ask_many((self._heading(row) for row in asked), _UNDER_WAY)
+        requests = (self._client.heading(self._unit.pins[row]) for row in asked)
+        heads = self._client.ask_many(requests, _UNDER_WAY)
         for row, reply in zip(asked, heads, strict=True):
             found = self._told(row, reply)
             if found is None:
@@ -166,22 +167,18 @@ class _Reading:
                 proven = self._prove(row, told[row])
         return left
 
-    def _heading(self, row: int) -> Request:
-        pin = self._unit.pins[row]
-        return replace(self._client.reading(pin, 0, pin.size), method="HEAD")
-
     def _told(self, row: int, reply: Reply) -> bytes | None:
         """Return the digest that the server keeps of what is pinned, if it is one of ours."""
         pin = self._unit.pins[row]
         if reply.status != _OK:  # reading it says why
             reply.close()
             return None
-        facts = facts_of(pin.key, reply.headers)
+        held = held_of(reply.headers)
         self._note(row, reply)
         wanted = f"{_CHECKSUMS[self._unit.algorithms[0]]}:"
-        kept = facts.checksum or ""
-        same = facts.size == pin.size and facts.etag in (None, pin.etag)
-        if not (same and facts.checksum_type == _FULL and kept.startswith(wanted)):
+        kept = held.checksum or ""
+        same = held.size == pin.size and held.etag in (None, pin.etag)
+        if not (same and held.checksum_type == _FULL and kept.startswith(wanted)):
             return None
         try:
             digest = b64decode(kept.removeprefix(wanted), validate=True)

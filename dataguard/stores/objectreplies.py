@@ -1,4 +1,4 @@
-"""What the replies of an object store mean: facts of objects, and refusals as errors."""
+"""What the replies of an object store mean: what is held, and refusals as errors."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from dataguard.errors import (
     NotFoundError,
     StoreUnreachableError,
 )
+from dataguard.model.objects import Held, Versioning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
     "ArchivedError",
-    "ObjectFacts",
     "Written",
     "checksum_of",
-    "facts_of",
     "failure",
+    "held_of",
     "text_of",
+    "versioning_of",
 ]
 
 _CHECKSUM = "x-amz-checksum-"
@@ -47,28 +48,6 @@ class ArchivedError(ConflictError):
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectFacts:
-    """What a server says of one object without giving its content.
-
-    `checksum` is `ALGORITHM:base64` in the words of S3 (`XXHASH128:...`), `checksum_type`
-    `FULL_OBJECT` or `COMPOSITE`; both None where the server told none. `storage_class` is empty
-    for the ordinary one. `lock_mode` is `GOVERNANCE`, `COMPLIANCE` or None.
-    """
-
-    key: bytes
-    size: int
-    etag: str | None
-    version_id: str | None
-    last_modified: datetime | None
-    checksum: str | None = None
-    checksum_type: str | None = None
-    storage_class: str = ""
-    lock_mode: str | None = None
-    retain_until: datetime | None = None
-    legal_hold: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
     """What became of a PUT."""
 
@@ -76,20 +55,18 @@ class Written:
     etag: str | None
 
 
-def facts_of(key: bytes, headers: Mapping[str, str]) -> ObjectFacts:
+def held_of(headers: Mapping[str, str]) -> Held:
     """Return what the headers of a reply to HEAD say."""
     checksum, kind = checksum_of(headers)
     until = headers.get("x-amz-object-lock-retain-until-date")
-    return ObjectFacts(
-        key=key,
-        size=int(headers.get("content-length", "0")),
-        etag=headers.get("etag", "").strip('"') or None,
+    return Held(
         version_id=headers.get("x-amz-version-id"),
+        etag=headers.get("etag", "").strip('"') or None,
+        size=int(headers.get("content-length", "0")),
         last_modified=_moment(headers.get("last-modified")),
         checksum=checksum,
         checksum_type=kind,
-        storage_class=headers.get("x-amz-storage-class", ""),
-        lock_mode=headers.get("x-amz-object-lock-mode"),
+        lock_mode=headers.get("x-amz-object-lock-mode", "").lower(),
         retain_until=None if until is None else _iso(until),
         legal_hold=headers.get("x-amz-object-lock-legal-hold") == "ON",
     )
@@ -130,6 +107,12 @@ def failure(status: int, body: bytes, named: str) -> DataguardError:
     if status in (409, 412):
         return ConflictError(f"{named} is not as expected ({said})")
     return StoreUnreachableError(f"{named}: the server answers {status} ({said})")
+
+
+def versioning_of(body: bytes) -> Versioning:
+    """Return what the versioning configuration of a bucket says."""
+    status = text_of(body, "Status")
+    return Versioning(status.lower()) if status in ("Enabled", "Suspended") else Versioning.OFF
 
 
 def text_of(body: bytes, name: str) -> str | None:

@@ -183,5 +183,9 @@ class Wire:
 
 
 def _close_all(connections: list[Connection]) -> None:
-    while connections:
-        connections.pop().close()
+    while True:
+        try:
+            connection = connections.pop()
+        except IndexError:  # another thread may have had the last one
+            return
+        connection.close()

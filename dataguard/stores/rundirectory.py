@@ -135,6 +135,20 @@ class RunDirectory:
         """
         self._write(RECORD, _encoded(record), replace=True)
 
+    def read_record(self) -> Mapping[str, object]:
+        """Return the run's record as it was written last.
+
+        Raises:
+            ConflictError: something else is in its place, or nothing.
+        """
+        try:
+            found = json.loads(self._content(RECORD) or b"")
+        except (OSError, ValueError):
+            found = None
+        if not isinstance(found, dict):
+            raise ConflictError(f"{os.path.join(self.path, RECORD)} is no record of a run any more")
+        return found
+
     def set_aside(self, record: Mapping[str, object]) -> str | None:
         """Give what a job wrote in the place of this record another name, and return that.
 
@@ -146,7 +160,8 @@ class RunDirectory:
         """
         at = self._descriptor
         try:
-            if self._holds(RECORD, _encoded(record)):
+            written = _encoded(record)
+            if self._content(RECORD, len(written) + 1) == written:
                 return None
             names = (f"{RECORD}.job{number or ''}" for number in count())
             free = next(name for name in names if not _exists(name, at))
@@ -229,14 +244,14 @@ class RunDirectory:
         if self.is_in_place():
             remove_tree(self.place)
 
-    def _holds(self, name: str, data: bytes) -> bool:
-        """Whether a name is a regular file with this content."""
+    def _content(self, name: str, most: int = -1) -> bytes | None:
+        """Return what a file holds, of a large one not all; None of what is no regular file."""
         if not stat.S_ISREG(os.lstat(name, dir_fd=self._descriptor).st_mode):
-            return False
+            return None
         # A FIFO that came meanwhile is opened without waiting for its other end.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(name, flags, dir_fd=self._descriptor), "rb") as file:
-            return file.read(len(data) + 1) == data
+            return file.read(most)
 
     def _write(self, name: str, data: bytes, *, replace: bool) -> None:
         """Write a file in one step; without `replace` one of that name, the job's, stays."""

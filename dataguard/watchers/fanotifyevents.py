@@ -144,9 +144,11 @@ class Judge:
         content_only: bool = False,
     ) -> None:
         is_directory = bool(record.mask & Mask.ONDIR)
+        kinds = _kinds(record.mask, content_only=content_only)
         for place in self._survey.tree.places(directory):
-            for kind in _kinds(record.mask, content_only=content_only):
-                self._outlet.event(_in(place, name), kind, is_directory=is_directory, writer=writer)
+            path = _in(place, name)  # one for all kinds: in a burst many wait
+            for kind in kinds:
+                self._outlet.event(path, kind, is_directory=is_directory, writer=writer)
 
     def _renamed(self, record: Record, writer: Writer | None) -> None:
         tree = self._survey.tree

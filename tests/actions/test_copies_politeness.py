@@ -58,6 +58,19 @@ def test_a_table_that_was_read_is_not_left_in_memory(place):
     assert 0 in found
 
 
+@pytest.mark.parametrize(("words", "before"), [("--partial", b""), ("--chunks", b"x")])
+def test_what_was_compared_with_gold_is_not_left_in_memory_nor_is_gold(place, words, before):
+    gold, part = place.parent / "gold" / "table.csv", place / "part.csv"
+    part.write_bytes(before + gold.read_bytes()[: 2 << 20])
+    found = []
+    for _ in range(5):
+        make_cold(gold)
+        make_cold(part)
+        assert main(["copies", str(place), words, "--dry-run", "-q"]) == 3
+        found.append((cached_pages(gold), cached_pages(part)))
+    assert (0, 0) in found
+
+
 def test_idle_is_the_idle_class_of_the_process_and_of_those_it_starts():
     number = IOPRIO_GET.get(os.uname().machine)
     if number is None:

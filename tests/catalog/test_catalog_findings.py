@@ -89,9 +89,10 @@ def test_no_findings_are_no_event(catalog):
 @given(st.lists(st.integers(0, 9), min_size=1), st.integers(0, 9))
 def test_merging_does_not_depend_on_how_sightings_are_batched(days, cut):
     seen = [finding(at=day) for day in days]
-    first = {one.id: one for one in merge_all({}, seen[:cut])}
-    (parted,) = merge_all(first, seen[cut:]) or first.values()
-    (whole,) = merge_all({}, seen)
+    named = [(one.id, one) for one in seen]
+    first = merge_all({}, named[:cut])
+    (parted,) = (merge_all(first, named[cut:]) or first).values()
+    (whole,) = merge_all({}, named).values()
     assert whole == parted
     assert ((whole.first_seen - EPOCH).days, whole.count) == (min(days), len(days))
 

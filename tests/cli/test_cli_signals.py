@@ -11,12 +11,13 @@ from asking import tree_state
 from support.startedcommands import session, started, wait_for
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+LONG, REPEATED = 400, 40
 
 
 @pytest.fixture
 def long_work(registered):
-    """A tree that takes some seconds to read: 4 GB of nothing, in many files."""
-    for number in range(400):
+    """A tree that takes some seconds to read: 12 GB of nothing, in many files."""
+    for number in range(LONG):
         with open(registered.gold / f"file{number:03}", "wb") as file:
             file.truncate(30_000_000)
     return registered
@@ -57,6 +58,8 @@ def test_interrupted_registration_leaves_a_journal_at_most_and_can_be_repeated(
     for journal, content in read:
         journal.parent.mkdir(exist_ok=True)
         journal.write_bytes(content)
+    for later in range(REPEATED, LONG):  # which it had not come to
+        os.truncate(long_work.gold / f"file{later:03}", 0)
     again = long_work.ask_json("register", "long", str(long_work.gold))
     assert (True, 1, again["files"]) == (
         again["created"],

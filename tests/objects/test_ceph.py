@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from dataguard.errors import ConflictError
 from dataguard.model.objects import Capabilities, Pin, Versioning
 from dataguard.stores.objectclient import ObjectClient
-from dataguard.stores.objecttrial import try_out
+from dataguard.stores.objectprobe import probe
 from dataguard.stores.s3access import Access
 
 pytestmark = [pytest.mark.ceph, pytest.mark.long]  # a cluster takes a quarter of a minute
@@ -51,18 +51,16 @@ def test_wrong_checksums_and_conditions_are_ignored_by_the_server(s3, bucket):
     assert not [name for name in head if name.startswith("Checksum")]
 
 
-def test_trial_shows_what_the_server_lacks_and_leaves_nothing(s3, bucket, client):
-    found = try_out(client, b"scratch/", Capabilities(), token="1")
-    assert found == Capabilities(
+def test_looking_shows_what_the_server_lacks(s3, bucket, client):
+    put(s3, bucket, "d/a", b"bytes")
+    assert probe(client, b"") == Capabilities(
         versioning=Versioning.ENABLED,
+        versions_listed=True,
+        lock=False,
         attributes=False,
         literal_keys=True,
         ordered=True,
-        conditional_writes=False,
-        verifies_checksums=False,
     )
-    listing = s3.list_object_versions(Bucket=bucket)
-    assert not {"Versions", "DeleteMarkers"} & set(listing)
 
 
 def test_pins_are_read_and_changed_objects_refused(s3, bucket, client):

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 
 from support.countingproxy import counting_proxy
@@ -25,15 +20,9 @@ def ask(objectserver, tmp_path):
     """Run a command as JSON: its exit code, and what it said."""
 
     def run(*words, endpoint=""):
-        own = objectserver.environment(endpoint=endpoint)
-        done = subprocess.run(
-            [sys.executable, "-m", "dataguard", *map(str, words), "--format", "json"],
-            env=os.environ | own | {"DATAGUARD_HOME": str(tmp_path / "home")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, json.loads(done.stdout or done.stderr)
+        shell = objectserver.shell(tmp_path / "home", endpoint=endpoint)
+        done = shell.call(*words, "--format", "json")
+        return done.code, done.said
 
     return run
 

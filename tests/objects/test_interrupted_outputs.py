@@ -29,11 +29,10 @@ def proxy(objectserver, proxies):
 
 def killed_at(runs, proxy, number, *words, **fault):
     """Run a command that gets SIGKILL as its Nth request that writes comes by; whether it did."""
-    with runs.start(*words, endpoint=proxy.endpoint) as process:
-        kill = Before(lambda: os.kill(process.pid, signal.SIGKILL))
-        proxy.spoil(kill, skip=number, **{"method": "PUT", **fault})
-        process.communicate()
-    return process.returncode == -signal.SIGKILL
+    kill = Before(lambda: os.kill(command.pid, signal.SIGKILL))
+    proxy.spoil(kill, skip=number, **{"method": "PUT", **fault})
+    with runs.start(*words, endpoint=proxy.endpoint) as command:
+        return command.wait() == -signal.SIGKILL
 
 
 def words_of(runs, script):
@@ -98,6 +97,64 @@ def test_run_killed_again_and_again_converges(runs, proxy, seed):
     if state_here(runs) != "complete":
         runs.ask("run", "--finish", "r1")
     check_complete(runs, FILES)
+
+
+def diverting(runs):
+    gold = runs.top / "gold"
+    script = f"echo x >{gold}/a; echo y >{gold}/new; echo z >$DATAGUARD_OUTPUTS/f3"
+    first, *rest = words_of(runs, script)
+    return (first, "--writes", "route", *rest)
+
+
+def check_diverted(runs):
+    record = runs.record("r1")
+    assert "complete" == record["state"]
+    assert {"modified", "new"} == {one["kind"] for one in record["diverted"]}
+    assert record["attempts"]["sources"]
+
+
+def test_finished_run_tells_where_else_its_job_wrote(runs, proxy):
+    assert killed_at(runs, proxy, 3, *diverting(runs))
+    assert "interrupted" == state_here(runs)
+    runs.ask("run", "--finish", "r1")
+    check_diverted(runs)
+
+
+def test_so_does_one_whose_upload_was_refused_twice(runs, proxy):
+    proxy.spoil(Reply(403), method="PUT", key=b"out/runs/r1/f3", times=2)
+    assert "interrupted" == runs.ask(*diverting(runs), endpoint=proxy.endpoint, code=4)["state"]
+    runs.ask("run", "--finish", "r1", endpoint=proxy.endpoint, code=4)
+    runs.ask("run", "--finish", "r1", endpoint=proxy.endpoint)
+    check_diverted(runs)
+
+
+def test_run_is_finished_again_when_all_of_its_outputs_can_be_read(runs):
+    script = "printf one >$DATAGUARD_OUTPUTS/a && mkfifo $DATAGUARD_OUTPUTS/pipe; exit 7"
+    done = runs.run(script, "--writes", "route", "--run-id", "r1", code=7)
+    assert (["pipe"], ["r1"]) == ([one["path"] for one in done["unreadable"]], runs.staged())
+    attempts = runs.record("r1")["attempts"]
+    for left in (["r1"], []):
+        done = runs.ask("run", "--finish", "r1", code=4 if left else 0)
+        assert ("failed", 7) == (done["state"], done["exit_code"])
+        record = runs.record("r1")
+        assert ("failed", attempts) == (record["state"], record["attempts"])
+        assert left == runs.staged()
+        if left:
+            os.unlink(f"{runs.home}/state/outputs-{os.getuid()}/runs/r1/pipe")
+    assert not {"staged", "ended"} & set(record["metadata"])
+    runs.ask("run", "--finish", "r1", code=11)
+
+
+def test_outputs_whose_record_was_replaced_are_left_alone(runs, proxy):
+    assert killed_at(runs, proxy, 3, *diverting(runs))
+    place = f"{runs.home}/state/outputs-{os.getuid()}/runs/r1/run.json"
+    for text in ("", "[]", "{"):
+        with open(place, "w") as file:
+            file.write(text)
+        assert place in runs.ask("run", "--finish", "r1", code=11)["message"]
+    os.unlink(place)
+    runs.ask("run", "--finish", "r1", code=11)
+    check_not_complete(runs)
 
 
 def test_large_upload_goes_on_with_the_parts_that_are_there(runs, proxy):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -51,15 +47,8 @@ def test_pages_of_versions_lose_keys_and_registering_does_not(seaweedfs, filled,
         pages = s3.get_paginator("list_object_versions").paginate(Bucket=filled)
         listed = {row["Key"] for page in pages for row in page["Versions"]}
     assert set(KEYS) - listed
-    command = ("register", "d", f"s3://{filled}/gold", "--format", "json")
-    done = subprocess.run(
-        [sys.executable, "-m", "dataguard", *command],
-        env=os.environ | seaweedfs.environment() | {"DATAGUARD_HOME": str(tmp_path)},
-        capture_output=True,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stderr.decode()
-    assert len(KEYS) == json.loads(done.stdout)["files"]
+    found = seaweedfs.shell(tmp_path).ask("register", "d", f"s3://{filled}/gold")
+    assert len(KEYS) == found["files"]
 
 
 # Objects with the names of folders of others, at several depths.

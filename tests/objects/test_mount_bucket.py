@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
@@ -33,18 +30,9 @@ class Site:
         """Run one command in a process of its own, as a user of the store; return its object."""
         at = words.index("--") if "--" in words else len(words)
         command = [*words[:at], "--format", "json", *words[at:]]
-        done = subprocess.run(
-            [sys.executable, "-m", "dataguard", *command],
-            capture_output=True,
-            check=False,
-            env={
-                **os.environ,
-                **self.server.environment(user),
-                "DATAGUARD_HOME": str(self.top / "home"),
-            },
-        )
-        assert code == done.returncode, done.stderr.decode()
-        return json.loads(done.stdout or done.stderr.splitlines()[-1])
+        done = self.server.shell(self.top / "home", user).call(*command)
+        assert code == done.code, done
+        return done.said
 
     def put(self, contents):
         with self.server.acting():

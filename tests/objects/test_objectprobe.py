@@ -52,13 +52,18 @@ def test_looking_shows_what_there_is_to_see(objectserver, look, gold):
     assert found.attributes
     assert ("literal paths" not in objectserver.lacks) is found.literal_keys
     assert ("complete pages" not in objectserver.lacks) is found.ordered is found.versions_listed
-    assert found.conditional_writes is None is found.verifies_checksums
 
 
 def test_looking_writes_nothing_and_reads_no_object(look, gold, proxy):
     look(gold)
     assert {"GET", "HEAD"} == {seen.request.method for seen in proxy.seen}
     assert () == proxy.reads()
+
+
+def test_nothing_is_asked_for_twice(look, gold, proxy):
+    look(gold)
+    asked = [(seen.request.method, seen.request.key, *seen.request.query) for seen in proxy.seen]
+    assert sorted(set(asked)) == sorted(asked)
 
 
 def test_attributes_of_large_objects_are_not_asked_for(objectserver, look, bucket, proxy):

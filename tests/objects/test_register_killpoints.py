@@ -6,7 +6,6 @@ leads to the version that was never killed.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -21,6 +20,7 @@ from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.s3access import Access
 from support.killedregister import register_until
 from support.killpoints import WRITE_LIKE, kill_everywhere, why_no_strace
+from support.warmcommands import Shell
 
 CALLS = tuple(name for name in WRITE_LIKE if name != "fcntl")
 COUNT = 120
@@ -51,13 +51,9 @@ class Bench:
         return [sys.executable, "-m", "dataguard", "register", "faces", self.place]
 
     def ask(self, *words):
-        done = subprocess.run(
-            [sys.executable, "-m", "dataguard", *words, "--format", "json"],
-            env=self.environment,
-            capture_output=True,
-            check=False,
-        )
-        return done.returncode, json.loads(done.stdout or done.stderr.splitlines()[-1])
+        shell = Shell(str(self.home), environment=tuple(self.environment.items()))
+        done = shell.call(*words, "--format", "json")
+        return done.code, done.said
 
     def registered(self):
         code, done = self.ask("register", "faces", self.place)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import urllib.parse
 import urllib.request
 
@@ -13,6 +11,7 @@ import pytest
 
 from support.countingproxy import Busy, Reply, counting_proxy
 from support.s3servers import free_ports
+from support.warmcommands import Shell
 from support.watching import watching_command
 
 KEYS = {
@@ -47,14 +46,9 @@ class Gold:
 
     def ask(self, *words, env=None):
         """What a command answers as JSON, its exit code first."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dataguard", *words, "--format", "json"],
-            env=env or self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+        shell = Shell(str(self.home), environment=tuple((env or self.environment()).items()))
+        done = shell.call(*words, "--format", "json")
+        return done.code, done.report if done.out else done.err
 
     def register(self):
         words = ("register", "faces", f"s3://{self.name}/gold")

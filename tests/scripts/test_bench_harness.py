@@ -24,8 +24,9 @@ from harness.results import Figure, Result, Unit, load, save, show
 from harness.rounds import Subject, interleave, summarize
 from harness.rows import expected_changes, rows
 from harness.running import Command, Run, run, run_watched
-from harness.warmth import Warmth, drop, is_as_said, warm
+from harness.warmth import Warmth, drop, is_as_said, warm, warm_program
 
+import dataguard
 from dataguard.core.identity import check_order
 
 SMALL = {Kind.S: 0.005, Kind.T: 0.002, Kind.L: 0.001, Kind.P: 0.01, Kind.M: 0.001, Kind.C20: 0.02}
@@ -148,8 +149,9 @@ def test_medians_do_not_depend_on_the_order_of_the_rounds(walls):
     assert min(walls) <= one.wall_s <= max(walls)
 
 
-def test_commands_take_turns_and_each_is_prepared_and_checked_every_time(tmp_path):
+def test_commands_take_turns_and_each_is_prepared_and_checked_every_time(tmp_path, monkeypatch):
     seen = tmp_path / "seen"
+    monkeypatch.setattr("harness.rounds.warm_program", lambda: append(seen, "*"))
     subjects = [
         Subject(
             name,
@@ -160,13 +162,21 @@ def test_commands_take_turns_and_each_is_prepared_and_checked_every_time(tmp_pat
         for name in "AB"
     ]
     found = interleave(subjects, 2, warmth=Warmth.WARM)
-    assert "(A)(B)" * 3 == seen.read_text()  # once before the rounds
+    assert "(*A)(*B)" * 3 == seen.read_text()  # once before the rounds
     assert [2, 2] == [one.rounds for one in found.values()]
 
 
 def append(path, text):
     with path.open("a") as file:
         file.write(text)
+
+
+def test_interpreter_libraries_and_dataguard_are_made_warm(monkeypatch):
+    roots = set()
+    monkeypatch.setattr("harness.warmth.warm", lambda *paths: roots.update(paths))
+    warm_program()
+    packages = {Path(module.__file__).parent for module in (dataguard, os)}
+    assert packages | {Path(sys.executable).resolve(), Path(pytest.__file__).parents[1]} <= roots
 
 
 def test_warm_and_cold_are_told_by_what_was_read():
@@ -239,13 +249,21 @@ def test_file_system_is_that_of_the_deepest_mount():
     assert "proc" == file_system(Path("/proc/self"))
 
 
+@pytest.fixture(scope="module")
+def limit(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("limit"))
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    return corpus(Kind.S, tmp_path_factory.mktemp("small"), scale=0.005)
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 @pytest.mark.parametrize("threads", [1, 2, 16])
 @pytest.mark.parametrize("mode", ["stat", "read", "hash", "drop"])
-def test_physical_limit_sees_every_file_once(tmp_path, mode, threads):
-    made = corpus(Kind.S, tmp_path, scale=0.005)
-    limit = build(tmp_path)
-    output = tmp_path / "output"
+def test_physical_limit_sees_every_file_once(tmp_path, limit, small_files, mode, threads):
+    made, output = small_files, tmp_path / "output"
     run(Command(limit.command(mode, threads, made.root), output=output))
     assert f"{made.files} {tree_bytes(made.root)}\n" == output.read_text()
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dataguard.errors import NoRoomError
 from dataguard.model.actor import Process
 from dataguard.model.cache import Marks
 from dataguard.sandbox.processes import current_process, is_alive
+from dataguard.stores import cachescrub, nodecache
 from dataguard.stores.cacheprune import prune
 from dataguard.stores.cachescrub import scrub
 from support.caches import Source, Ticking, cache_at, wanted_of
@@ -148,6 +150,50 @@ def test_prune_of_everything_takes_left_parts_and_unknown_files(cache):
     held.close()
 
 
+def test_whoever_makes_room_meets_no_object_that_is_named_and_not_recorded(cache, monkeypatch):
+    """Its record would come after it went, and count bytes that are not there."""
+
+    def prune_all():
+        with cache_at(cache.place.top) as other:
+            prune(other, 0, left_before=0)
+
+    def recorded(objects, now):
+        named = list(objects)
+        pruning.start()
+        pruning.join(0.5)
+        add(named, now)
+
+    pruning, add = threading.Thread(target=prune_all), cache.index.add
+    monkeypatch.setattr(cache.index, "add", recorded)
+    fill(cache, 1)
+    pruning.join(60)
+    assert ((0, 0), []) == (cache.index.totals(), there(cache, [1]))
+
+
+def test_damaged_object_is_not_removed_in_place_of_the_one_that_came_anew(cache, monkeypatch):
+    fill(cache, 1)
+    path = cache.path_of(wanted_of(content(1)))
+    os.chmod(path, 0o644)
+    Path(path).write_bytes(content(9))
+
+    def fill_anew():
+        with cache_at(cache.place.top) as other:
+            fill(other, 1)
+
+    def looked_at(*where):
+        found = look_at(*where)
+        if threading.current_thread() is threading.main_thread() and not filling.ident:
+            filling.start()
+            filling.join(0.5)
+        return found
+
+    filling, look_at = threading.Thread(target=fill_anew), nodecache.look_at
+    monkeypatch.setattr(nodecache, "look_at", looked_at)
+    assert 1 == sum(bool(one.problem) for one in scrub(cache, lambda: False))
+    filling.join(60)
+    assert [1] == there(cache, [1])
+
+
 def test_scrub_reads_what_was_longest_not_read_and_removes_what_is_damaged(cache):
     fill(cache, 1, 2, 3)
     path = cache.path_of(wanted_of(content(2)))
@@ -189,6 +235,23 @@ def test_scrub_takes_up_what_is_not_known(cache):
 
     assert [""] == [one.problem for one in scrub(cache, lambda: False)]
     assert path == cache.path_of(wanted_of(content(1)))
+
+
+def test_scrub_does_not_take_up_what_went_meanwhile(cache, monkeypatch):
+    fill(cache, 1)
+    os.unlink(cache.index.path)
+    cache.index.close()
+    cache.prepare()
+
+    def read_and_gone(path, wanted):
+        found = digest_of(path, wanted)
+        os.unlink(path)
+        return found
+
+    digest_of = cachescrub.digest_of
+    monkeypatch.setattr(cachescrub, "digest_of", read_and_gone)
+    assert [""] == [one.problem for one in scrub(cache, lambda: False)]
+    assert (0, 0) == cache.index.totals()
 
 
 @settings(max_examples=60)

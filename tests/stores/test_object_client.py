@@ -21,6 +21,7 @@ from dataguard.model.objects import ObjectPlace, Pin, Versioning
 from dataguard.stores import s3credentials
 from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objectsigning import EMPTY_SHA256, Keys, Signer, encoded_path, encoded_query
+from dataguard.stores.objectwire import Wire
 from dataguard.stores.s3access import Access, Peer, access_to
 
 KEYS = [b"a", b"a b+c%20d", b"d//e", b"folder/", b"q?x[1]#&=", "é".encode(), b"a\x01b", b"x/./y"]
@@ -107,11 +108,11 @@ def test_nothing_is_written_over_with_only_new(client):
     assert b"one" == b"".join(client.read(pins(client)[b"a"]))
 
 
-def test_large_objects_are_written_in_parts_and_read_whole(client):
-    pieces = [bytes([number]) * (1 << 20) for number in range(20)]
-    client.put_stream(b"large", iter(pieces))
+def test_large_objects_are_read_whole(client):
+    data = b"".join(bytes([number]) * (1 << 20) for number in range(20))
+    client.put(b"large", data)
 
-    assert b"".join(pieces) == b"".join(client.read(pins(client)[b"large"]))
+    assert data == b"".join(client.read(pins(client)[b"large"]))
 
 
 def test_what_is_not_there_is_not_found(client, objectserver):
@@ -358,6 +359,20 @@ def test_a_reader_that_stops_early_leaves_nothing_open(answers, odd):
 ELSEWHERE = (301, {"x-amz-bucket-region": "eu-north-1"}, b"")
 
 
+class Taken(list):
+    """Connections of which another thread takes the last one after it was seen."""
+
+    def __bool__(self):
+        return True
+
+
+def test_connections_that_another_thread_takes_meanwhile_are_not_closed(answers):
+    wire = Wire(Peer.of(answers.endpoint))
+    wire._idle = Taken()
+
+    wire.close()
+
+
 def test_requests_under_way_go_to_the_region_that_the_server_names(answers, odd):
     answers.answers = [ELSEWHERE, GOOD, GOOD]
     requests = [odd.reading(PIN, 0, 4)] * 2
@@ -365,6 +380,15 @@ def test_requests_under_way_go_to_the_region_that_the_server_names(answers, odd)
     replies = odd.ask_many(requests, 1)
     assert [b"data", b"data"] == [reply.whole() for reply in replies]
     assert "eu-north-1" == odd.region
+
+
+def test_the_region_that_the_server_names_is_known_though_another_was_asked_for(answers):
+    answers.answers = [(301, {"x-amz-bucket-region": "us-east-1"}, b""), GOOD]
+    client = ObjectClient(Access("b", answers.endpoint, region="eu-west-1", anonymous=True))
+
+    assert b"data" == b"".join(client.read(PIN))
+    client.close()
+    assert "us-east-1" == client.region
 
 
 @pytest.mark.parametrize("region", ["evil.example/", "", "EU", "a" * 60])

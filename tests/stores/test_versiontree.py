@@ -71,6 +71,14 @@ def test_looking_up_and_listing_agree_with_a_plain_dictionary(paths, per_group, 
     assert (bool(below) or not asked) == tree.is_directory(asked)
     listed = [one if isinstance(one, bytes) else one.path for one in tree.children(asked)]
     assert children_of(paths, asked) == list(dict.fromkeys(listed))
+    places = [place for _, place in tree.children_from(asked)]
+    assert sorted({0, *places}) == [0, *places]
+    for number, place in enumerate(places, 1):
+        behind = [
+            one if isinstance(one, bytes) else one.path
+            for one, _ in tree.children_from(asked, place)
+        ]
+        assert listed[number:] == behind
     for path in paths:
         assert path == tree.entry(path).path
 

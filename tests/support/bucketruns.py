@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.s3servers import ObjectServer, ObjectUser
+    from support.warmcommands import Running
 
 __all__ = ["BucketRuns"]
 
@@ -31,40 +29,23 @@ class BucketRuns:
 
     def start(
         self, *words: str, user: ObjectUser | None = None, endpoint: str = "", **variables: str
-    ) -> subprocess.Popen[bytes]:
+    ) -> Running:
         """Start one command as a user of the store."""
         at = words.index("--") if "--" in words else len(words)
-        command = [*words[:at], "--format", "json", *words[at:]]
-        return subprocess.Popen(
-            [sys.executable, "-m", "dataguard", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.top,
-            env={
-                **os.environ,
-                **self.server.environment(user or self.server.trainer, endpoint),
-                **variables,
-                "DATAGUARD_HOME": self.home,
-            },
-        )
+        who = user or self.server.trainer
+        shell = self.server.shell(self.home, who, endpoint, directory=str(self.top), **variables)
+        return shell.start(*words[:at], "--format", "json", *words[at:])
 
     def ask(self, *words: str, code: int = 0, **options: Any) -> Any:
         """Run one command; return its object, or that of its error."""
-        with self.start(*words, **options) as process:
-            out, err = process.communicate()
-        assert code == process.returncode, (out + err).decode()
-        return json.loads(out or err.splitlines()[-1])
+        done = self.start(*words, **options).outcome()
+        assert code == done.code, done
+        return done.said
 
     def run(self, script: str, *words: str, code: int = 0, **options: Any) -> Any:
         """Run a shell script as a job whose outputs go to the bucket."""
         words = ("run", "--input", "faces@1", "--output", self.place, *words)
         return self.ask(*words, "--", "sh", "-c", script, code=code, **options)
-
-    def killed(self, *words: str, **options: Any) -> None:
-        """Run one command that is to kill itself, or be killed by a proxy."""
-        with self.start(*words, **options) as process:
-            process.communicate()
-        assert -signal.SIGKILL == process.returncode
 
     def objects(self, below: str = "out/") -> dict[str, bytes]:
         """Return what is in the bucket."""

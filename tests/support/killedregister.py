@@ -1,17 +1,10 @@
-"""A `register` that kills itself, as SIGKILL does, once so many bytes are read.
-
-Run as `python -m support.killedregister BYTES REQUEST`, the request as a JSON object.
-"""
+"""A `register` that kills itself, as SIGKILL does, once so many bytes are read."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataguard.actions.register import register
 from dataguard.actions.registration import Request
@@ -21,6 +14,11 @@ from dataguard.model.digest import Algorithm
 from dataguard.model.journal import Amount, Pace
 from dataguard.model.ports import NoProgress
 from dataguard.stores.expected import load_expectation
+from support.warmcommands import server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 __all__ = ["register_until"]
 
@@ -40,22 +38,18 @@ class Killer(NoProgress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def register_until(read: int, place: Path, **request: Any) -> None:
+def register_until(read: int, place: Path | str, **request: Any) -> None:
     """Register a place as `faces` in a process that is killed after so many bytes."""
-    root = Path(__file__).parents[2]
-    path = os.pathsep.join([str(root), str(root / "tests")])
-    words = json.dumps({"name": "faces", "location": str(place), **request})
-    done = subprocess.run(
-        [sys.executable, "-m", "support.killedregister", str(read), words],
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
-        capture_output=True,
-    )
-    assert -signal.SIGKILL == done.returncode, done.stderr.decode()
+    wanted = {"name": "faces", "location": str(place), **request}
+    process = server().Process(target=_register, args=(dict(os.environ), read, wanted))
+    process.start()
+    process.join()
+    assert -signal.SIGKILL == process.exitcode
 
 
-def main(limit: str, words: str) -> None:
-    request = json.loads(words)
+def _register(environment: Mapping[str, str], read: int, request: dict[str, Any]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     if "digest" in request:
         request["digest"] = Algorithm(request["digest"])
     if "expect" in request:
@@ -64,9 +58,5 @@ def main(limit: str, words: str) -> None:
         request[name] = tuple(map(kind, request.get(name, ())))
     settings = load({}, os.environ, workspace=None)
     policy = load_policy(settings).policy
-    with open_context(settings, policy, Killer(int(limit))) as context:
+    with open_context(settings, policy, Killer(read)) as context:
         register(context, Request(**request), pace=ALWAYS)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.warmcommands import Shell
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -98,6 +100,19 @@ class ObjectServer:
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
         }
+
+    def shell(
+        self,
+        home: Path,
+        user: ObjectUser | None = None,
+        endpoint: str = "",
+        *,
+        directory: str = "/",
+        **variables: str,
+    ) -> Shell:
+        """Return where commands are given as this user."""
+        environment = {**self.environment(user, endpoint), **variables}
+        return Shell(str(home), directory, environment=tuple(environment.items()))
 
     @contextlib.contextmanager
     def acting(self, user: ObjectUser | None = None, endpoint: str = "") -> Iterator[None]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, ForkServerProcess
     from types import TracebackType
 
-__all__ = ["Outcome", "Running", "Shell"]
+__all__ = ["Outcome", "Running", "Shell", "server"]
 
 _ATTACHING_S = 0.02
 """Between being seized and being stopped by strace pass some microseconds."""
@@ -45,6 +45,11 @@ class Outcome:
     def report(self) -> dict[str, Any]:
         """The object that `--format json` wrote."""
         return json.loads(self.out)
+
+    @property
+    def said(self) -> Any:
+        """The object that `--format json` wrote: a report, or else the error."""
+        return json.loads(self.out or self.err.splitlines()[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ class Shell:
             self.entry,
             traced,
         )
-        process = _server().Process(target=_run, args=(start,))
+        process = server().Process(target=_run, args=(start,))
         process.start()
         return Running(process, streams)
 
@@ -163,7 +168,8 @@ class Shell:
 
 
 @cache
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
+    """Return what forks processes that have loaded everything."""
     context = multiprocessing.get_context("forkserver")
     # pandas is loaded by pyarrow where it is installed; what is not there is left out.
     context.set_forkserver_preload([*_modules(), "alembic.command", "pandas", __name__])
