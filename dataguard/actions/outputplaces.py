@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.actions.footprint import gold_of, refuse_gold
-from dataguard.actions.goldrecords import reading
+from dataguard.actions.goldrecords import reading, state_of
 from dataguard.actions.settings import load_policy
+from dataguard.catalog.address import database_path
 from dataguard.errors import DataguardError
 from dataguard.stores import workspaces
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dataguard.model.actor import Actor
+    from dataguard.model.area import Area
     from dataguard.model.settings import Settings
 
-__all__ = ["refuse_destination", "right_place"]
+__all__ = ["Destinations", "right_place"]
 
 _OUTPUTS = "DATAGUARD_OUTPUTS"
 
@@ -38,14 +40,30 @@ def right_place(environ: Mapping[str, str], directory: str) -> str:
     return "make a place for outputs: dataguard workspace init DIR --outputs PLACE"
 
 
-def refuse_destination(settings: Settings, actor: Actor, destination: str) -> None:
-    """Refuse to copy something to a place in gold.
+class Destinations:
+    """Where copies may go: by the policy of when this was made, and the gold of each moment.
 
-    Raises:
-        PolicyError: it is in gold.
+    All methods raise:
         DataguardError: that cannot be told.
     """
-    with reading(settings) as records:
-        gold = gold_of(records)
-    policy = load_policy(settings).policy
-    refuse_gold(policy, actor, gold, {"the destination": destination})
+
+    def __init__(self, settings: Settings, actor: Actor) -> None:
+        """Read the policy."""
+        self._settings, self._actor = settings, actor
+        self._policy = load_policy(settings).policy
+        self._catalog = database_path(settings.catalog.value)
+        self._state: tuple[int, int, int] | None = None
+        self._gold: tuple[Area, ...] = ()
+
+    def refuse(self, destination: str) -> None:
+        """Refuse to copy something to a place in gold.
+
+        Raises:
+            PolicyError: it is in gold.
+        """
+        state = state_of(self._catalog)
+        if state != self._state:
+            with reading(self._settings) as records:
+                self._gold = gold_of(records)
+            self._state = state
+        refuse_gold(self._policy, self._actor, self._gold, {"the destination": destination})

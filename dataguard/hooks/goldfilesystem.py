@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,13 @@ from fsspec import AbstractFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.utils import isfilelike, stringify_path
 
-from dataguard.actions.outputplaces import refuse_destination
+from dataguard.actions.outputplaces import Destinations
 from dataguard.actions.settings import load
 from dataguard.errors import PolicyError
 from dataguard.hooks.goldcopy import copy_out, pour
 from dataguard.hooks.goldfile import GoldFile
 from dataguard.hooks.goldlisting import as_info, listed
+from dataguard.hooks.goldranges import Bounds, read_parts, read_ranges
 from dataguard.hooks.goldreader import GoldReader, in_terms_of_files
 from dataguard.hooks.readonly import ELSEWHERE, refusal, refuse_all_but
 from dataguard.model.goldpath import SCHEME
@@ -24,9 +26,6 @@ from dataguard.stores import workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from dataguard.model.settings import Settings
-    from dataguard.stores.pinnedsource import Checked, PinnedSource
 
 __all__ = ["GoldFileSystem"]
 
@@ -116,11 +115,12 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         """Return all files below a path, in path order."""
         if maxdepth is not None or withdirs:
             return super().find(path, maxdepth, withdirs, detail, **options)
-        if not self.exists(path):
+        found = self._gold.look(_plain(path))
+        if found is None:
             return {} if detail else []
-        found = self._gold.find(_plain(path))
         with in_terms_of_files(path):
-            all_of_it = listed(found, deep=True) if found.entry is None else [self.info(path)]
+            itself = [as_info(found, _plain(path))]
+            all_of_it = listed(found, deep=True) if found.entry is None else itself
             infos = {one["name"]: one for one in all_of_it if one["type"] == "file"}
         return infos if detail else list(infos)
 
@@ -154,15 +154,17 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def exists(self, path: str, **_options: Any) -> bool:
         """Whether a path leads to something; a damaged catalog is an error, not an absence."""
-        return self._gold.exists(_plain(path))
+        return self._gold.look(_plain(path)) is not None
 
     def isdir(self, path: str) -> bool:
         """Whether a path leads to a directory."""
-        return self.exists(path) and self._gold.find(_plain(path)).entry is None
+        found = self._gold.look(_plain(path))
+        return found is not None and found.entry is None
 
     def isfile(self, path: str) -> bool:
         """Whether a path leads to a file."""
-        return self.exists(path) and self._gold.find(_plain(path)).entry is not None
+        found = self._gold.look(_plain(path))
+        return found is not None and found.entry is not None
 
     def size(self, path: str) -> int:
         """Return the exact size of a file."""
@@ -231,7 +233,7 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         found = self._gold.find(_plain(path))
         if not start and end is None:
             return self._gold.read(found)
-        return self._ranges(self._gold.open(found), [(start, end)])[0]
+        return read_parts(self._gold.open(found), [Bounds(0, start, end)])[0]
 
     def cat_ranges(
         self,
@@ -242,26 +244,20 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         on_error: str = "return",
         **_options: Any,
     ) -> list[Any]:
-        """Return parts of files; a file that several of them are of is opened once."""
+        """Return parts of files; those of objects are asked for together, a few at a time."""
         if max_gap is not None:  # fsspec's word for it, of its own file systems too
             raise NotImplementedError("max_gap is not known to gold://")
         spread = (
             each if isinstance(each, list) else [each] * len(paths) for each in (starts, ends)
         )
-        wanted: dict[str, list[int]] = {}
-        for number, path in enumerate(paths):
-            wanted.setdefault(path, []).append(number)
-        bounds = list(zip(*spread, strict=True))
+        wanted: dict[str, list[Bounds]] = {}
+        for number, (path, *bounds) in enumerate(zip(paths, *spread, strict=True)):
+            wanted.setdefault(_plain(path), []).append(Bounds(number, *bounds))
         results: list[Any] = [None] * len(paths)
-        for path, numbers in wanted.items():
-            try:
-                source = self._gold.open(self._gold.find(_plain(path)))
-                parts: list[Any] = self._ranges(source, [bounds[number] for number in numbers])
-            except (OSError, ValueError) as err:
-                if on_error != "return":
-                    raise
-                parts = [err] * len(numbers)
-            for number, part in zip(numbers, parts, strict=True):
+        with closing(read_ranges(self._gold, wanted)) as found:
+            for number, part in found:
+                if on_error != "return" and isinstance(part, Exception):
+                    raise part
                 results[number] = part
         return results
 
@@ -273,7 +269,9 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             within = place.endswith("/") or os.path.isdir(place)
             name = _plain(rpath).rpartition("/")[2]
             rpath, lpath = [rpath], [os.path.join(place, name) if within else place]
-        super().get(rpath, lpath, *words, **options)
+        with _refusals(str(lpath)):
+            destinations = self._destinations()  # once for all files
+        super().get(rpath, lpath, *words, destinations=destinations, **options)
 
     def get_file(
         self,
@@ -281,13 +279,14 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         lpath: Any,
         callback: Any = DEFAULT_CALLBACK,
         outfile: Any = None,
+        destinations: Destinations | None = None,
         **_options: Any,
     ) -> None:
         """Copy a file out of gold: complete or absent, and never to a place in gold."""
         found = self._gold.find(_plain(rpath))
         outfile = lpath if outfile is None and isfilelike(lpath) else outfile
         if outfile is None:
-            lpath = self._destination(stringify_path(lpath))
+            lpath = self._destination(stringify_path(lpath), destinations)
             if found.entry is None:
                 os.makedirs(lpath, exist_ok=True)
         if found.entry is None:
@@ -308,30 +307,27 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return [cls._strip_protocol(each) for each in path]
         return _plain(path).rstrip("/")
 
-    def _ranges(
-        self, source: PinnedSource, bounds: list[tuple[int | None, int | None]]
-    ) -> list[bytes]:
-        try:
-            if self._gold.verify:
-                _verified(source)
-            slices = (slice(*each).indices(source.size) for each in bounds)
-            return [source.read(start, max(end - start, 0)) for start, end, _ in slices]
-        finally:
-            source.close()
-
-    def _destination(self, written: str) -> str:
+    def _destination(self, written: str, destinations: Destinations | None) -> str:
         """Return where a copy goes, which is not in gold."""
         real = os.path.realpath(written)
-        with in_terms_of_files(written):
-            try:
-                refuse_destination(self._settings_here(), self._actor, real)
-            except PolicyError as err:
-                raise refusal(f"a copy is refused: {err.message}") from err
+        with _refusals(written):
+            (destinations or self._destinations()).refuse(real)
         return real
 
-    def _settings_here(self) -> Settings:
-        """Return the settings of where somebody works, for the policy's areas."""
-        return load(self._flags, os.environ, workspace=workspaces.find(os.getcwd()))
+    def _destinations(self) -> Destinations:
+        """Return where copies may go by the settings, and the policy, of where somebody works."""
+        here = load(self._flags, os.environ, workspace=workspaces.find(os.getcwd()))
+        return Destinations(here, self._actor)
+
+
+@contextmanager
+def _refusals(written: str) -> Iterator[None]:
+    """Raise why nothing is copied to a place."""
+    with in_terms_of_files(written):
+        try:
+            yield
+        except PolicyError as err:
+            raise refusal(f"a copy is refused: {err.message}") from err
 
 
 def _utc_now() -> datetime:
@@ -345,13 +341,6 @@ def _plain(path: Any) -> str:
 
 def _is_on(value: bool | str) -> bool:
     return value.lower() in ("1", "true", "yes", "on") if isinstance(value, str) else bool(value)
-
-
-def _verified(source: PinnedSource | Checked) -> None:
-    """Have the whole of a source read and compared before any part of it is given."""
-    check = getattr(source, "read_all", None)
-    if check is not None:
-        check()
 
 
 def _refuser(name: str) -> Any:

@@ -91,13 +91,13 @@ class GoldReader:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), text)
         return found
 
-    def exists(self, text: str) -> bool:
-        """Whether a path leads to something; what cannot be told is raised."""
+    def look(self, text: str) -> Found | None:
+        """Return what a path leads to, None for nothing; what cannot be told is raised."""
         with in_terms_of_files(text):
             try:
-                return self._found(text) is not None
+                return self._found(text)
             except NotFoundError:
-                return False
+                return None
 
     def read(self, found: Found) -> bytes:
         """Return the whole content of a file."""

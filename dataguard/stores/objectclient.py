@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import failure, held_of, text_of, versioning_of
+from dataguard.stores.objectreplies import etag_of, failure, held_of, text_of, versioning_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Outgoing, Wire
 from dataguard.stores.s3credentials import keys_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -148,7 +148,7 @@ class ObjectClient:
         """
         headers = reply.headers
         told = headers.get("content-length")
-        etag = headers.get("etag", "").strip('"')
+        etag = etag_of(headers)
         version = headers.get("x-amz-version-id", pin.version_id)
         whole = reply.status != _PARTIAL
         asked = f"bytes {start}-{end - 1}/{pin.size}"
@@ -197,7 +197,7 @@ class ObjectClient:
             raise self.failure_of(reply, request.key)
         return reply
 
-    def ask_many(self, requests: Iterable[Request], width: int) -> Iterator[Reply]:
+    def ask_many(self, requests: Iterable[Request], width: int) -> Generator[Reply]:
         """Yield the reply to each request, in order, with so many under way; none is an error yet.
 
         A reply is to be read, or closed, before the next one is asked for.

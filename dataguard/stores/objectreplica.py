@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, cast
 
 from dataguard.errors import ConflictError, DeniedError, NotFoundError, StoreUnreachableError
 from dataguard.model.objects import Pin
@@ -16,17 +17,22 @@ from dataguard.stores.hashing import digester
 from dataguard.stores.pinnedsource import ChangedGoldError, Checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from dataguard.model.digest import Algorithm
     from dataguard.model.pinned import PinnedEntry
     from dataguard.stores.objectclient import ObjectClient
-    from dataguard.stores.pinnedsource import PinnedSource
+    from dataguard.stores.objectconnection import Reply
+    from dataguard.stores.pinnedsource import Part, PinnedSource
 
 __all__ = ["ObjectReplica"]
 
 _FIRST, _MOST = 1 << 20, 16 << 20
 """Bytes asked for at once: more from time to time where a file is read on and on."""
+
+
+_UNDER_WAY = 8
+_OK = range(200, 300)
 
 
 class ObjectReplica:
@@ -76,12 +82,33 @@ class ObjectReplica:
             return checked
         return Checked(found, self._algorithm, entry.digest) if verify else found
 
+    def read_parts(self, parts: Sequence[Part]) -> Generator[bytes | OSError]:
+        """Yield parts of its open objects, or errors, in order; a few are asked for at a time."""
+        client = self._client()
+        ranges = [(cast("_Object", one.source), one.start, one.length) for one in parts]
+        replies = client.ask_many(
+            (client.reading(one.pin, at, at + length) for one, at, length in ranges if length),
+            _UNDER_WAY,
+        )
+        with closing(replies):  # also where nobody wants the rest
+            for number, (one, start, length) in enumerate(ranges):
+                try:
+                    with _as_file_errors(one.place):
+                        reply = next(replies) if length else None
+                except OSError as err:  # no server, and no replies any more
+                    yield from [err] * (len(ranges) - number)
+                    return
+                try:
+                    yield one.read(start, 0) if reply is None else one.taken(reply, start, length)
+                except OSError as err:
+                    yield err
+
     def _is_doubted(self, entry: PinnedEntry) -> bool:
         return self._doubted or not (entry.version_id or entry.etag)
 
     def _object(self, entry: PinnedEntry) -> _Object:
         pin = Pin(self._prefix + entry.path, entry.version_id, entry.etag, entry.size)
-        return _Object(self._client, pin, self.place)
+        return _Object(self, self._client, pin)
 
     def _client(self) -> ObjectClient:
         found: ObjectClient | None = getattr(self._clients, "one", None)
@@ -94,9 +121,10 @@ class ObjectReplica:
 class _Object:
     """One pinned object, read in ranges; what was read last is kept."""
 
-    def __init__(self, client: Callable[[], ObjectClient], pin: Pin, place: str) -> None:
-        self.size, self.place = pin.size, f"{place} {pin.key.decode(errors='backslashreplace')}"
-        self._client, self._pin = client, pin
+    def __init__(self, reader: ObjectReplica, client: Callable[[], ObjectClient], pin: Pin) -> None:
+        key = pin.key.decode(errors="backslashreplace")
+        self.size, self.place = pin.size, f"{reader.place} {key}"
+        self.reader, self.pin, self._client = reader, pin, client
         self._kept, self._kept_at, self._window = memoryview(b""), 0, _FIRST
 
     def read_into(self, offset: int, view: memoryview) -> int:
@@ -117,14 +145,16 @@ class _Object:
         length = max(min(length, self.size - offset), 0)
         if not length and self.size:
             return b""
-        try:
-            return b"".join(self._client().read(self._pin, offset, length))
-        except (ConflictError, NotFoundError) as err:
-            raise ChangedGoldError.at(self.place, err.message) from err
-        except DeniedError as err:
-            raise PermissionError(errno.EACCES, err.message, self.place) from err
-        except StoreUnreachableError as err:
-            raise OSError(errno.EHOSTUNREACH, err.message, self.place) from err
+        with _as_file_errors(self.place):
+            return b"".join(self._client().read(self.pin, offset, length))
+
+    def taken(self, reply: Reply, offset: int, length: int) -> bytes:
+        """Return so many bytes from an offset on, to which this is the reply."""
+        client = self._client()
+        with _as_file_errors(self.place):
+            if reply.status not in _OK:
+                raise client.failure_of(reply, self.pin.key)
+            return b"".join(client.part(reply, self.pin, offset, offset + length))
 
     def close(self) -> None:
         """Forget what was read."""
@@ -135,3 +165,16 @@ class _Object:
         self._window = min(self._window * 2, _MOST) if goes_on else _FIRST
         self._kept = memoryview(self.read(offset, max(least, self._window)))
         self._kept_at = offset
+
+
+@contextmanager
+def _as_file_errors(place: str) -> Iterator[None]:
+    """Raise what keeps an object from being read as programs expect it of a file."""
+    try:
+        yield
+    except (ConflictError, NotFoundError) as err:
+        raise ChangedGoldError.at(place, err.message) from err
+    except DeniedError as err:
+        raise PermissionError(errno.EACCES, err.message, place) from err
+    except StoreUnreachableError as err:
+        raise OSError(errno.EHOSTUNREACH, err.message, place) from err

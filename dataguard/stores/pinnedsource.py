@@ -6,15 +6,17 @@ What is raised is made for whoever reads files: an `OSError`, not one of datagua
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from dataguard.stores.hashing import new_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
     from dataguard.model.digest import Algorithm
     from dataguard.model.pinned import PinnedEntry
 
-__all__ = ["ChangedGoldError", "Checked", "PinnedSource", "Replica"]
+__all__ = ["ChangedGoldError", "Checked", "Part", "PartReader", "PinnedSource", "Replica", "Shared"]
 
 _PIECE = 1 << 20
 
@@ -54,6 +56,28 @@ class PinnedSource(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
+
+
+class Part(NamedTuple):
+    """So many bytes of a source, from an offset on."""
+
+    source: PinnedSource
+    start: int
+    length: int
+
+
+class PartReader(Protocol):
+    """What reads parts of sources far away together, rather than one after another."""
+
+    def read_parts(self, parts: Sequence[Part]) -> Generator[bytes | OSError]:
+        """Yield each part as `PinnedSource.read` returns it, or the error that raises, in order."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A source whose parts are read together with those of others by its `reader`."""
+
+    reader: PartReader
 
 
 class Replica(Protocol):

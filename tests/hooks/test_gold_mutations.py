@@ -16,12 +16,15 @@ import pyarrow.parquet
 import pytest
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
+from fsspec.callbacks import Callback
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 from fsspec.implementations.reference import ReferenceFileSystem
 from fsspec.spec import AbstractBufferedFile
 
+from dataguard.actions import outputplaces
+from dataguard.hooks import goldfilesystem
 from dataguard.hooks.goldfilesystem import GoldFileSystem
 
 HEAD = "vision/faces@1"
@@ -188,6 +191,40 @@ def test_copies_into_gold_are_refused_by_every_path(here, copy):
     assert before == state(here)
     fs.get(FILE, str(here.outputs / "copy"))
     assert b"at" == (here.outputs / "copy").read_bytes()
+
+
+def test_what_becomes_gold_while_files_are_copied_is_refused(here):
+    new = here.top / "new"
+    new.mkdir()
+
+    class Registers(Callback):
+        def relative_update(self, _inc=1):
+            (new / "theirs").write_bytes(b"x")
+            here.register("other", new)
+
+    fs, copies = here.fs(), [str(here.outputs / "copy"), str(new / "copy")]
+    assert refused(here, lambda: fs.get([FILE, FILE], copies, callback=Registers()))
+    assert (["theirs"], b"at") == (os.listdir(new), (here.outputs / "copy").read_bytes())
+
+
+def counting(called, name, act):
+    def told(*words, **options):
+        called.append(name)
+        return act(*words, **options)
+
+    return told
+
+
+def test_settings_and_policy_are_read_once_for_a_tree_that_is_copied(here, monkeypatch):
+    read = []
+    for module, name in ((goldfilesystem, "load"), (outputplaces, "load_policy")):
+        act = getattr(module, name)
+        monkeypatch.setattr(module, name, counting(read, name, act))
+    fs = here.fs()
+    read.clear()
+    fs.get(f"{HEAD}/train", str(here.outputs / "all"), recursive=True)
+    assert ["load", "load_policy"] == read
+    assert len(os.listdir(here.outputs / "all")) > 5
 
 
 @pytest.mark.parametrize("mode", ["w", "wb", "a", "ab", "x", "xb", "r+", "rb+", "w+b", "r+b"])

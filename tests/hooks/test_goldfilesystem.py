@@ -55,6 +55,19 @@ def test_every_file_is_found_and_read(gold):
     assert expected == fs.cat(f"gold://{HEAD}", recursive=True)
 
 
+def test_a_path_is_looked_up_once_to_tell_what_it_is(gold, monkeypatch):
+    fs, asked, found = gold.fs(), [], goldreader.GoldReader._found
+    monkeypatch.setattr(
+        goldreader.GoldReader,
+        "_found",
+        lambda self, text: (asked.append(text), found(self, text))[1],
+    )
+    for ask in (fs.isdir, fs.isfile, fs.exists, fs.find, fs.info):
+        ask(f"{HEAD}/labels.csv")
+        assert [f"{HEAD}/labels.csv"] == asked, ask
+        asked.clear()
+
+
 def test_listing_has_exact_sizes_and_digests(gold):
     fs = gold.fs()
     data = (gold.tree / "train/0003.jpg").read_bytes()

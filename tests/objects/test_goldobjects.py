@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
+import threading
+from dataclasses import replace
 
 import pytest
 
 from dataguard.hooks import goldreader
 from dataguard.hooks.goldfilesystem import GoldFileSystem
+from dataguard.stores.objectwire import Wire
 from dataguard.stores.pinnedsource import ChangedGoldError
+from support.countingproxy import Before, Reply
 from support.warmcommands import Shell
 
 HEAD = "faces@1"
@@ -79,6 +84,58 @@ def test_overwritten_objects_are_read_as_they_were(gold):
     for key, data in KEYS.items():
         path = key.replace("gold", HEAD, 1)
         assert (data, data[:3]) == (fs.cat_file(path), fs.cat_file(path, 0, 3))
+
+
+@pytest.fixture
+def proxied(gold, proxies):
+    """The bucket behind a proxy."""
+    proxy = proxies(gold.server.endpoint)
+    with gold.server.acting(gold.server.reader, proxy.endpoint):
+        yield gold, proxy
+
+
+RANGES = [("large", 0, 9), ("train/0001.jpg", -4, None), ("large", 1 << 20, 2 << 20)]
+RANGES += [("straße/ü", None, None), ("empty", 0, 4), ("large", -5, -1), ("large", 7, 7)]
+
+
+def cat_ranges(fs, **options):
+    names, *bounds = (list(column) for column in zip(*RANGES, strict=True))
+    return fs.cat_ranges([f"{HEAD}/{name}" for name in names], *bounds, **options)
+
+
+def test_ranges_are_asked_for_together(proxied):
+    gold, proxy = proxied
+    together = threading.Barrier(4)
+    for key in (b"gold/large", b"gold/train/0001.jpg", "gold/straße/ü".encode()):
+        times = 2 if key == b"gold/large" else 1
+        proxy.spoil(Before(lambda: together.wait(60)), key=key, times=times)
+    found = cat_ranges(gold.fs(), on_error="raise")
+    assert [KEYS[f"gold/{name}"][start:end] for name, start, end in RANGES] == found
+    assert (False, 6) == (together.broken, len(proxy.reads()))
+
+
+def test_a_range_that_cannot_be_read_is_an_error_in_its_place(proxied):
+    gold, proxy = proxied
+    fs, place = gold.fs(), b"gold/train/0001.jpg"
+    for fault, kind in ((Reply(403), PermissionError), (Reply(404), ChangedGoldError)):
+        proxy.spoil(fault, key=place)
+        found = cat_ranges(fs)
+        assert kind is type(found[1])
+        assert KEYS["gold/large"][-5:-1] == found[5]
+        proxy.spoil(fault, key=place)
+        with pytest.raises(kind):
+            cat_ranges(fs, on_error="raise")
+
+
+def test_ranges_of_a_server_that_is_gone_are_errors(proxied):
+    gold, proxy = proxied
+    fs = gold.fs()
+    client = fs._gold.versions.open(HEAD).replicas[0].bytes._client()
+    client.__dict__["_wire"] = Wire(replace(client.access.peer, port=1), pause=lambda _: None)
+    found = cat_ranges(fs)
+    assert [OSError] * len(RANGES) == [type(one) for one in found]
+    assert {errno.EHOSTUNREACH} == {one.errno for one in found}
+    assert not proxy.reads()
 
 
 def test_an_object_overwritten_while_it_is_read_is_no_torn_read(gold):
