@@ -8,21 +8,20 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.golddirectories import GoldDirectories
 from dataguard.core.paths import display
 from dataguard.core.reclaim import link_cost, refused_in_folder
 from dataguard.core.wholefolders import candidates, is_within
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
 from dataguard.stores.flags import has_flag
-from dataguard.stores.folderpairs import FolderGold, Signature, opened_pairs
-from dataguard.stores.lookup import Lookup
+from dataguard.stores.folderpairs import Signature, opened_pairs
 from dataguard.stores.reclaimcheck import LeftAloneError
 from dataguard.stores.reclaiming import left_for
 from dataguard.stores.reclaimlook import attributes_at, look, state_of
 from dataguard.stores.standing import standing_in
-from dataguard.stores.versiontree import VersionTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from dataguard.actions.context import Context
     from dataguard.actions.goldfacts import GoldFacts
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from dataguard.core.reclaim import ReclaimWish
     from dataguard.core.wholefolders import Candidate
     from dataguard.model.copies import Copy, FolderCopy
-    from dataguard.model.pinned import PinnedEntry
-    from dataguard.stores.folderpairs import Pair
+    from dataguard.stores.folderpairs import FolderGold, Pair
 
 __all__ = ["FolderPlanner"]
 
@@ -63,12 +61,11 @@ class FolderPlanner:
         wish: ReclaimWish,
         copies: Mapping[bytes, Copy],
     ) -> None:
-        self._ctx = ctx
+        self._directories = GoldDirectories(ctx)
         self._facts = facts
         self._places = places
         self._wish = wish
         self._copies = copies
-        self._trees: dict[tuple[str, int], VersionTree] = {}
 
     def planned(
         self, folders: Sequence[FolderCopy]
@@ -116,8 +113,7 @@ class FolderPlanner:
 
     def _judged(self, candidate: Candidate, target: bytes) -> tuple[ReclaimStep, FolderGold] | None:
         directory = candidate.directory
-        version = self._ctx.catalog.version(candidate.dataset, candidate.version)
-        gold = FolderGold(version.algorithm, self._children(candidate))
+        gold = self._directories.gold(candidate)
         with opened_pairs(directory, target, gold) as pairs:
             for _ in pairs:  # whole or not: nothing else is of interest before that is sure
                 pass
@@ -131,27 +127,6 @@ class FolderPlanner:
             return None
         step = self._step(candidate, target, tally)
         return None if step is None else (step, replace(gold, signature=tally.signature.digest()))
-
-    def _children(self, one: Candidate) -> Callable[[bytes], Mapping[bytes, PinnedEntry | None]]:
-        tree = self._tree(one.dataset, one.version)
-
-        def children(path: bytes) -> Mapping[bytes, PinnedEntry | None]:
-            known: dict[bytes, PinnedEntry | None] = {}
-            for found in tree.children(b"/".join(filter(None, (one.prefix, path)))):
-                if isinstance(found, bytes):
-                    known[os.path.basename(found)] = None
-                else:
-                    known[os.path.basename(found.path)] = found
-            return known
-
-        return children
-
-    def _tree(self, dataset: str, number: int) -> VersionTree:
-        if (dataset, number) not in self._trees:
-            version = self._ctx.catalog.version(dataset, number)
-            lookup = Lookup(self._ctx.manifests, version.root, version.algorithm, None)
-            self._trees[dataset, number] = VersionTree(lookup)
-        return self._trees[dataset, number]
 
     def _check_place(self, directory: bytes) -> None:
         """Refuse a directory for where it lies, and what lies or works in it."""
