@@ -181,6 +181,15 @@ class ObjectClient:
         """Return whether the bucket is versioned."""
         return versioning_of(self.text(Request("GET", query=(("versioning", ""),))))
 
+    def policy(self) -> str | None:
+        """Return the bucket's policy document; None where there is none."""
+        reply, body = self.answer(Request("GET", query=(("policy", ""),)))
+        if reply.status in _OK:
+            return body.decode("utf-8", "replace")
+        if text_of(body, "Code") == "NoSuchBucketPolicy":
+            return None
+        raise failure(reply.status, body, self.named(None))
+
     def lock(self) -> str | None:
         """Return the bucket's object lock configuration as XML; None where it has none."""
         reply, body = self.answer(Request("GET", query=(("object-lock", ""),)))
