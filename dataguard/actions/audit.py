@@ -11,7 +11,7 @@ from dataguard.actions.comparison import compare
 from dataguard.actions.mountaudit import MountAudit, audit_mounts
 from dataguard.actions.recording import record_batch, record_comparison, record_slice
 from dataguard.core.auditproof import what_is_proven
-from dataguard.core.canary import protection_words
+from dataguard.core.canary import NO_CANARY, protection_words
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.audit import AuditLevel
 from dataguard.model.entry import Obstacle, Unreadable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dataguard.model.dataset import Location, Version
     from dataguard.model.finding import Finding
 
-__all__ = ["Audited", "audit"]
+__all__ = ["Audited", "audit", "protection"]
 
 
 def audit(
@@ -60,10 +60,10 @@ def audit(
             if location is None:
                 audited.add_unplaced(version)
             else:
-                audited.add_comparison(
-                    *_audited(ctx, version, location, level, part, dry_run=dry_run, begun=begun),
-                    _protection(ctx, location, level),
+                done, record = _audited(
+                    ctx, version, location, level, part, dry_run=dry_run, begun=begun
                 )
+                audited.add_comparison(done, record, protection(ctx, location, level))
     finally:
         ctx.progress.finish()
     if part is None:
@@ -128,7 +128,8 @@ class Audited:
                 part=part,
                 level=done.level,
                 proves=self.proof_at(done.location, done.level),
-                protection=protection,
+                protection=protection if done.policy is None else (*protection, done.policy.words),
+                policy_document=None if done.policy is None else done.policy.digest,
             ),
             done.findings,
             done.unreadable,
@@ -182,15 +183,13 @@ class Audited:
         )
 
 
-def _protection(ctx: Context, location: Location, level: AuditLevel) -> tuple[str, ...]:
+def protection(ctx: Context, location: Location, level: AuditLevel) -> tuple[str, ...]:
     """Return what canaries proved of who can write there, and when: an audit sends none."""
     if not is_objects(location.place) or level is AuditLevel.LISTING:
         return ()
     records = ctx.catalog.canaries(location.place)
     max_age, now = ctx.policy.objects.canary_max_age, ctx.clock()
-    return tuple(protection_words(one, max_age, now) for one in records) or (
-        "not enforced: no canary was sent",
-    )
+    return tuple(protection_words(one, max_age, now) for one in records) or (NO_CANARY,)
 
 
 def _audited(
@@ -206,7 +205,9 @@ def _audited(
     """Compare one location and record what was found, while it is found."""
     level = level.at(objects=is_objects(location.place))
     each = None if dry_run else partial(record_batch, ctx)
-    done = compare(ctx, version, location, level=level, part=part, each=each, begun=begun)
+    done = compare(
+        ctx, version, location, level=level, part=part, each=each, begun=begun, policies=True
+    )
     if dry_run:
         return done, None
     if part is not None:

@@ -17,6 +17,7 @@ from dataguard.model.results.cache import (
     CacheShown,
     CacheVerified,
 )
+from dataguard.stores.cacheplace import nearest_directory
 from dataguard.stores.cacheprune import prune as pruned
 from dataguard.stores.cachescrub import scrub
 from dataguard.stores.filesystem import file_system_type
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from dataguard.actions.context import Context
+    from dataguard.model.cache import Marks
     from dataguard.stores.nodecache import NodeCache
 
 __all__ = ["prune", "show", "verify"]
@@ -36,9 +38,10 @@ _LEFT_AFTER_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class _Caches:
-    """The caches that can be looked into, and the places of the others."""
+    """The caches that can be looked into, the places of the others, and the marks of all."""
 
     place: str
+    marks: Marks
     open: tuple[NodeCache, ...]
     closed: tuple[str, ...]
 
@@ -53,15 +56,14 @@ def show(ctx: Context) -> CacheShown:
     with ExitStack() as opened:
         found = _caches(ctx, opened)
         shares = tuple(_share(one) for one in found.open)
-        marks = every_cache(ctx)[0].room.marks
-    there = _existing(found.place)
+    there = nearest_directory(found.place)
     statistics = os.statvfs(there)
     return CacheShown(
         place=found.place,
         filesystem=file_system_type(os.stat(there).st_dev),
         available=statistics.f_bavail * statistics.f_frsize,
-        high=marks.high,
-        low=marks.low,
+        high=found.marks.high,
+        low=found.marks.low,
         files=sum(one.files for one in shares),
         bytes=sum(one.bytes for one in shares),
         caches=shares,
@@ -141,7 +143,8 @@ def verify(
 def _caches(ctx: Context, opened: ExitStack) -> _Caches:
     """Return the caches that are there; what is another group's is named only."""
     there, closed = [], []
-    for cache in every_cache(ctx):
+    caches = every_cache(ctx)
+    for cache in caches:
         try:
             if cache.place.exists():
                 there.append(opened.enter_context(cache))
@@ -149,7 +152,8 @@ def _caches(ctx: Context, opened: ExitStack) -> _Caches:
             if cache.place.group is None:
                 raise
             closed.append(cache.place.root)
-    return _Caches(os.path.realpath(ctx.settings.cache.value), tuple(there), tuple(closed))
+    place, marks = os.path.realpath(ctx.settings.cache.value), caches[0].room.marks
+    return _Caches(place, marks, tuple(there), tuple(closed))
 
 
 def _share(cache: NodeCache) -> CacheShare:
@@ -181,9 +185,3 @@ def _share(cache: NodeCache) -> CacheShare:
 
 def _is_over(ctx: Context, end: datetime | None) -> bool:
     return end is not None and ctx.clock() >= end
-
-
-def _existing(place: str) -> str:
-    while not os.path.isdir(place) and place != "/":
-        place = os.path.dirname(place)
-    return place

@@ -12,7 +12,7 @@ from dataguard.actions.leases import lasts
 from dataguard.core.cachemarks import marks_of
 from dataguard.errors import ConfigurationError, StoreUnreachableError
 from dataguard.sandbox.processes import is_alive
-from dataguard.stores.cacheplace import CachePlace, groups_at
+from dataguard.stores.cacheplace import CachePlace, groups_at, nearest_directory
 from dataguard.stores.nodecache import NodeCache
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def _judge(ctx: Context) -> Callable[[CachePin], bool]:
 
 
 def _marks(settings: Settings) -> Marks:
-    place = os.path.realpath(settings.cache.value)
-    while not os.path.isdir(place) and place != "/":
-        place = os.path.dirname(place)
+    place = nearest_directory(os.path.realpath(settings.cache.value))
     try:
         found = os.statvfs(place)
     except OSError as err:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dataguard.actions.audittargets import Begun
+    from dataguard.actions.bucketpolicy import PolicyLook
     from dataguard.actions.context import Context
     from dataguard.core.align import Window
     from dataguard.model.audit import Slice
@@ -55,7 +56,8 @@ class Comparison:
     """What one version at one location looked like, or what a slice of it (`span`) did.
 
     `baseline`: times could be compared. The first `recorded` findings are in the catalog already.
-    `damage`: the manifest or its sheet cannot be trusted, so nothing could be checked.
+    `damage`: the manifest or its sheet cannot be trusted, so nothing could be checked. `policy` is
+    what is known of a bucket's policy document.
     """
 
     version: Version
@@ -70,6 +72,7 @@ class Comparison:
     unreadable: tuple[Unreadable, ...]
     recorded: int = 0
     damage: CatalogDamagedError | None = None
+    policy: PolicyLook | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -92,13 +95,15 @@ def compare(
     each: Callable[[Sequence[Finding]], None] | None = None,
     begun: Begun | None = None,
     touches: bool = False,
+    policies: bool = False,
 ) -> Comparison:
     """Compare one location, or one slice of it, with the manifest of a version.
 
     Memory does not grow with the findings. With `touches` files that the kernel says were touched
     are differences too, whatever they hold. `each` is given them in full batches as they are
     found, the manifest being verified before the first; what is left at the end is not given.
-    Where this look was `begun` already, it is gone on with.
+    Where this look was `begun` already, it is gone on with. With `policies` the policy document of
+    a bucket is compared too, from the quick level on.
     """
     if begun is not None and (version, location) != (begun.version, begun.location):
         begun = None
@@ -114,6 +119,7 @@ def compare(
         streamed=each is not None,
         begun=store,
         touches=touches,
+        policies=policies,
     )
     found = Sightings()
     batch: list[Finding] = []
@@ -147,12 +153,14 @@ class _Look:
     streamed: bool
     begun: Store | None = None
     touches: bool = False
+    policies: bool = False
     span: Span = WHOLE
     baseline: bool = False
     unreadable: list[Unreadable] = field(default_factory=list)
     files: int = 0
     bytes_read: int = 0
     damage: CatalogDamagedError | None = None
+    policy: PolicyLook | None = None
 
     def differences(self) -> Iterator[Difference]:
         """Yield what differs, in path order; what keeps from looking becomes a gap."""
@@ -189,6 +197,7 @@ class _Look:
             unreadable=tuple(self.unreadable),
             recorded=recorded,
             damage=self.damage,
+            policy=self.policy,
         )
 
     def _trusted(self, differences: Iterator[Difference]) -> Iterator[Difference]:
@@ -233,8 +242,11 @@ class _Look:
             self.span = self._cut(self.part)
         gaps, additions = Gaps(), _additions(self.ctx, self.version, self.location)
         expected = rows_in(self._expected(self.location.sheet), self.span)
-        audit = ObjectAudit(self.ctx, self.version, self.location, self.level, store)
+        audit = ObjectAudit(
+            self.ctx, self.version, self.location, self.level, store, policies=self.policies
+        )
         for piece in audit.pieces(expected, self.span):
+            self.policy = audit.policy
             gaps.add(one for one in piece.unreadable if one.path)
             self.unreadable.extend(_real_gaps(tuple(piece.unreadable)))
             self.files += piece.files

@@ -58,16 +58,16 @@ class Looked:
     def take(self, looks: Looks) -> None:
         """Add what earlier searches told, and remember what this one does."""
         looks.remember()
-        self.copies += looks.copies
-        self.unreadable += looks.unreadable
-        self.opened += looks.opened
+        self.copies += looks.told.copies
+        self.unreadable += looks.told.unreadable
+        self.opened += looks.told.opened
 
 
 class Looks:
     """The files of a place for one kind of search.
 
-    `copies` are what earlier searches told of files that are as they were then; `opened` counts
-    those that have to be looked into.
+    `told` holds what earlier searches told of files that are as they were then, and counts those
+    that have to be looked into.
     """
 
     def __init__(
@@ -92,9 +92,7 @@ class Looks:
         self._windows: list[_Window] = []
         self._rest = align(self._rows(), self._notes.read(), checked=True)
         self._noted: dict[bytes, bytes] = {}
-        self.copies: list[Copy] = []
-        self.unreadable: list[Unreadable] = []
-        self.opened = 0
+        self.told = Looked()
 
     def unseen(self, *, paced: bool = True) -> Iterator[bytes]:
         """Yield the relative paths of files to look into, in path order.
@@ -112,12 +110,14 @@ class Looks:
         """Whether the time is over; then the rest is unchecked."""
         if not expired():
             return False
-        self.unreadable.append(Unreadable(b"", Obstacle.ABSENT, "the time was over"))
+        self.told.unreadable.append(Unreadable(b"", Obstacle.ABSENT, "the time was over"))
         return True
 
     def note(self, path: bytes, copies: Sequence[Copy]) -> None:
         """Remember what was told of a file that was looked into to its end."""
-        self._noted[path] = json.dumps([_said(one) for one in copies]).encode() if copies else b""
+        if self._files.keep:
+            said = [_said(one) for one in copies]
+            self._noted[path] = json.dumps(said).encode() if said else b""
 
     def remember(self) -> None:
         """Write down what was noted, with what is known of files that are as they were."""
@@ -136,13 +136,14 @@ class Looks:
                 yield taken(batch, number_column(np.flatnonzero(large)))
 
     def _window(self, window: _Window) -> Iterator[bytes]:
-        self._windows.append(window)
+        if self._files.keep:
+            self._windows.append(window)
         prefix = self._files.prefix
         for path, told in zip(window.paths.to_pylist(), window.told, strict=True):
             if prefix + path in self._known:
                 continue
             if told is None:
-                self.opened += 1
+                self.told.opened += 1
                 yield path
             elif told:
                 self._recall(path, told)
@@ -154,14 +155,12 @@ class Looks:
             state = look.state(path)
             shared = bytes_of_others(look.extents(path, state))
         except OSError as err:
-            gap = unreadable(path, err)
-            if gap.obstacle is not Obstacle.VANISHED:
-                self.unreadable.append(gap)
+            self.told.failed(path, err)
             return
         frees = max(state.allocated - shared, 0)
         for one in json.loads(told):
             original = one["original"]
-            self.copies.append(
+            self.told.copies.append(
                 Copy(
                     path=self._files.prefix + path,
                     kind=self._kind,

@@ -12,7 +12,7 @@ from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, NotFoundError, UsageError
 from dataguard.model.dataset import LocationState
 from dataguard.model.gate import MountCondition
-from dataguard.model.mount import Backend, MountState
+from dataguard.model.mount import Backend, MountState, is_fetched
 from dataguard.model.mountpoint import MountStatus
 from dataguard.model.reference import Reference
 from dataguard.mounts.view import look
@@ -131,18 +131,19 @@ def _input(ctx: Context, name: str, reference: Reference, workspace: Workspace |
         if condition is MountCondition.READ_ONLY and not _is_shown(ctx, location, record):
             condition, detail = MountCondition.REPLACED, "it shows another directory"
     read_there = condition in (MountCondition.READ_ONLY, MountCondition.SYMLINK)
+    shown = record if read_there else None
     return JobInput(
         name=name,
         reference=str(reference),
         pinned=reference.is_pinned,
         version=version,
         location=location,
-        path=record.target if record is not None and read_there else location.place,
+        path=location.place if shown is None else shown.target,
         mount=condition,
         detail=detail,
         target=record.target if record and condition is MountCondition.DECLARED else None,
-        cache=_cache(ctx, record) if record is not None and read_there else None,
-        served=record if read_there and _is_served(record) else None,
+        cache=_cache(ctx, shown) if shown is not None else None,
+        served=shown if shown is not None and is_fetched(shown.backend, shown.source) else None,
     )
 
 
@@ -161,16 +162,12 @@ def _is_shown(ctx: Context, location: Location, record: MountRecord) -> bool:
         from dataguard.actions.cachedtree import image_of  # noqa: PLC0415  for mounts of a cache
 
         return shown == _identity(image_of(ctx, record))
-    if _is_served(record):
+    if is_fetched(record.backend, record.source):
         from dataguard.actions.servedtree import description_of  # noqa: PLC0415  for objects
         from dataguard.model.served import identity_of  # noqa: PLC0415  as above
 
         return shown == identity_of(description_of(ctx, record))
     return shown == _identity(location.place)
-
-
-def _is_served(record: MountRecord | None) -> bool:
-    return record is not None and record.backend is Backend.FUSE and is_objects(record.source)
 
 
 def _cache(ctx: Context, record: MountRecord) -> str | None:

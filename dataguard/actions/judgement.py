@@ -114,15 +114,23 @@ class Judge:
         by_path = {self.watched.relative(one.path): one for one in suspects}
         notes = _Notes()
         singles, trees = self._regions(by_path, notes)
-        found = list(self._paths(singles, notes))
-        for tree in trees:
-            found += self._tree(tree, notes)
-        found += notes.differences()
         told = _Telling(self._ctx, self.watched, by_path, people)
-        findings = tuple(told.finding(one) for one in found if not self._is_excluded(one.path))
-        differing = {one.path for one in found}
-        fine = tuple(path for path in singles if path not in differing)
-        return Judgement(self.watched, time, findings, fine, sum(one.events for one in suspects))
+        findings: list[Finding] = []
+        fine = dict.fromkeys(singles)
+        for one in self._found(singles, trees, notes):  # below a new directory may be many
+            fine.pop(one.path, None)
+            if not self._is_excluded(one.path):
+                findings.append(told.finding(one))
+        events = sum(one.events for one in suspects)
+        return Judgement(self.watched, time, tuple(findings), tuple(fine), events)
+
+    def _found(
+        self, singles: list[bytes], trees: Sequence[bytes], notes: _Notes
+    ) -> Iterator[Difference]:
+        yield from self._paths(singles, notes)
+        for tree in trees:
+            yield from self._tree(tree, notes)
+        yield from notes.differences()
 
     def _regions(
         self, suspects: Mapping[bytes, Suspect], notes: _Notes

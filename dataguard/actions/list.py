@@ -5,13 +5,16 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.sealing import seal_word
 from dataguard.model.dataset import LocationState, VersionState
-from dataguard.model.results.list import DatasetList, DatasetRow
+from dataguard.model.results.list import DatasetList, DatasetRow, PlaceProof
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dataguard.actions.context import Context
-    from dataguard.model.dataset import Version
+    from dataguard.model.dataset import Location, Version
 
 __all__ = ["list_datasets", "row_of"]
 
@@ -46,7 +49,27 @@ def row_of(ctx: Context, version: Version) -> DatasetRow:
         state=str(version.state),
         seal=seal_word(None if place is None else ctx.catalog.seal(place.place)),
         pinned=place.objects.pinned if place and place.objects else None,
+        canaries=_proofs(ctx, active),
     )
+
+
+def _proofs(ctx: Context, locations: list[Location]) -> tuple[PlaceProof, ...]:
+    """Return what canaries proved of each location in a bucket, or that none was sent there."""
+    places = [one.place for one in locations if is_objects(one.place)]
+    return tuple(proof for place in places for proof in _proofs_at(ctx, place))
+
+
+def _proofs_at(ctx: Context, place: str) -> Iterator[PlaceProof]:
+    from dataguard.core.canary import NO_CANARY, protection_words  # noqa: PLC0415  buckets alone
+    from dataguard.model.canary import CanaryState  # noqa: PLC0415  as above
+
+    records = ctx.catalog.canaries(place)
+    max_age, now = ctx.policy.objects.canary_max_age, ctx.clock()
+    for one in records:
+        words = protection_words(one, max_age, now)
+        yield PlaceProof(place, str(one.state), one.caller.name, one.verified, words)
+    if not records:
+        yield PlaceProof(place, str(CanaryState.EXPOSED), None, None, NO_CANARY)
 
 
 def _representative(versions: tuple[Version, ...]) -> Version:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dataguard.actions.audit import Audited
+from dataguard.actions.audit import Audited, protection
 from dataguard.actions.audittargets import targets
 from dataguard.actions.findings import content_codes, every_finding
 from dataguard.actions.recording import record_audit
@@ -69,6 +69,7 @@ def merge(
             _outcome(version, location, slices, findings),
             level=done,
             proves=audited.proof_at(location, done),
+            protection=protection(ctx, location, done),
         )
         audited.add(outcome, findings, slices.gaps(version))
     return audited.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from dataguard.actions.mounting import AS_IT_IS, perform, planned
@@ -12,7 +13,7 @@ from dataguard.actions.workspace import enrol
 from dataguard.core.mountplan import StepKind, Wanted, plan
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, PolicyError, StoreUnreachableError
-from dataguard.model.mount import Backend
+from dataguard.model.mount import Backend, is_fetched
 from dataguard.model.results.mount import MountReport
 from dataguard.mounts.choose import AUTO, choose
 from dataguard.mounts.container import shown_at
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.mounting import Choices
     from dataguard.core.mountplan import MountStep
+    from dataguard.model.mount import MountRecord
     from dataguard.model.reference import Reference
     from dataguard.model.results.mount import MountResult
     from dataguard.model.workspace import LockEntry, Workspace
@@ -63,20 +65,27 @@ def mount(
         declared = workspaces.read(directory)
         contained = in_container()
         entries = wanted_entries(ctx, declared, reference, name, contained=contained)
-        there = _there(ctx, directory)
-        choices = {
-            entry.name: choose(
+        records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
+        # Some of what is mounted stays as it is.
+        there = {(one.name, one.source): one.backend for one in records}
+        chosen = cache(  # what this host can do is asked once
+            partial(
+                choose,
                 backend,
                 best_effort=best_effort,
                 contained=contained,
+                state=state_of(ctx),
+            )
+        )
+        choices = {
+            entry.name: chosen(
                 cached=there.get((entry.name, entry.location)) is Backend.CAS,
                 remote=is_objects(entry.location),
                 uncached_because=_why_not_cached(ctx, entry, there) if backend == AUTO else None,
-                state=state_of(ctx),
             )
             for entry in entries
         }
-        steps = _steps(ctx, directory, entries, choices)
+        steps = _steps(ctx, directory, entries, choices, records)
         _check(ctx, steps)
         workspaces.check_files(directory)
         if dry_run:
@@ -85,12 +94,6 @@ def mount(
         asked = reference is not None
         results = tuple(_perform_all(ctx, declared, steps, choices, declare=asked))
     return MountReport(directory, results)
-
-
-def _there(ctx: Context, directory: str) -> dict[tuple[str, str], Backend]:
-    """Return the backends of what is mounted by name and location: some of them stay so."""
-    records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
-    return {(one.name, one.source): one.backend for one in records}
 
 
 def _why_not_cached(
@@ -131,10 +134,13 @@ def _perform_all(
 
 
 def _steps(
-    ctx: Context, directory: str, entries: tuple[LockEntry, ...], choices: Choices
+    ctx: Context,
+    directory: str,
+    entries: tuple[LockEntry, ...],
+    choices: Choices,
+    records: tuple[MountRecord, ...],
 ) -> tuple[MountStep, ...]:
     wanted = [_wanted(ctx, directory, entry, choices[entry.name]) for entry in entries]
-    records = ctx.catalog.mounts(workspace=directory, host=ctx.process.host)
     targets = {w.target for w in wanted} | {record.target for record in records}
     return plan(wanted, records, {t: look(t) for t in targets}, ctx.process.boot_id)
 
@@ -162,7 +168,7 @@ def _identity(ctx: Context, entry: LockEntry, backend: Backend, target: str) -> 
         from dataguard.actions.cachedtree import identity  # noqa: PLC0415  for mounts of a cache
 
         return identity(ctx, entry)
-    if backend is Backend.FUSE and is_objects(entry.location):
+    if is_fetched(backend, entry.location):
         from dataguard.actions.servedtree import served_identity  # noqa: PLC0415  for objects
 
         return served_identity(ctx, entry)

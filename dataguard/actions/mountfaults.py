@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataguard.actions.mountproof import state_of
-from dataguard.core.objectplaces import is_objects
 from dataguard.model.fault import FaultKind
 from dataguard.model.finding import Code, Finding
-from dataguard.model.mount import Backend
+from dataguard.model.mount import is_fetched
 from dataguard.mounts.faults import read_faults
 from dataguard.mounts.fuse import FuseBackend
 
@@ -34,7 +33,7 @@ def faults_of(ctx: Context, record: MountRecord) -> tuple[Finding, ...]:
     Raises:
         DataguardError: the notes of its server cannot be read.
     """
-    if record.backend is not Backend.FUSE or not is_objects(record.source):
+    if not is_fetched(record.backend, record.source):
         return ()
     noted = read_faults(FuseBackend(state_of(ctx)).faults_file(record.target))
     return tuple(_findings(ctx, record, noted))

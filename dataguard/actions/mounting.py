@@ -14,7 +14,7 @@ from dataguard.actions.unmount import save, take_down
 from dataguard.core.mountplan import StepKind
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, DataguardError
-from dataguard.model.mount import Backend, Guarantee, MountRecord, MountState
+from dataguard.model.mount import Backend, Guarantee, MountRecord, MountState, is_fetched
 from dataguard.model.results.mount import MountResult
 from dataguard.mounts import points
 from dataguard.mounts.choose import backend_of
@@ -106,7 +106,7 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
         from dataguard.actions.cachedtree import filled  # noqa: PLC0415  for mounts of a cache
 
         wanted = filled(ctx, wanted)
-    elif _is_served(wanted.backend, wanted.entry.location):
+    elif is_fetched(wanted.backend, wanted.entry.location):
         from dataguard.actions.servedtree import described  # noqa: PLC0415  for objects
 
         wanted = described(ctx, wanted)
@@ -135,7 +135,7 @@ def _made(ctx: Context, wanted: Wanted) -> MountRecord:
 
 def _shown(ctx: Context, record: MountRecord) -> str:
     """Return the path of what a backend is to show."""
-    if _is_served(record.backend, record.source):
+    if is_fetched(record.backend, record.source):
         from dataguard.actions.servedtree import description_of  # noqa: PLC0415  for objects
 
         return description_of(ctx, record)
@@ -144,11 +144,6 @@ def _shown(ctx: Context, record: MountRecord) -> str:
     from dataguard.actions.cachedtree import image_of  # noqa: PLC0415  as above
 
     return image_of(ctx, record)
-
-
-def _is_served(backend: Backend, location: str) -> bool:
-    """Whether a server is to fetch what is read."""
-    return backend is Backend.FUSE and is_objects(location)
 
 
 def _intention(ctx: Context, wanted: Wanted) -> MountRecord:
@@ -179,7 +174,7 @@ def _result(
     findings: tuple[Finding, ...],
     choices: Choices,
 ) -> MountResult:
-    weaker = record.guarantee is not Guarantee.ENFORCED or _is_served(record.backend, record.source)
+    weaker = record.guarantee is not Guarantee.ENFORCED or is_fetched(record.backend, record.source)
     return MountResult(
         name=record.name,
         dataset=record.dataset,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dataguard.actions.bucketpolicy import look_at_policy
 from dataguard.actions.observation import WINDOW_ROWS
 from dataguard.core.align import align
+from dataguard.core.bucketpolicy import joined
 from dataguard.core.columns import gather, numbers
 from dataguard.core.kernels import present
 from dataguard.core.numeric import np
@@ -23,7 +26,12 @@ from dataguard.core.objectaudit import (
 from dataguard.core.objectlocks import lock_weakness
 from dataguard.core.objectplaces import prefix_of
 from dataguard.core.verdicts import Difference
-from dataguard.errors import ConflictError, DeniedError, StoreUnreachableError
+from dataguard.errors import (
+    ConflictError,
+    DeniedError,
+    NotFoundError,
+    StoreUnreachableError,
+)
 from dataguard.model.audit import AuditLevel
 from dataguard.model.digest import DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from dataguard.actions.bucketpolicy import PolicyLook
     from dataguard.actions.context import Context
     from dataguard.core.align import Window
     from dataguard.model.dataset import Location, Version
@@ -70,9 +79,14 @@ class ObjectAudit:
         location: Location,
         level: AuditLevel,
         store: ObjectStore,
+        *,
+        policies: bool = False,
     ) -> None:
-        """Ask for nothing yet."""
+        """Ask for nothing yet; `policies`: compare the bucket's policy document, too."""
         self._ctx = ctx
+        self._place = location.place
+        self._policies = policies
+        self.policy: PolicyLook | None = None
         self._version = version
         self._level = level
         self._store = store
@@ -254,26 +268,35 @@ class ObjectAudit:
 
     def _of_bucket(self) -> Piece:
         """Look at what the bucket as a whole does; what it does not tell is a gap."""
-        piece, client = Piece(), self._store.client
+        piece, weak = Piece(), []
+        with self._gap_in(piece):
+            if self._pinned:  # nothing relies on versions where none is pinned
+                found = versioning_difference(self._store.client.versioning(), pinned=True)
+                piece.differences += [] if found is None else [found]
+            weak += self._without_lock()
+        if self._policies:
+            self.policy = look_at_policy(self._ctx, self._place, self._store.client)
+            weak += [self.policy.difference] if self.policy.difference is not None else []
+            piece.unreadable += [self.policy.gap] if self.policy.gap is not None else []
+        piece.differences += joined(weak)
+        return piece
+
+    def _without_lock(self) -> list[Difference]:
+        if not self._locks or self._store.client.lock() is not None:
+            return []
+        self._locks = False  # said once, not of every object
+        message = f"the bucket has no object lock; the policy asks for {self._rules.lock}"
+        evidence: dict[str, object] = {"wanted": str(self._rules.lock), "lock": "none"}
+        return [Difference(Code.DG605, b"", message, evidence)]
+
+    @contextmanager
+    def _gap_in(self, piece: Piece) -> Iterator[None]:
         try:
-            versioning = client.versioning()
-            found = versioning_difference(versioning, pinned=self._pinned)
-            piece.differences += [] if found is None else [found]
-            if self._locks and client.lock() is None:
-                piece.differences.append(
-                    Difference(
-                        Code.DG605,
-                        b"",
-                        f"the bucket has no object lock; the policy asks for {self._rules.lock}",
-                        {"wanted": str(self._rules.lock), "lock": "none"},
-                    )
-                )
-                self._locks = False  # said once, not of every object
+            yield
         except DeniedError as err:
             piece.unreadable.append(Unreadable(b"", Obstacle.DENIED, err.message))
-        except (ConflictError, StoreUnreachableError) as err:
+        except (ConflictError, NotFoundError, StoreUnreachableError) as err:
             piece.unreadable.append(Unreadable(b"", Obstacle.IO_ERROR, err.message))
-        return piece
 
     def _pins(self, left: pa.RecordBatch) -> list[Pin]:
         if "etag" in left.schema.names:

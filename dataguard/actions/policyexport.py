@@ -10,15 +10,14 @@ from dataguard.core.objectplaces import bucket_of, is_objects, normal_place
 from dataguard.core.paths import is_inside
 from dataguard.core.s3policy import bucket_part, policy_export
 from dataguard.errors import UsageError
-from dataguard.model.objectpolicy import PolicyRequest, StoreDialect
+from dataguard.model.objectpolicy import PolicyForm, PolicyRequest, StoreDialect
 from dataguard.model.reference import Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dataguard.actions.context import Context
-    from dataguard.model.dataset import Location
-    from dataguard.model.objectpolicy import PolicyExport, PolicyForm, Retention
+    from dataguard.model.objectpolicy import PolicyExport, Retention
 
 __all__ = ["export", "places_of"]
 
@@ -55,7 +54,7 @@ def export(
         retention=retention,
     )
     made = policy_export(request)
-    missed = tuple(_missed(ctx, places))
+    missed = tuple(_missed(ctx, places, form))
     return replace(made, remarks=(*made.remarks, *missed))
 
 
@@ -96,16 +95,16 @@ def _dialect(given: StoreDialect | None, endpoint: str) -> StoreDialect:
     return given or StoreDialect.AWS
 
 
-def _missed(ctx: Context, places: Iterable[str]) -> Iterator[str]:
+def _missed(ctx: Context, covered: Sequence[str], form: PolicyForm) -> Iterator[str]:
     """Yield what else is gold in these buckets: applying the policy takes theirs away."""
-    covered = tuple(places)
+    if form is PolicyForm.OBJECT_LOCK:  # of the whole bucket, wherever gold lies in it
+        return
+    why = "a bucket has one policy"
+    if form is PolicyForm.IAM_POLICY:
+        why = "one of the same name is replaced"
     buckets = {bucket_of(place) for place in covered}
-    for place in dict.fromkeys(map(_place, ctx.catalog.active_locations())):
+    for place in dict.fromkeys(one.place for one in ctx.catalog.active_locations()):
         if not is_objects(place) or bucket_of(place) not in buckets:
             continue
         if not any(is_inside(place, one) for one in covered):
-            yield f"gold at {place} is not covered: name it too, a bucket has one policy"
-
-
-def _place(location: Location) -> str:
-    return location.place
+            yield f"gold at {place} is not covered: name it too, {why}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.policyexport import places_of
@@ -90,14 +91,19 @@ def _identity(
 def _verified(
     ctx: Context, place: str, identity: Identity, environment: Mapping[str, str]
 ) -> CanaryRecord:
+    from dataguard.actions.bucketpolicy import document_digest  # noqa: PLC0415  for buckets alone
+    from dataguard.actions.objectplaces import access_of  # noqa: PLC0415  as above
     from dataguard.stores.bucketcanary import send_canary  # noqa: PLC0415  loads botocore
 
     access: Access = identity.access
+    readers = (replace(access, profile=access_of(ctx, place).profile), access)
+    before = document_digest(readers)
     client = identity.client()
     try:
         canary = send_canary(client, bucket_part(place), payer=access.requester_pays)
     finally:
         client.close()
+    stood = before if before is not None and before == document_digest(readers) else None
     return CanaryRecord(
         place=place,
         endpoint=access.endpoint,
@@ -106,6 +112,7 @@ def _verified(
         probe=canary.probe,
         actor=ctx.actor,
         left=canary.left,
+        policy=stood,
     )
 
 

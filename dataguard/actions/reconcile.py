@@ -83,19 +83,23 @@ def reconcile(
     return _result(watched, done, timer() - began, standing)
 
 
-def resolve_gone(ctx: Context, done: Reconciled, *, seeing: bool) -> None:
+def resolve_gone(ctx: Context, done: Reconciled, *, seeing: bool, has_events: bool = False) -> None:
     """Resolve what a complete comparison did not see again, and the gaps that it made good.
 
-    A part that is not watched (DG902) is made good only where the source is `seeing` again.
+    A part that is not watched (DG902) is made good only where the source is `seeing` again; that a
+    bucket has no events (DG904), where it `has_events` now.
     """
     version = done.watched.version
     if not done.is_complete:
         return
+    objects = is_objects(done.watched.location.place)
     codes: tuple[Code, ...] = (*_MADE_GOOD, Code.DG902) if seeing else _MADE_GOOD
     if is_only_location(ctx, version):
         codes += _WRITTEN
-        if is_objects(done.watched.location.place):
+        if objects:
             codes += _OF_OBJECTS
+    if objects and has_events:
+        codes += (Code.DG904,)
     resolve_stale(
         ctx,
         version.dataset,

@@ -147,9 +147,9 @@ class Comparing:
         if done.is_complete and place.watched == done.watched:
             seeing = place.lasting_gap_at is None
             self._telling.record()
-            resolve_gone(self._ctx, done, seeing=seeing)
-            kept = {} if seeing else {k: v for k, v in place.gaps.items() if k[0] is Code.DG902}
             no_events = {k: v for k, v in place.gaps.items() if k[0] is Code.DG904}
+            resolve_gone(self._ctx, done, seeing=seeing, has_events=not no_events)
+            kept = {} if seeing else {k: v for k, v in place.gaps.items() if k[0] is Code.DG902}
             place.gaps = kept | no_events
 
     def _end_gaps(self, place: Place, done: Reconciled) -> None:

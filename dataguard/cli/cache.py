@@ -7,7 +7,7 @@ import typer
 from dataguard.cli.command import command
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun
-from dataguard.core.outcome import FINE, UNCHECKED
+from dataguard.core.outcome import FINE, UNCHECKED, VIOLATED
 from dataguard.errors import UsageError
 
 __all__ = ["app"]
@@ -18,8 +18,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-_DAMAGED = 3
 
 
 @command(
@@ -107,5 +105,5 @@ def verify(
     result = action.verify(invocation.context(), max_duration=duration, dry_run=dry_run)
     invocation.show(result)
     if result.damaged:
-        return _DAMAGED
+        return VIOLATED
     return FINE if result.complete else UNCHECKED

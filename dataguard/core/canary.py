@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dataguard.model.canary import CanaryRecord
 
 __all__ = [
+    "NO_CANARY",
     "credential_hash",
     "is_proven",
     "masked",
@@ -24,6 +25,9 @@ __all__ = [
     "protection_words",
     "role_of",
 ]
+
+NO_CANARY = "not enforced: no canary was sent"
+"""What is said of a place where nobody tried."""
 
 _FORBIDDEN = 403
 _OK = range(200, 300)

@@ -222,7 +222,7 @@ def are_files(kinds: pa.Array) -> pa.Array:
 
 def kind_mask(entries: pa.RecordBatch, kind: str) -> np.ndarray:
     """Return which entries are of a kind: `f`, `l` or `d`."""
-    letters, _ = values_of(entries.column("kind"))
+    letters = content_of(entries.column("kind"))
     mask: np.ndarray = np.frombuffer(letters, np.uint8) == ord(kind)
     return mask
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataguard.core.columns import values_of
+from dataguard.core.columns import content_of
 from dataguard.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ def check_mountable(paths: pa.Array) -> list[bytes]:
     Raises:
         ConflictError: one cannot be a file's path.
     """
-    content, _ = values_of(paths)
     found: list[bytes] = paths.to_pylist()
-    joined = bytes(content)
+    joined = bytes(content_of(paths))
     odd = b"\0" in joined or b"//" in joined or b"./" in joined
     for path in found:
         if odd or len(path) > _LONGEST or path[:1] in b"/" or path[-1:] in b"/.":

@@ -5,7 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from dataguard.core.columns import fixed_bytes, numbers, raw_paths, truths, values_of
+from dataguard.core.columns import (
+    content_of,
+    fixed_bytes,
+    numbers,
+    raw_paths,
+    truths,
+    values_of,
+)
 from dataguard.core.numeric import np
 from dataguard.model.entry import Kind
 from dataguard.model.pinned import Baseline, PinnedEntry
@@ -43,7 +50,7 @@ class PathRows:
         self.count = batch.num_rows
         # Bytes compare in order, and views give numbers of Python: numpy's are slow one by one.
         self._data, self._offsets = bytes(content), offsets.data
-        self._kinds = bytes(values_of(batch.column("kind"))[0])
+        self._kinds = bytes(content_of(batch.column("kind")))
         self._sizes = np.ascontiguousarray(numbers(batch.column("size"))).data
         self._digests = bytes(fixed_bytes(batch.column("digest")))
         self._width = batch.column("digest").type.byte_width

@@ -73,7 +73,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class CanaryRecord:
-    """What canary writes below a place came to; `left` is what could not be removed again."""
+    """What canary writes below a place came to; `left` is what could not be removed again.
+
+    `policy` is the digest of the bucket's policy document that stood meanwhile (`none`: there was
+    none); None where it could not be read, or changed.
+    """
 
     place: str
     endpoint: str
@@ -82,6 +86,7 @@ class CanaryRecord:
     probe: Probe
     actor: Actor
     left: tuple[str, ...] = ()
+    policy: str | None = None
 
     @property
     def key(self) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "Probe",
     "ProbeOutcome",
     "ProbeStep",
+    "is_fetched",
 ]
 
 
@@ -84,6 +85,11 @@ BACKEND_SENTENCES = {
     Backend.SYMLINK: GUARANTEE_SENTENCES[Guarantee.NONE],
 }
 """What a user can rely on, by backend."""
+
+
+def is_fetched(backend: Backend, source: str) -> bool:
+    """Whether a mount shows what lies in an object store by a server that fetches what is read."""
+    return backend is Backend.FUSE and "://" in source
 
 
 FETCHED_SENTENCE = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dataguard.model.digest import Algorithm, RootDigest
@@ -41,11 +41,12 @@ class ServedTree:
 
     @property
     def name(self) -> str:
-        """The name of its description: the same for what looks the same."""
+        """The name of its description: the same for what looks the same to the same user."""
         recorded = (self.objects.endpoint, self.objects.region, self.objects.profile)
         shown = (self.home, str(self.root), self.algorithm.value, self.sheet, self.place)
-        key = hashlib.sha256(repr((shown, recorded, self.looks)).encode()).hexdigest()
-        return key[:_KEY_DIGITS] + _SUFFIX
+        looks = replace(self.looks, uid=0)  # whoever asks for a mount may not be who made it
+        key = hashlib.sha256(repr((shown, recorded, looks)).encode()).hexdigest()
+        return f"{key[:_KEY_DIGITS]}-{self.looks.uid}{_SUFFIX}"
 
     def text(self) -> str:
         """Return it as JSON. Law: `ServedTree.parse(tree.text()) == tree`."""
@@ -74,5 +75,5 @@ def is_served(path: str) -> bool:
 
 
 def identity_of(path: str) -> tuple[int, int]:
-    """Return device and inode by which a mount of a description is known again."""
-    return 0, int(path.rpartition("/")[2].removesuffix(_SUFFIX), 16)
+    """Return device and inode by which a mount of a description is known again, by any user."""
+    return 0, int(path.rpartition("/")[2].partition("-")[0], 16)

@@ -40,4 +40,5 @@ def _(value: CanaryRecord) -> Json:
         "verified": encode(value.verified),
         "operations": encode(value.probe.steps),
         "left_behind": encode(value.left),
+        "policy": value.policy,
     }

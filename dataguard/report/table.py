@@ -33,7 +33,7 @@ _COLUMNS: dict[type, tuple[str, ...]] = {
     FindingList: _FINDING,
     DatasetList: (
         *("dataset", "version", "root", "files", "bytes", "location", "state", "seal"),
-        "pinned",
+        *("pinned", "canaries"),
     ),
     VersionLog: ("seq", "time", "user", "host", "what", "version", "detail"),
     DiffResult: (

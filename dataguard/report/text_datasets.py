@@ -52,7 +52,16 @@ def _(result: DatasetList, paint: Paint, verbose: int) -> Iterator[str]:
         )
         for row in result.datasets
     ]
-    yield from columns(rows)
+    for row, line in zip(result.datasets, columns(rows), strict=True):
+        yield line
+        yield from _proofs(row, paint) if verbose else ()
+
+
+def _proofs(row: DatasetRow, paint: Paint) -> Iterator[str]:
+    """Say of each location in a bucket who cannot write there, and since when that is known."""
+    for one in row.canaries:
+        style = "good" if one.words.startswith("protected") else "bad"
+        yield f"  canary at {place(one.place)}: {paint(style, escape(one.words))}"
 
 
 def _pinned(row: DatasetRow, verbose: int) -> str:
@@ -150,12 +159,12 @@ def _(result: StandingResult, paint: Paint, verbose: int) -> Iterator[str]:
 
 def _protection(result: VersionDetails, where: str, paint: Paint) -> Iterator[str]:
     """Yield what canary writes proved of a place, for each credential that sent some."""
+    from dataguard.core.canary import NO_CANARY, protection_words  # noqa: PLC0415  buckets alone
+
     records = [one for one in result.canaries if one.place == where]
     if not records:
-        yield f"  canary    {paint('bad', 'not enforced: no canary was sent')}"
+        yield f"  canary    {paint('bad', NO_CANARY)}"
         return
-    from dataguard.core.canary import protection_words  # noqa: PLC0415  buckets alone
-
     for record in records:
         style = "good" if record.state == "protected" else "bad"
         yield f"  canary    {paint(style, protection_words(record))}"

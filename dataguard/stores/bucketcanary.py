@@ -102,9 +102,9 @@ class _Bench:
     def __init__(self, client: Any, part: BucketPart, key: str, payer: bool) -> None:
         self._client = client
         self._part = part
-        self._name = {"Bucket": part.bucket, "Key": key}
         self._bucket = {"Bucket": part.bucket}
-        self._payer = {"RequestPayer": "requester"} if payer else {}
+        self._content = self._bucket | ({"RequestPayer": "requester"} if payer else {})
+        self._name = {**self._content, "Key": key}
         self._key = key
         self._open: list[dict[str, str]] = []
         self._kept: list[str] = []
@@ -112,9 +112,7 @@ class _Bench:
     def unread(self) -> str:
         """Return why nothing below the place can be listed; empty where it can."""
         try:
-            self._client.list_objects_v2(
-                **self._bucket, Prefix=self._part.below, MaxKeys=1, **self._payer
-            )
+            self._client.list_objects_v2(**self._content, Prefix=self._part.below, MaxKeys=1)
         except ClientError as err:
             return f"reading the place is refused too ({_code(err)}): a refusal proves nothing"
         except BotoCoreError as err:
@@ -165,7 +163,7 @@ class _Bench:
         return (*self._kept, *left)
 
     def _create_upload(self) -> str:
-        made = self._client.create_multipart_upload(**self._name, **self._payer)
+        made = self._client.create_multipart_upload(**self._name)
         upload = {"UploadId": str(made["UploadId"])}
         if not self._undone(self._client.abort_multipart_upload, **self._name, **upload):
             self._open.append(upload)
@@ -173,7 +171,7 @@ class _Bench:
 
     def _tag(self) -> str:
         try:
-            self._client.put_object_tagging(**self._name, Tagging={"TagSet": []}, **self._payer)
+            self._client.put_object_tagging(**self._name, Tagging={"TagSet": []})
         except ClientError as err:
             if meaning(_status(err), _code(err)) is ProbeOutcome.ALLOWED:
                 why = f"{_code(err)}: some look for the name first, and then for the right"
@@ -182,20 +180,20 @@ class _Bench:
         return ""
 
     def _delete_version(self) -> str:
-        self._client.delete_object(**self._name, VersionId=_NULL, **self._payer)
+        self._client.delete_object(**self._name, VersionId=_NULL)
         return ""
 
     def _delete_several(self) -> str:
         wanted = {"Objects": [{"Key": self._key, "VersionId": _NULL}]}
-        done = self._client.delete_objects(**self._bucket, Delete=wanted, **self._payer)
+        done = self._client.delete_objects(**self._content, Delete=wanted)
         return str(done["Errors"][0].get("Code", "")) if done.get("Errors") else ""
 
     def _put(self) -> str:
-        self._client.put_object(**self._name, Body=b"", IfNoneMatch="*", **self._payer)
+        self._client.put_object(**self._name, Body=b"", IfNoneMatch="*")
         return ""
 
     def _delete(self) -> str:
-        self._client.delete_object(**self._name, **self._payer)
+        self._client.delete_object(**self._name)
         return ""
 
     def _put_versioning(self) -> str:
@@ -247,7 +245,7 @@ class _Bench:
     def _there(self) -> list[dict[str, str]]:
         """Return versions, delete markers and uploads of the name."""
         only = {"Prefix": self._key}
-        listed = self._client.list_object_versions(**self._bucket, **only)
+        listed = self._client.list_object_versions(**self._content, **only)
         rows = [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]
         found = [{"VersionId": str(row.get("VersionId") or _NULL)} for row in rows]
         return [*found, *self._uploads(only)]
@@ -255,7 +253,7 @@ class _Bench:
     def _uploads(self, only: dict[str, str]) -> list[dict[str, str]]:
         """Return the uploads that the server lists, or those that would not be aborted."""
         try:
-            listed = self._client.list_multipart_uploads(**self._bucket, **only)
+            listed = self._client.list_multipart_uploads(**self._content, **only)
         except ClientError:
             return self._open
         rows = [row for row in listed.get("Uploads", ()) if row["Key"] == self._key]

@@ -49,7 +49,7 @@ class CachePins:
         *,
         lasting: bool,
     ) -> str:
-        """CachePin objects for a process, with `lasting` also for its lease; return the pin's name.
+        """Pin objects for a process, with `lasting` also for its lease; return the pin's name.
 
         What is pinned before it is filled stays. A lease has one pin, the last.
 

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from dataguard.model.cache import Wanted
 
-__all__ = ["GROUPS", "INDEX", "PARTS", "PINS", "CachePlace", "groups_at", "why_unfit"]
+__all__ = [
+    "GROUPS",
+    "INDEX",
+    "PARTS",
+    "PINS",
+    "CachePlace",
+    "groups_at",
+    "nearest_directory",
+    "why_unfit",
+]
 
 GROUPS, PARTS, PINS, INDEX = "groups", "part", "pins", "index.db"
 
@@ -162,6 +171,13 @@ def groups_at(place: str) -> tuple[int, ...]:
     except OSError:  # there are none, or none that this user could tell of
         return ()
     return tuple(sorted(int(name) for name in names if name.isdigit()))
+
+
+def nearest_directory(place: str) -> str:
+    """Return the lowest directory on the way to a place that is there: it may still be made."""
+    while not os.path.isdir(place) and place != "/":
+        place = os.path.dirname(place)
+    return place
 
 
 def why_unfit(directory: str) -> str | None:

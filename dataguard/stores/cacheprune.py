@@ -93,10 +93,10 @@ def _remove_drafts(cache: NodeCache, left_before: float) -> None:
 
 def _unknown(cache: NodeCache, *, dry_run: bool) -> Iterator[int]:
     """Remove what has the name of an object and is not known, but for what is pinned."""
-    pinned = set(cache.pins.objects(cache.pins.all()))
-    for wanted in unknown_objects(cache):
-        if (str(wanted.algorithm), wanted.digest) not in pinned:
-            if not dry_run:
-                with suppress(FileNotFoundError):
-                    os.unlink(cache.place.file_of(wanted))
-            yield wanted.size
+    unknown = {(str(one.algorithm), one.digest): one for one in unknown_objects(cache)}
+    for pinned in cache.room.pinned(dry_run=dry_run):
+        unknown.pop(pinned, None)
+    for wanted in unknown.values():
+        if not dry_run:
+            cache.room.remove(wanted)
+        yield wanted.size

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.cachemarks import Shortage, shortage
 from dataguard.errors import NoRoomError
-from dataguard.stores.cacheplace import PARTS
+from dataguard.stores.cacheplace import PARTS, nearest_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from dataguard.model.cache import CacheObject, CachePin, Marks
+    from dataguard.model.cache import CachePin, Marks, Wanted
     from dataguard.stores.cacheindex import CacheIndex
     from dataguard.stores.cachepins import CachePins
     from dataguard.stores.cacheplace import CachePlace
@@ -69,10 +69,8 @@ class Room:
         Raises:
             StoreUnreachableError: a file cannot be removed; those before it are gone.
         """
-        pins = self.pins.all() if dry_run else self.pins.tidy(self.holds)
-        held = (one for one in pins if self.holds(one))
         files = size = 0
-        with self.index.without(self.pins.objects(held)) as candidates:
+        with self.index.without(self.pinned(dry_run=dry_run)) as candidates:
             possible = candidates.bytes()
             if possible < lacking.must:
                 return Evicted(0, 0, possible)
@@ -80,10 +78,34 @@ class Room:
                 if size >= lacking.should:
                     break
                 if not dry_run:
-                    self._remove(one)
+                    self.remove(one.wanted)
                     candidates.forget(one)
                 files, size = files + 1, size + one.wanted.size
         return Evicted(files, size, possible)
+
+    def pinned(self, *, dry_run: bool = False) -> Iterator[tuple[str, bytes]]:
+        """Yield algorithm and digest of what has to stay.
+
+        Pins that hold no more are taken away before, or in a dry run left out.
+
+        Raises:
+            StoreUnreachableError: a pin cannot be read or removed.
+        """
+        if dry_run:
+            return self.pins.objects(one for one in self.pins.all() if self.holds(one))
+        return self.pins.objects(self.pins.tidy(self.holds))
+
+    def remove(self, wanted: Wanted) -> None:
+        """Remove the file of an object, if it is there.
+
+        Raises:
+            StoreUnreachableError: it cannot be removed.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(self.place.file_of(wanted))
+        except OSError as err:
+            raise self.place.failed("remove objects of", err) from err
 
     def most(self) -> int:
         """Return how many bytes all that is needed at once may have, if nothing else is pinned.
@@ -107,19 +129,9 @@ class Room:
                     sizes.append(one.stat(follow_symlinks=False).st_blocks * _BLOCK)
         return len(sizes), sum(sizes)
 
-    def _remove(self, one: CacheObject) -> None:
-        try:
-            with suppress(FileNotFoundError):
-                os.unlink(self.place.file_of(one.wanted))
-        except OSError as err:
-            raise self.place.failed("remove objects of", err) from err
-
     def _available(self) -> int:
-        directory = self.place.root
-        while not os.path.isdir(directory) and directory != "/":
-            directory = os.path.dirname(directory)  # it is still to be made
         try:
-            statistics = os.statvfs(directory)
+            statistics = os.statvfs(nearest_directory(self.place.root))
         except OSError as err:
             raise self.place.failed("look at", err) from err
         return statistics.f_bavail * statistics.f_frsize

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, StoreUnreachableError
 from dataguard.stores.objectconnection import BrokenError
-from dataguard.stores.objectreplies import failure, held_of, text_of, versioning_of
+from dataguard.stores.objectreplies import etag_of, failure, held_of, text_of, versioning_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectsigning import EMPTY_SHA256, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Outgoing, Wire
@@ -148,7 +148,7 @@ class ObjectClient:
         """
         headers = reply.headers
         told = headers.get("content-length")
-        etag = headers.get("etag", "").strip('"')
+        etag = etag_of(headers)
         version = headers.get("x-amz-version-id", pin.version_id)
         whole = reply.status != _PARTIAL
         asked = f"bytes {start}-{end - 1}/{pin.size}"
@@ -180,6 +180,15 @@ class ObjectClient:
     def versioning(self) -> Versioning:
         """Return whether the bucket is versioned."""
         return versioning_of(self.text(Request("GET", query=(("versioning", ""),))))
+
+    def policy(self) -> str | None:
+        """Return the bucket's policy document; None where there is none."""
+        reply, body = self.answer(Request("GET", query=(("policy", ""),)))
+        if reply.status in _OK:
+            return body.decode("utf-8", "replace")
+        if text_of(body, "Code") == "NoSuchBucketPolicy":
+            return None
+        raise failure(reply.status, body, self.named(None))
 
     def lock(self) -> str | None:
         """Return the bucket's object lock configuration as XML; None where it has none."""

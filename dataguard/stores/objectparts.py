@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
 from dataguard.stores.hashing import new_hash
-from dataguard.stores.objectreplies import failure, text_of
+from dataguard.stores.objectreplies import etag_of, failure, text_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectupload import (
     PART_BYTES,
@@ -117,7 +117,7 @@ def _part(
             reply = client.send(request)
         if reply.status not in _OK:
             raise client.failure_of(reply, one.key)
-        etag = reply.headers.get("etag", "").strip('"')
+        etag = etag_of(reply.headers) or ""
         client.whole(reply)
     told = sums.get("x-amz-checksum-sha256")
     checksum = f"<ChecksumSHA256>{told}</ChecksumSHA256>" if told else ""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["probe"]
 
 _OK = 200
+_UNKNOWN_HERE = 405
+"""What some answer to a question about the bucket that they do not know."""
 _SAMPLE_MOST = 1 << 20
 _LISTED = 100
 _MUDDLED = ("seaweedfs",)
@@ -42,7 +44,7 @@ def probe(client: ObjectClient, prefix: bytes) -> Capabilities:
     reply, body = client.answer(Request("GET", query=(("versioning", ""),)))
     muddled = reply.headers.get("server", "").lower().startswith(_MUDDLED)
     told = reply.status == _OK
-    if not told:
+    if not told and reply.status != _UNKNOWN_HERE:
         error = failure(reply.status, body, client.named(None))
         if isinstance(error, NotFoundError):
             raise error

@@ -24,6 +24,7 @@ __all__ = [
     "ArchivedError",
     "Written",
     "checksum_of",
+    "etag_of",
     "failure",
     "held_of",
     "text_of",
@@ -61,7 +62,7 @@ def held_of(headers: Mapping[str, str]) -> Held:
     until = headers.get("x-amz-object-lock-retain-until-date")
     return Held(
         version_id=headers.get("x-amz-version-id"),
-        etag=headers.get("etag", "").strip('"') or None,
+        etag=etag_of(headers),
         size=int(headers.get("content-length", "0")),
         last_modified=_moment(headers.get("last-modified")),
         checksum=checksum,
@@ -70,6 +71,11 @@ def held_of(headers: Mapping[str, str]) -> Held:
         retain_until=None if until is None else _iso(until),
         legal_hold=headers.get("x-amz-object-lock-legal-hold") == "ON",
     )
+
+
+def etag_of(headers: Mapping[str, str]) -> str | None:
+    """Return the etag without its quotes; None where there is none."""
+    return headers.get("etag", "").strip('"') or None
 
 
 def checksum_of(headers: Mapping[str, str]) -> tuple[str | None, str | None]:

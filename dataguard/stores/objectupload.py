@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
 from dataguard.stores.hashing import digester
-from dataguard.stores.objectreplies import failure, text_of
+from dataguard.stores.objectreplies import etag_of, failure, text_of
 from dataguard.stores.objectrequest import Request
 
 if TYPE_CHECKING:
@@ -211,8 +211,7 @@ class Uploader:
         except StoreUnreachableError:
             return self.there(one)
         if reply.status in _OK:
-            etag = headers.get("etag", "").strip('"')
-            return Sent(one, headers.get("x-amz-version-id"), etag or None)
+            return Sent(one, headers.get("x-amz-version-id"), etag_of(headers))
         if reply.status in _THERE:
             return self.there(one)
         if text_of(body, "Code") in _GARBLED and not is_last:
@@ -237,8 +236,7 @@ def known(client: ObjectClient, terms: Terms, one: Parcel) -> Sent | None:
             f"{client.named(one.key)} is there already, and is not this run's",
             hint="nobody else may write below the place of a run",
         )
-    etag = headers.get("etag", "").strip('"')
-    return Sent(one, headers.get("x-amz-version-id"), etag or None)
+    return Sent(one, headers.get("x-amz-version-id"), etag_of(headers))
 
 
 def unread(one: Parcel, err: OSError) -> StoreUnreachableError:

@@ -7,7 +7,7 @@ import zlib
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from dataguard.stores.objectreplies import Written
+from dataguard.stores.objectreplies import Written, etag_of
 from dataguard.stores.objectrequest import Request
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ def put(client: ObjectClient, key: bytes, data: bytes, *, only_new: bool) -> Wri
     """
     reply = client.ask(Request("PUT", key, (), _headers(data, only_new=only_new), data))
     client.whole(reply)
-    etag = reply.headers.get("etag", "").strip('"')
-    return Written(reply.headers.get("x-amz-version-id"), etag or None)
+    return Written(reply.headers.get("x-amz-version-id"), etag_of(reply.headers))
 
 
 def _headers(data: bytes, *, only_new: bool = False) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
 from dataguard.stores.hashing import digester
-from dataguard.stores.objectreplies import failure, text_of
+from dataguard.stores.objectreplies import etag_of, failure, text_of
 from dataguard.stores.objectrequest import Request
 from dataguard.stores.objectupload import Terms, Uploader, named_by, sums_of, written_by
 from dataguard.stores.rundirectory import RECORD
@@ -89,7 +89,7 @@ class RunObjects:
         if not written_by(headers, self.terms.claim):
             raise self._taken()
         self._goes_on = True
-        self._etag = headers.get("etag", "").strip('"') or None
+        self._etag = etag_of(headers)
         self.terms = replace(self.terms, sha256="x-amz-checksum-sha256" in headers)
         self.terms = replace(self.terms, conditional=self._is_conditional(record))
 
@@ -140,7 +140,7 @@ class RunObjects:
 
     def _written(self, reply: Reply, record: bytes) -> str | None:
         """Return the etag of a record that was written; an answer may have been lost before it."""
-        etag = reply.headers.get("etag", "").strip('"') or None
+        etag = etag_of(reply.headers)
         body = self._client.whole(reply)
         if reply.status in _OK:
             return etag
@@ -151,7 +151,7 @@ class RunObjects:
             except NotFoundError:
                 headers = {}
             if written_by(headers, self.terms.claim, _digest(record)):
-                return headers.get("etag", "").strip('"') or None
+                return etag_of(headers)
             raise self._taken()
         raise failure(reply.status, body, self._client.named(key))
 
@@ -163,7 +163,7 @@ class RunObjects:
         if status in _CONFLICT:
             return True
         if status in _OK:
-            self._etag = headers.get("etag", "").strip('"') or None
+            self._etag = etag_of(headers)
             return False
         if status == 501 or text_of(body, "Code") == "NotImplemented":  # noqa: PLR2004  HTTP's
             return False

@@ -13,6 +13,7 @@ import xxhash
 
 from dataguard.core.columns import (
     array_column,
+    content_of,
     fixed_bytes,
     flag_column,
     joined,
@@ -54,9 +55,8 @@ def take_rows(found: Sequence[Columns], algorithms: Sequence[Algorithm]) -> pa.R
 def fill(columns: Columns, rows: pa.RecordBatch, algorithms: Sequence[Algorithm]) -> None:
     """Put rows into the columns that they were taken from; the inverse of `take_rows`."""
     paths, lengths = values_of(rows.column("path"))
-    kinds, _ = values_of(rows.column("kind"))
     columns.paths, columns.lengths = bytes(paths), array("i", lengths.tobytes())
-    columns.kinds = bytes(kinds)
+    columns.kinds = bytes(content_of(rows.column("kind")))
     columns.stats = {
         name: array(code, numbers(rows.column(name)).tobytes())
         for name, code in STAT_COLUMNS.items()

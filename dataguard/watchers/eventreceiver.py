@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import queue
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -20,7 +22,6 @@ _MOST_BYTES = 1 << 20
 _MOST_WAITING = 10_000
 _WAIT_S = 0.5
 _SILENT_S = 10.0
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 class EventReceiver:
@@ -40,7 +41,7 @@ class EventReceiver:
         host = host.strip("[]")
         if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004  the last port
             raise UsageError(f"`{address}` is no address", hint="--events listen:127.0.0.1:9400")
-        if not token and not host.startswith(_LOOPBACK):
+        if not token and not _is_loopback(host):
             raise UsageError(
                 f"other hosts reach {address}, and nothing tells who may post there",
                 hint="export DATAGUARD_EVENTS_TOKEN=..., and have the store send it",
@@ -87,9 +88,22 @@ class EventReceiver:
             self._server = None
 
 
+def _is_loopback(host: str) -> bool:
+    """Whether no other host reaches it; a name may lead anywhere, whatever it begins with."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError
-from dataguard.model.watch import Coverage, Source
+from dataguard.model.watch import Coverage, GapKind, Source
 from dataguard.watchers.outlet import Outlet, Queue
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ _BLIND_TO = (
     "locks, retention and the bucket's policy: dataguard audit",
 )
 _NOBODY = "who wrote: no events are read (--events)"
+_NO_EVENTS = (
+    "no events of the bucket are read (--events): changes show when it is listed (--interval)"
+)
 
 
 class ObjectsWatcher:
     """A `Watcher` of places in buckets.
 
-    Without events `read` tells nothing: whole places are compared at intervals, which is what
-    finds every change, also those of which an event was lost.
+    Without events `read` tells once that there are none: whole places are compared at intervals,
+    which is what finds every change, also those of which an event was lost.
     """
 
     def __init__(
@@ -69,6 +72,9 @@ class ObjectsWatcher:
             self._hub.join(self._outlet, roots)
             told = (f"at once what {name} tells of, and whom it names" for name in self._hub.names)
             sees, blind = (*sees, *told), _BLIND_TO
+        else:
+            for root in roots:
+                self._outlet.gap(root, root, GapKind.NO_EVENTS, _NO_EVENTS)
         return tuple(Coverage(root, Source.OBJECTS, "s3", sees, blind) for root in roots)
 
     def look_after(self) -> None:

@@ -137,6 +137,18 @@ def world(tmp_path):
         yield made
 
 
+def test_what_this_host_can_do_is_asked_once_for_several_mounts(world, monkeypatch):
+    asked, unavailable = [], bind.BindBackend.unavailable
+    counted = lambda backend: (asked.append(backend), unavailable(backend))[1]  # noqa: E731
+    monkeypatch.setattr(bind.BindBackend, "unavailable", counted)
+    world.gold("other", "y")
+    for name in ("faces", "other"):
+        world.mount(name)
+    asked.clear()
+    assert 2 == len(world.mount().mounts)
+    assert 1 == len(asked)
+
+
 def refuses_writes(target):
     with pytest.raises(OSError, match="Read-only") as caught:
         open(f"{target}/a", "ab").close()

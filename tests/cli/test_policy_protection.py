@@ -400,10 +400,20 @@ def test_reference_means_the_place_and_the_server_where_it_was_registered(store,
     assert (2, True) == (dialect["exit_code"], server.endpoint in dialect["message"])
     assert [store.place] == made["places"]
     assert all(f"--endpoint-url {server.endpoint}" in one for one in made["apply"][:2])
-    other = world.ask_json(
-        *("policy", "export", f"s3://{store.name}/x", *words[3:], "--dialect", "ceph")
-    )
-    assert any(store.place in remark for remark in other["remarks"]), other
+    beside = ("policy", "export", f"s3://{store.name}/x", *words[3:], "--dialect", "ceph")
+    missed = {
+        form: [
+            remark.partition(": ")[2]
+            for remark in world.ask_json(*beside, "--as", form)["remarks"]
+            if store.place in remark
+        ]
+        for form in ("s3-bucket-policy", "iam-policy", "object-lock")
+    }
+    assert {
+        "s3-bucket-policy": ["name it too, a bucket has one policy"],
+        "iam-policy": ["name it too, one of the same name is replaced"],
+        "object-lock": [],  # which is the whole bucket's
+    } == missed
 
 
 @pytest.mark.ceph

@@ -34,7 +34,7 @@ def test_list_as_jsonl_is_one_row_a_line(two):
 
 
 def test_empty_list_as_csv_has_a_header(world):
-    header = "dataset,version,root,files,bytes,location,state,seal,pinned\n"
+    header = "dataset,version,root,files,bytes,location,state,seal,pinned,canaries\n"
     assert header == world.ask("list", "--format", "csv").out.replace("\r", "")
 
 

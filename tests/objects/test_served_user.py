@@ -1,4 +1,4 @@
-"""An ordinary user mounts a version of a bucket, and it is his to look at."""
+"""An ordinary user mounts a version of a bucket, or root does for him: it is his to look at."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from test_mount_bucket import CONTENTS, Site
@@ -31,19 +33,40 @@ exec setpriv --reuid={user} --regid={user} --clear-groups {privileged} sh -ec '
 '
 """
 
+MADE_BY_ROOT = """
+set -e
+dataguard() {{ {python} -m dataguard "$@" -q; }}
+mine() {{ setpriv --reuid={user} --regid={user} --clear-groups {privileged} \\
+  {python} -m dataguard "$@"; }}
+mine register faces {place} -q
+mine workspace init {work} --outputs {top}/out -q
+dataguard mount faces@1 -w {work} --backend fuse
+mine gate -w {work} -q
+mine run -w {work} -q -- sh -c 'cat $DATAGUARD_INPUT_FACES/dir/b'
+"""
 
-@needs_mounts
-@needs_fuse
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
-@pytest.mark.parametrize("objectserver", ["seaweedfs"], indirect=True)
-def test_ordinary_user_mounts_reads_and_unmounts(tmp_path, objectserver, bucket):
-    site = Site(tmp_path.resolve(), objectserver, bucket)
-    site.put(CONTENTS)
-    os.chmod(site.top, 0o777)
-    for above in site.top.parents:
-        if os.stat(above).st_mode & 0o005 != 0o005:
-            os.chmod(above, 0o755)  # pytest made it private
-    story = STORY.format(
+pytestmark = [
+    needs_mounts,
+    needs_fuse,
+    pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed"),
+    pytest.mark.parametrize("objectserver", ["seaweedfs"], indirect=True),
+]
+
+
+@pytest.fixture
+def site(objectserver, bucket):
+    """A bucket with objects, beside a directory that others reach: pytest's are private."""
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o777)
+        site = Site(Path(top).resolve(), objectserver, bucket)
+        site.put(CONTENTS)
+        with swept(site.top):
+            yield site
+
+
+def told(site, story):
+    """Return what a story says; what it mounts, and its device, end with it."""
+    written = story.format(
         top=site.top,
         user=NOBODY,
         privileged=PRIVILEGED,
@@ -51,23 +74,25 @@ def test_ordinary_user_mounts_reads_and_unmounts(tmp_path, objectserver, bucket)
         place=site.place,
         work=site.work,
     )
-    with swept(site.top):
-        done = subprocess.run(
-            [
-                "unshare",
-                "--mount",
-                "sh",
-                "-c",
-                story,
-            ],  # what it mounts, and its device, end with it
-            capture_output=True,
-            check=False,
-            text=True,
-            env={
-                **os.environ,
-                **objectserver.environment(),
-                "HOME": str(site.top),
-                "DATAGUARD_HOME": str(site.top / "home"),
-            },
-        )
-    assert (0, f"{NOBODY}\n{NOBODY}\ndeep\n") == (done.returncode, done.stdout), done.stderr
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", written],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={
+            **os.environ,
+            **site.server.environment(),
+            "HOME": str(site.top),
+            "DATAGUARD_HOME": str(site.top / "home"),
+        },
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def test_ordinary_user_mounts_reads_and_unmounts(site):
+    assert f"{NOBODY}\n{NOBODY}\ndeep\n" == told(site, STORY)
+
+
+def test_mount_that_root_made_is_known_again_by_the_user_whose_jobs_read_it(site):
+    assert "deep\n" == told(site, MADE_BY_ROOT)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -137,9 +138,7 @@ def test_prune_goes_down_to_a_size_and_says_what_went(cache):
 
 def test_prune_of_everything_takes_left_parts_and_unknown_files(cache):
     fill(cache, 1, 2)
-    unknown = Path(cache.place.file_of(wanted_of(b"unknown")))
-    unknown.parent.mkdir(parents=True, exist_ok=True)
-    unknown.write_bytes(b"unknown")
+    unknown = unknown_file(cache, b"unknown")
     Path(cache.place.part_of(wanted_of(b"left"))).write_bytes(b"le")
     held = cache.held(wanted_of(b"held"), wait=True)
 
@@ -148,6 +147,43 @@ def test_prune_of_everything_takes_left_parts_and_unknown_files(cache):
     assert not unknown.exists()
     assert [os.path.basename(held.path)] == os.listdir(Path(cache.place.root) / "part")
     held.close()
+
+
+def unknown_file(cache, data):
+    """Put a content where it belongs without a word to the index."""
+    cache.prepare()
+    path = Path(cache.place.file_of(wanted_of(data)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_prune_tells_of_unknown_files_beforehand_what_it_will_do(cache):
+    here = current_process()
+    gone = Process(here.host, here.boot_id, here.pid, here.started + 1, here.namespace)
+    for process, data in ((gone, b"let go"), (here, b"needed")):
+        unknown_file(cache, data)
+        cache.pin("a test", [wanted_of(data)], process)
+
+    wished = prune(cache, 0, left_before=0, dry_run=True)
+    assert wished == prune(cache, 0, left_before=0)
+    assert (1, len(b"let go")) == (wished.files, wished.bytes)
+    assert os.path.exists(cache.place.file_of(wanted_of(b"needed")))
+
+
+def test_prune_of_everything_holds_no_list_of_what_is_pinned(cache):
+    unknown = unknown_file(cache, b"unknown")
+    many = (wanted_of(b"%d" % number) for number in range(20_000))
+    cache.pin("a test", many, current_process())
+
+    tracemalloc.start()
+    try:
+        prune(cache, 0, left_before=0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert not unknown.exists()
+    assert peak < 1 << 20
 
 
 def test_whoever_makes_room_meets_no_object_that_is_named_and_not_recorded(cache, monkeypatch):

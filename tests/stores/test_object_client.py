@@ -236,7 +236,7 @@ def test_a_body_that_breaks_off_is_gone_on_with(answers, odd):
         (206, {"ETag": '"e"'}, b"data"),
     ]
     # Of what came before a break nothing is kept, unless it was whole pieces.
-    assert b"data" == b"".join(odd.read(PIN))[:4]
+    assert b"data" == b"".join(odd.read(PIN))
 
 
 def test_bytes_of_another_etag_are_never_given(answers, odd):
@@ -430,6 +430,15 @@ def test_access_is_what_was_asked_for_then_the_environment_then_what_was_recorde
     assert "http://said:2" == access_to("b", ObjectPlace(), recorded, environment).endpoint
     assert "http://kept:3" == access_to("b", ObjectPlace(), recorded, {}).endpoint
     assert "http://conf:4" == access_to("b", ObjectPlace(), None, {}).endpoint
+
+
+def test_keys_of_fsspecs_configuration_come_first_unless_a_profile_is_named(monkeypatch):
+    monkeypatch.setattr("fsspec.config.conf", {"s3": {"key": "configured", "secret": "s"}})
+    for name, value in (("ACCESS_KEY_ID", "mine"), ("SECRET_ACCESS_KEY", "s"), ("PROFILE", "p")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+    found = [s3credentials.keys_for(Access("b", profile=profile))() for profile in ("", "p")]
+    assert ["configured", "mine"] == [keys.key for keys in found]
 
 
 @pytest.mark.parametrize(

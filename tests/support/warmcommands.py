@@ -18,6 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import forkserver
 from typing import TYPE_CHECKING, Any, Self
 
 import dataguard
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["Outcome", "Running", "Shell", "server"]
+
+_ENTRIES = ("support.workplace", "support.namespaces", "support.seccomp")
+"""The modules of what is called before commands, which bring pytest: not to be loaded for each."""
 
 _ATTACHING_S = 0.02
 """Between being seized and being stopped by strace pass some microseconds."""
@@ -172,8 +176,23 @@ def server() -> ForkServerContext:
     """Return what forks processes that have loaded everything."""
     context = multiprocessing.get_context("forkserver")
     # pandas is loaded by pyarrow where it is installed; what is not there is left out.
-    context.set_forkserver_preload([*_modules(), "alembic.command", "pandas", __name__])
+    context.set_forkserver_preload([*_modules(), "alembic.command", "pandas", __name__, *_ENTRIES])
+    with _importable(os.path.dirname(os.path.dirname(__file__))):
+        forkserver.ensure_running()
     return context
+
+
+@contextlib.contextmanager
+def _importable(directory: str) -> Iterator[None]:
+    """Let interpreters that start meanwhile import from a directory; they know no other path."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (directory, before)))
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def _modules() -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import queue
+import socket
 
 import pytest
 
@@ -125,6 +126,7 @@ def test_buckets_and_directories_have_one_watcher(tmp_path):
     [
         *("", "sqs:", "sqs:queue", "sqs:ftp://h/q", "sqs:https://u:p@h/q", "kafka:x"),
         *("listen:", "listen:9400", "listen:127.0.0.1:x", "listen:0.0.0.0:9400"),
+        *("listen:localhost.example.org:9400", "listen:127.example.org:9400", "listen:[::12]:9400"),
     ],
 )
 def test_what_is_no_source_of_events_is_refused(written):
@@ -132,8 +134,8 @@ def test_what_is_no_source_of_events_is_refused(written):
         event_sources([written], {})
 
 
-def post(port, path="/", body=b"{}", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+def post(port, path="/", body=b"{}", *, host="127.0.0.1", **headers):
+    connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
         connection.request("POST", path, body, {k.replace("_", "-"): v for k, v in headers.items()})
         return connection.getresponse().status
@@ -159,4 +161,17 @@ def test_a_receiver_takes_events_from_whoever_knows_the_token():
             EventReceiver(f"127.0.0.1:{receiver.port}", "secret").open()
     finally:
         receiver.close()
+        receiver.close()
+
+
+def test_a_receiver_listens_on_the_loopback_of_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as err:
+        pytest.skip(f"no IPv6 here: {err.strerror}")
+    receiver = EventReceiver("[::1]:0", "")
+    receiver.open()
+    try:
+        assert 400 == post(receiver.port, body=b"no json", host="::1")
+    finally:
         receiver.close()

@@ -22,7 +22,8 @@ class AuditedVersion:
     `reason` says why nothing could be checked. `part` is the record of a slice; an audit that was
     merged has the number of its `slices`, and those that are missing. `proves` says in a sentence
     what a complete and clean audit of this `level` there shows. `protection` is what is known of
-    who can write there.
+    who can write there. `policy_document` is the digest of the policy that stands on a bucket
+    (`none`: there is none); None where it was not looked at.
     """
 
     dataset: str
@@ -43,6 +44,7 @@ class AuditedVersion:
     level: AuditLevel | None = None
     proves: str = ""
     protection: tuple[str, ...] = ()
+    policy_document: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

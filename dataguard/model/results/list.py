@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-__all__ = ["DatasetList", "DatasetRow"]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["DatasetList", "DatasetRow", "PlaceProof"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceProof:
+    """What a canary came to at a place in a bucket: by whom and when; without one, None.
+
+    `words` say what that means now, where the policy says for how long a canary counts.
+    """
+
+    place: str
+    state: str
+    caller: str | None
+    verified: datetime | None
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +30,7 @@ class DatasetRow:
     """One line of `list`: a version with its location.
 
     `pinned`: whether the objects of a bucket are held by their versions; None for files.
+    `canaries` say of each active location in a bucket who was shown not to be able to write there.
     """
 
     dataset: str
@@ -23,6 +42,7 @@ class DatasetRow:
     state: str
     seal: str = "none"
     pinned: bool | None = None
+    canaries: tuple[PlaceProof, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

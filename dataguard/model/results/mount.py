@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataguard.model.mount import BACKEND_SENTENCES, FETCHED_SENTENCE, Backend
+from dataguard.model.mount import BACKEND_SENTENCES, FETCHED_SENTENCE, is_fetched
 
 if TYPE_CHECKING:
     from dataguard.model.finding import Finding
-    from dataguard.model.mount import Guarantee, ProbeStep
+    from dataguard.model.mount import Backend, Guarantee, ProbeStep
 
 __all__ = ["MountReport", "MountResult"]
 
@@ -43,7 +43,7 @@ class MountResult:
         """What can be relied on; nothing where findings are why the mount was taken down."""
         if self.findings:
             return "nothing: it was not mounted"
-        if self.backend is Backend.FUSE and "://" in self.source:
+        if is_fetched(self.backend, self.source):
             return FETCHED_SENTENCE
         return BACKEND_SENTENCES[self.backend]
 
