@@ -89,6 +89,10 @@ class ParticularError(Exception):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
 
+    def __reduce__(self) -> tuple[type[ParticularError], tuple[str, ...]]:
+        """As every error: said here, tblib, which comes with dask, leaves it so."""
+        return ParticularError, self.args
+
 
 def raise_what_cannot_be_copied(unit: int) -> int:
     raise ParticularError(str(unit), "particular")
