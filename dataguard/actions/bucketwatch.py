@@ -24,7 +24,7 @@ from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from dataguard.actions.context import Context
     from dataguard.actions.watched import OpenAreas, Watched
@@ -159,8 +159,8 @@ class BucketJudge:
 
     def judge(
         self, suspects: Sequence[Suspect], people: Mapping[bytes, tuple[str | None, str | None]]
-    ) -> Judgement:
-        """Return what differs at the keys of which events spoke; `people` are of other places.
+    ) -> Iterator[Judgement]:
+        """Yield what differs at the keys of which events spoke; `people` are of other places.
 
         Raises:
             CatalogDamagedError: as `BucketLook`.
@@ -174,7 +174,7 @@ class BucketJudge:
         found = {one.path: self._finding(one, by_path[one.path]) for one in self._look.at(paths)}
         fine = tuple(path for path in paths if path not in found)
         events = sum(one.events for one in suspects)
-        return Judgement(self.watched, time, tuple(found.values()), fine, events)
+        yield Judgement(self.watched, time, tuple(found.values()), fine, events)
 
     def _finding(self, difference: Difference, suspect: Suspect) -> Finding:
         version, writer = self.watched.version, suspect.writer

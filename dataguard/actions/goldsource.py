@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["sources_of"]
 
 
-def sources_of(ctx: Context, dataset: str, number: int, entry: bytes) -> Iterator[bytes]:
-    """Yield the path of an entry at each location of this host that has it.
+def sources_of(
+    ctx: Context, dataset: str, number: int, entry: bytes, *, folder: bool = False
+) -> Iterator[bytes]:
+    """Yield the path of an entry, or of a directory, at each location of this host that has it.
 
     Active locations come first. Its content is for the caller to verify.
     """
     known = ctx.catalog.locations(dataset, number)
     here = [one for one in known if is_here(one, ctx.process.host)]
     here.sort(key=lambda one: one.state is not LocationState.ACTIVE)
-    paths = (os.path.join(os.fsencode(one.place), entry) for one in here)
-    return (path for path in paths if os.path.isfile(path))
+    is_there = os.path.isdir if folder else os.path.isfile
+    paths = (os.path.join(os.fsencode(one.place), entry).rstrip(b"/") for one in here)
+    return (path for path in paths if is_there(path))

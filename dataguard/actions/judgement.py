@@ -59,20 +59,23 @@ SPECIAL = (Obstacle.FIFO, Obstacle.SOCKET, Obstacle.DEVICE)
 """What is there and can be part of no version."""
 
 _OWN = frozenset({ChangeKind.METADATA})
+_PART = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What came of some suspects: findings, and the paths of which nothing differs.
 
-    `time` is when the first of them was looked at.
+    `time` is when the first of them was looked at. Below a directory may be millions: their
+    findings come in parts, and with the last one, which is not `partial`, what else there is.
     """
 
     watched: Watched
     time: datetime
     findings: tuple[Finding, ...]
-    fine: tuple[bytes, ...]
-    events: int
+    fine: tuple[bytes, ...] = ()
+    events: int = 0
+    partial: bool = False
 
 
 class Judge:
@@ -100,8 +103,10 @@ class Judge:
         self._excluded = exclusion(version.exclude)
         self._plan = DigestPlan(version.algorithm)
 
-    def judge(self, suspects: Sequence[Suspect], people: Mapping[bytes, _Who]) -> Judgement:
-        """Return what differs at the suspects, or below them where they are directories.
+    def judge(
+        self, suspects: Sequence[Suspect], people: Mapping[bytes, _Who]
+    ) -> Iterator[Judgement]:
+        """Yield what differs at the suspects, or below them where they are directories, in parts.
 
         `people` are who wrote, by the absolute path of a suspect.
 
@@ -121,8 +126,11 @@ class Judge:
             fine.pop(one.path, None)
             if not self._is_excluded(one.path):
                 findings.append(told.finding(one))
+            if len(findings) == _PART:
+                yield Judgement(self.watched, time, tuple(findings), partial=True)
+                findings.clear()
         events = sum(one.events for one in suspects)
-        return Judgement(self.watched, time, tuple(findings), tuple(fine), events)
+        yield Judgement(self.watched, time, tuple(findings), tuple(fine), events)
 
     def _found(
         self, singles: list[bytes], trees: Sequence[bytes], notes: _Notes

@@ -11,7 +11,6 @@ from dataguard.actions.goldsource import sources_of
 from dataguard.actions.reclaimable import plan_for
 from dataguard.core.reclaim import ReclaimWish
 from dataguard.errors import NotFoundError, UsageError
-from dataguard.model.copies import CopyKind
 from dataguard.model.reclaim import (
     Left,
     Method,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.reclaimable import Plan
-    from dataguard.model.copies import Copy
+    from dataguard.model.copies import Copy, FolderCopy
     from dataguard.model.entry import Unreadable
     from dataguard.model.reclaim import ReclaimStep, Replaced
 
@@ -48,9 +47,12 @@ def reclaim(
     *,
     apply: bool = False,
     link_gold: bool = False,
+    folders: Sequence[FolderCopy] | None = None,
     unreadable: tuple[Unreadable, ...] = (),
 ) -> ReclaimResult:
     """Return what copies can give back; with `apply` have them do so. Links have nothing to give.
+
+    With `folders`, what the search says of directories, whole ones become one link each.
 
     Without `apply` nothing is changed. With it, what an interrupted reclaim left in between is
     brought back to what it was first. `unreadable` is what the search could not look at.
@@ -61,13 +63,12 @@ def reclaim(
         StoreUnreachableError: the journal cannot be written.
     """
     wish = ReclaimWish(method, ctx.actor.uid)
-    wanted = [one for one in found if one.kind is not CopyKind.LINK]
     if not apply:
-        plan = plan_for(ctx, wanted, wish, link_gold=link_gold)
+        plan = plan_for(ctx, found, wish, link_gold=link_gold, folders=folders)
         return _result(None, plan.steps, plan.left, unreadable, unfinished=_unfinished(ctx))
     with only_one(ctx.settings.home.value):
         recovered = _recover_all(ctx)
-        plan = plan_for(ctx, wanted, wish, link_gold=link_gold)
+        plan = plan_for(ctx, found, wish, link_gold=link_gold, folders=folders)
         if not plan.steps:
             return _result(None, (), [*recovered, *plan.left], unreadable)
         return _apply(ctx, plan, recovered, unreadable)
@@ -81,6 +82,7 @@ def reclaim_places(
     only: str | None = None,
     apply: bool = False,
     link_gold: bool = False,
+    folders: bool = False,
 ) -> ReclaimResult:
     """Search places for copies of gold, or of the version `only`, then do as `reclaim`.
 
@@ -105,6 +107,7 @@ def reclaim_places(
         method,
         apply=apply,
         link_gold=link_gold,
+        folders=found.folders if folders else None,
         unreadable=found.unreadable,
     )
 
@@ -154,7 +157,8 @@ def _apply(
             left += _recover(journal)
             journal.sync()
             gained = sum(one.reclaimable for one in done)
-            _record(ctx, replace(record, state=_state(journal), files=len(done), reclaimed=gained))
+            files = sum(one.files for one in done)
+            _record(ctx, replace(record, state=_state(journal), files=files, reclaimed=gained))
     steps = (*done, *_missed(plan, done))
     result = _result(reclaim_id, steps, left, unreadable)
     return replace(result, applied=True, reclaimed=gained)
@@ -171,7 +175,7 @@ def _give_back_all(
                 left.append(found)
             else:
                 done.append(replace(step, reclaimable=found, done=True))
-            ctx.progress.advance(1, step.bytes)
+            ctx.progress.advance(step.files, step.bytes)
     finally:
         ctx.progress.finish()
 
@@ -190,7 +194,7 @@ def _bring_back_all(ctx: Context, journal: ReclaimJournal) -> list[Left]:
             found = _brought_back(ctx, one, journal)
             if isinstance(found, Left):
                 left.append(found)
-            ctx.progress.advance(1, one.size)
+            ctx.progress.advance(one.files, one.size)
     finally:
         ctx.progress.finish()
     return left
@@ -200,7 +204,8 @@ def _brought_back(ctx: Context, one: Replaced, journal: ReclaimJournal) -> int |
     """Bring a file back from the first location whose bytes are those of the version."""
     detail = f"no location of {one.dataset}@{one.version} here has it"
     found: int | Left = Left(one.path, Reason.UNVERIFIED, one.size, detail)
-    for source in sources_of(ctx, one.dataset, one.version, one.entry):
+    folder = one.is_folder
+    for source in sources_of(ctx, one.dataset, one.version, one.entry, folder=folder):
         found = bring_back(one, source, journal)
         if not isinstance(found, Left) or found.reason is Reason.REPLACED:
             break
@@ -217,6 +222,7 @@ def _undone(journal: ReclaimJournal, numbers: Iterable[int], left: list[Left]) -
             version=one.version,
             bytes=one.size,
             done=journal.marks[one.number] is Mark.UNDONE,
+            files=one.files,
         )
         for one in (journal.replaced[number] for number in numbers)
         if one.path not in kept
@@ -257,7 +263,7 @@ def _is_ours(ctx: Context, record: ReclaimRecord) -> bool:
 def _recovered(record: ReclaimRecord, journal: ReclaimJournal) -> ReclaimRecord:
     """Return the record of a reclaim that ended before it could say how far it was."""
     finished = [journal.replaced[number] for number in journal.numbers(Mark.DONE)]
-    files = len(finished) + len(journal.shared)
+    files = sum(one.files for one in finished) + len(journal.shared)
     gained = sum(one.reclaimable for one in finished) + sum(journal.shared.values())
     return replace(record, state=_state(journal), files=files, reclaimed=gained)
 
@@ -278,7 +284,7 @@ def _new_record(ctx: Context, plan: Plan, reclaim_id: str) -> ReclaimRecord:
         since=ctx.clock(),
         actor=ctx.actor,
         versions=tuple(sorted({f"{one.dataset}@{one.version}" for one in plan.steps})),
-        files=len(plan.steps),
+        files=sum(one.files for one in plan.steps),
         bytes=sum(one.bytes for one in plan.steps),
         reclaimed=0,
     )

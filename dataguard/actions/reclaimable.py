@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING
 
 from dataguard.actions.goldfacts import GoldFacts
-from dataguard.core.mountplan import status
-from dataguard.core.paths import is_inside
-from dataguard.core.reclaim import NOBODY, considered, follows, may_read, planned
-from dataguard.model.mount import Guarantee
-from dataguard.model.mountpoint import MountStatus
+from dataguard.actions.reclaimplaces import ReclaimPlaces
+from dataguard.core.reclaim import considered, planned
+from dataguard.core.wholefolders import is_within
+from dataguard.model.copies import CopyKind
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
-from dataguard.mounts import mountinfo
-from dataguard.mounts.aliases import aliases_of
-from dataguard.mounts.view import look as look_at_mount
 from dataguard.stores.reclaiming import left_for
-from dataguard.stores.reclaimlook import link_target, look, steps_to
+from dataguard.stores.reclaimlook import link_target, look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from dataguard.actions.context import Context
     from dataguard.core.reclaim import ReclaimWish
-    from dataguard.model.copies import Copy
-    from dataguard.model.mount import MountRecord
+    from dataguard.model.copies import Copy, FolderCopy
     from dataguard.model.reclaim import LinkTarget, SeenCopy
+    from dataguard.stores.folderpairs import FolderGold
     from dataguard.stores.reclaimcheck import Gold
 
 __all__ = ["Plan", "plan_for"]
@@ -38,31 +33,51 @@ class Plan:
     """What is to be done, with what the versions say of the originals, and what is left alone."""
 
     steps: list[ReclaimStep] = field(default_factory=list)
-    gold: list[Gold] = field(default_factory=list)
+    gold: list[Gold | FolderGold] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
+
+    def add(self, step: ReclaimStep, gold: Gold | FolderGold) -> None:
+        """Take a step, and what the version says of what it is about."""
+        self.steps.append(step)
+        self.gold.append(gold)
 
 
 def plan_for(
-    ctx: Context, copies: Sequence[Copy], wish: ReclaimWish, *, link_gold: bool = False
+    ctx: Context,
+    copies: Sequence[Copy],
+    wish: ReclaimWish,
+    *,
+    link_gold: bool = False,
+    folders: Sequence[FolderCopy] | None = None,
 ) -> Plan:
     """Return what can be done about copies, without changing anything.
 
     A link leads into an enforced mount of the version in the workspace that holds the copy; with
-    `link_gold` to the original itself, where there is no such mount.
+    `link_gold` to the original itself, where there is no such mount. With `folders`, what the
+    search says of directories, whole directories become links first, and only to such mounts.
 
     Raises:
         CatalogDamagedError: a manifest or sheet cannot be trusted.
     """
     plan = Plan()
-    facts = GoldFacts(ctx, [one for one in copies if considered(one) is None])
-    planner = _Planner(ctx, facts, wish, link_gold=link_gold)
-    for copy in copies:
-        found = planner.judge(copy)
-        if isinstance(found, Left):
-            plan.left.append(found)
+    facts = GoldFacts(ctx, [one for one in copies if _is_same(one)])
+    places = ReclaimPlaces(ctx, wish.uid)
+    if folders is not None:
+        from dataguard.actions.reclaimfolders import FolderPlanner  # noqa: PLC0415  few ask for it
+
+        known = {one.path: one for one in copies if _is_same(one)}
+        for found in FolderPlanner(ctx, facts, places, wish, known).planned(folders):
+            if isinstance(found, Left):
+                plan.left.append(found)
+            else:
+                plan.add(*found)
+    planner = _Planner(facts, places, wish, link_gold=link_gold)
+    for copy in _outside(copies, {step.path for step in plan.steps}):
+        judged = planner.judge(copy)
+        if isinstance(judged, Left):
+            plan.left.append(judged)
         else:
-            plan.steps.append(found)
-            plan.gold.append(facts.of(copy))
+            plan.add(judged, facts.of(copy))
     return plan
 
 
@@ -70,22 +85,18 @@ class _Planner:
     """Judges one copy after the other; remembers which files it has seen."""
 
     def __init__(
-        self, ctx: Context, facts: GoldFacts, wish: ReclaimWish, *, link_gold: bool
+        self, facts: GoldFacts, places: ReclaimPlaces, wish: ReclaimWish, *, link_gold: bool
     ) -> None:
         self._facts = facts
+        self._places = places
         self._wish = wish
         self._link_gold = link_gold
         self._seen: set[tuple[int, int]] = set()
-        self._gold = [os.fsencode(one.place) for one in ctx.catalog.active_locations()]
-        self._table = mountinfo.read()
-        self._outputs = cache(lambda: _recorded_outputs(ctx))
-        self._paths: dict[bytes, tuple[bytes, ...]] = {}
-        self._mounts = _live_mounts(ctx)
 
     def judge(self, copy: Copy) -> ReclaimStep | Left:
         """Return what becomes of a copy."""
         reason, detail = considered(copy), ""
-        if reason is None and self._is_in_gold(copy):
+        if reason is None and self._places.is_in_gold(os.path.dirname(copy.path)):
             reason = Reason.GOLD
         if reason is None:
             reason, detail = self._facts.doubt(copy)
@@ -97,14 +108,6 @@ class _Planner:
             return left_for(copy.path, copy.bytes, err)
         return self._judge(copy, seen)
 
-    def _is_in_gold(self, copy: Copy) -> bool:
-        """Whether a file lies in any location, by whatever path it was found."""
-        directory = os.path.dirname(copy.path)
-        if directory not in self._paths:
-            found = aliases_of(os.fsdecode(directory), table=self._table)
-            self._paths[directory] = (directory, *map(os.fsencode, found))
-        return any(_is_below(one, place) for one in self._paths[directory] for place in self._gold)
-
     def _judge(self, copy: Copy, seen: SeenCopy) -> ReclaimStep | Left:
         identity = (seen.state.device, seen.state.inode)
         if identity in self._seen:
@@ -112,70 +115,35 @@ class _Planner:
         found = planned(copy, seen, self._wish, self._target(copy, seen))
         if isinstance(found, Left):
             return found
-        if found.method is Method.LINK and self._is_recorded(copy):
+        if found.method is Method.LINK and self._places.is_recorded(copy.path):
             return Left(copy.path, Reason.RECORDED, copy.bytes)
         self._seen.add(identity)
         return found
-
-    def _is_recorded(self, copy: Copy) -> bool:
-        """Whether a finished run has the file in its record: a link would be another output."""
-        above = os.path.dirname(copy.path)
-        while above not in (b"", b"/"):
-            if above in self._outputs():
-                return True
-            above = os.path.dirname(above)
-        return False
 
     def _target(self, copy: Copy, seen: SeenCopy) -> LinkTarget | None:
         """Return what a link in the copy's place would lead to, None where it may lead nowhere."""
         if self._wish.method is Method.DEDUPE:
             return None
-        mount = _nearest(copy, self._mounts.get((copy.dataset, copy.version), ()))
+        mount = self._places.mount_near(copy.path, copy.dataset, copy.version)
         path = copy.original if self._link_gold else None
         if mount is not None:
             path = os.path.join(os.fsencode(mount.target), copy.entry)
         if path is None:
             return None
         try:
-            readable = self._is_readable(path, copy, seen)
+            readable = self._places.is_readable(copy.path, path, seen.state.uid, seen.gid)
         except OSError:  # it is not there: nothing to lead to
             return None
         return link_target(path, readable=readable)
 
-    def _is_readable(self, path: bytes, copy: Copy, seen: SeenCopy) -> bool:
-        """Whether all who can read a copy could read what a link would lead to."""
-        old, new = steps_to(copy.path), steps_to(path)
-        if not follows(old):
-            return False
-        if seen.state.uid not in (0, self._wish.uid):
-            mine = may_read(seen.state.uid, seen.gid, new)
-        else:
-            mine = os.access(path, os.R_OK)
-        others = ((NOBODY, seen.gid), (NOBODY, NOBODY))
-        return mine and all(may_read(*one, new) for one in others if may_read(*one, old))
+
+def _is_same(copy: Copy) -> bool:
+    """Whether a file has the very bytes of its original, in blocks of its own or not."""
+    return considered(copy) is None or copy.evidence.get("link") == "reflink"
 
 
-def _recorded_outputs(ctx: Context) -> frozenset[bytes]:
-    """Return the directories of runs whose record says what they wrote."""
-    runs = (run for run in ctx.catalog.runs() if run.output_root is not None)
-    return frozenset(os.fsencode(run.outputs) for run in runs)
-
-
-def _live_mounts(ctx: Context) -> Mapping[tuple[str, int], list[MountRecord]]:
-    """Return the mounts of this host that are there and refuse writes, by dataset and version."""
-    found: dict[tuple[str, int], list[MountRecord]] = {}
-    for record in ctx.catalog.mounts(host=ctx.process.host):
-        if record.guarantee is not Guarantee.ENFORCED:
-            continue
-        if status(record, look_at_mount(record.target), ctx.process.boot_id) is MountStatus.LIVE:
-            found.setdefault((record.dataset, record.version), []).append(record)
-    return found
-
-
-def _nearest(copy: Copy, mounts: Iterable[MountRecord]) -> MountRecord | None:
-    around = [one for one in mounts if _is_below(copy.path, os.fsencode(one.workspace))]
-    return max(around, key=lambda one: len(one.workspace), default=None)
-
-
-def _is_below(path: bytes, place: bytes) -> bool:
-    return is_inside(os.fsdecode(path), os.fsdecode(place))
+def _outside(copies: Sequence[Copy], folders: set[bytes]) -> Iterator[Copy]:
+    """Yield the copies to judge one by one: no links, and none that goes with a folder."""
+    for copy in copies:
+        if copy.kind is not CopyKind.LINK and not is_within(copy.path, folders):
+            yield copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ __all__ = ["Judging"]
 _MOST_SUSPECTS = 200_000
 _PER_JUDGEMENT = 1_000
 _JUDGED_AHEAD = 2
+_PARTS_AHEAD = 2
+"""Parts of a judgement that may wait to be told: the tree below a new directory has no end."""
 
 _Who = tuple[str | None, str | None]
 
@@ -64,6 +67,9 @@ class Judging:
         self._people = Attribution(ctx)
         self._who: dict[bytes, _Who] = {}
         self._judges: dict[tuple[str, str], Judge | BucketJudge] = {}
+        self._inbox = inbox
+        self._room = threading.Semaphore(_PARTS_AHEAD)
+        self._closed = False
         self._worker = Worker("watch-judge", inbox)
         self.events = self.suppressed = self.traceless = 0
 
@@ -154,18 +160,32 @@ class Judging:
     def _judgement(
         self, watched: Watched, suspects: Sequence[Suspect], people: dict[bytes, _Who]
     ) -> Judged:
-        """Judge, in the thread for that."""
+        """Judge, in the thread for that; returns the last part."""
         try:
             judge = self._judges.get(watched.key)
             if judge is None or judge.watched != watched:
                 judge = self._judges[watched.key] = _judge_of(self._ctx, watched)
-            return Judged(watched, judge.judge(suspects, people))
+            parts = judge.judge(suspects, people)
+            while (part := next(parts)).partial:
+                self._hand_on(Judged(watched, part))
+            return Judged(watched, part)
         except DataguardError as err:
             return Judged(watched, None, err.message)
 
+    def _hand_on(self, message: Judged) -> None:
+        """Give the loop a part as soon as it has room; what comes after the end is nobody's."""
+        self._room.acquire()
+        if self._closed:
+            self._room.release()
+        else:
+            self._inbox.put(message)
+
     def take(self, message: Judged) -> None:
         """Tell what came of suspects; where they cannot be judged the place is compared."""
-        self._worker.done()
+        if message.judgement is not None and message.judgement.partial:
+            self._room.release()
+        else:
+            self._worker.done()
         place = self._places.get(message.watched.key)
         if place is None:
             return
@@ -185,6 +205,8 @@ class Judging:
 
     def close(self) -> None:
         """Let the thread end after what it is at."""
+        self._closed = True
+        self._room.release()
         self._worker.close()
 
 

@@ -22,6 +22,7 @@ def add(app: typer.Typer) -> None:
             "dataguard reclaim /home/ada",
             "dataguard reclaim /home/ada --apply",
             "dataguard reclaim ~/project --of faces@3 --method link --apply",
+            "dataguard reclaim ~/project --folders --apply",
             "dataguard reclaim --undo 20300102T030405-0a1b2c3d",
         ),
         exit_codes=(0, 2, 4, 10, 11, 12, 13),
@@ -60,6 +61,14 @@ def reclaim(
             help="Link to the location itself where the workspace has no mount of the version.",
         ),
     ] = False,
+    folders: Annotated[
+        bool,
+        typer.Option(
+            "--folders",
+            help="Let a whole folder that equals one of gold become one link into the workspace's "
+            "mount. Nothing can be added to it from then on: it is gold, and read-only.",
+        ),
+    ] = False,
     only: Annotated[
         str | None,
         typer.Option("--of", metavar="REF", help="Copies of this version only."),
@@ -73,6 +82,10 @@ def reclaim(
     into the workspace's mount takes the file's place, after a comparison byte for byte, and --undo
     brings the file back. Files that are in use, were changed or have more to them than a link could
     carry are left alone and listed. Gold is never changed, and never linked hard.
+
+    With --folders a folder that has everything of a directory of the version, and nothing else,
+    becomes one link to that directory in the workspace's mount. Who then adds a file to it, or
+    changes one, is refused: it is gold. --undo makes it a folder of one's own again.
     """
     from dataguard.model.reclaim import Method
 
@@ -89,6 +102,8 @@ def reclaim(
         return UNCHECKED if back.has_gaps else FINE
     if method not in list(Method):
         raise UsageError(f"no method `{method}`", hint="--method auto, dedupe or link")
+    if folders and Method(method) is Method.DEDUPE:
+        raise UsageError("--folders makes links, and --method dedupe none", hint="--method link")
     context = invocation.context(reads=True)
     from dataguard.actions.reclaim import reclaim_places  # Arrow: workers start meanwhile
 
@@ -99,6 +114,7 @@ def reclaim(
         only=only,
         apply=apply and not dry_run,
         link_gold=link_gold,
+        folders=folders,
     )
     invocation.show(result)
     return UNCHECKED if result.has_gaps else FINE

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from dataguard.model.copies import Copy, FileState
     from dataguard.model.reclaim import LinkTarget, SeenCopy
 
-__all__ = ["NOBODY", "ReclaimWish", "considered", "follows", "may_read", "planned"]
+__all__ = [
+    "NOBODY",
+    "ReclaimWish",
+    "considered",
+    "follows",
+    "link_cost",
+    "may_read",
+    "planned",
+    "refused_in_folder",
+]
 
 NOBODY = -1
 """The id of a user or group that owns nothing: what all others may."""
@@ -63,8 +72,27 @@ def planned(
     reason = _for_a_link(seen, target)
     if reason is not None:
         return Left(copy.path, reason, copy.bytes)
-    cost = 0 if len(target.path) <= _INLINE_LINK else wish.block
-    return _step(copy, seen, Method.LINK, seen.freed - cost, target.path)
+    return _step(copy, seen, Method.LINK, seen.freed - link_cost(target.path, wish), target.path)
+
+
+def link_cost(target: bytes, wish: ReclaimWish) -> int:
+    """Return what a link takes of the disk beside its inode."""
+    return 0 if len(target) <= _INLINE_LINK else wish.block
+
+
+def refused_in_folder(copy: Copy | None, seen: SeenCopy, wish: ReclaimWish) -> Reason | None:
+    """Return why a folder with this file in it stays; None where nothing speaks against it.
+
+    Empty files are no copies. Names of one file are for those to count who see all of them.
+    """
+    checks = (
+        (seen.is_original, Reason.GOLD),
+        (copy is not None and not _is_unchanged(copy.state, seen.state), Reason.CHANGED),
+        (wish.uid not in (0, seen.state.uid), Reason.FOREIGN),
+        (seen.immutable, Reason.IMMUTABLE),
+        (bool(seen.attributes), Reason.ATTRIBUTES),
+    )
+    return next((reason for holds, reason in checks if holds), None)
 
 
 def follows(way: Sequence[tuple[int, int, int]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -53,6 +54,11 @@ class Reason(StrEnum):
     IMMUTABLE = "is immutable"
     HARD_LINKS = "has other hard links"
     FOREIGN = "belongs to somebody else"
+    FOREIGN_INSIDE = "holds what belongs to somebody else"
+    NOT_WHOLE = "holds more or less than gold"
+    LEADS_OUT = "a link in it leads out of it"
+    MOUNTED = "is a mount point, holds one, or is mounted elsewhere"
+    OUTPUTS = "lies in outputs, or holds some"
     UNREADABLE = "who reads it could not read the original"
     UNVERIFIED = "the original is not verified"
     NOT_EXACT = "is no exact copy"
@@ -105,10 +111,11 @@ class SeenCopy:
 
 @dataclass(frozen=True, slots=True)
 class ReclaimStep:
-    """One copy whose blocks can be given back.
+    """One copy whose blocks can be given back, or a `folder` of copies that becomes one link.
 
     `original` is the file whose blocks are shared; `target` what a link leads to, None where the
-    method is another. `reclaimable` is what `df` gains; `done` whether it was done.
+    method is another. `reclaimable` is what `df` gains; `done` whether it was done. A folder has
+    `files` regular files of `bytes` together; `state` is its own, `entry` may be empty.
     """
 
     path: RawPath
@@ -122,6 +129,8 @@ class ReclaimStep:
     state: FileState
     target: RawPath | None = None
     done: bool = False
+    folder: bool = False
+    files: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +145,11 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A file that a link took the place of, with what is needed to bring it back.
+    """A file or folder that a link took the place of, with what is needed to bring it back.
 
     `temporary` is the name beside it under which one of the two lies in between. `digest` is that
-    of the version's manifest, with which the content was compared.
+    of the version's manifest, with which the content was compared; a folder has none, and what was
+    in it is listed beside the journal. Its `files` have `size` bytes together.
     """
 
     number: int
@@ -160,6 +170,12 @@ class Replaced:
     gid: int
     atime_ns: int
     mtime_ns: int
+    files: int = 1
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the link took the place of a whole folder."""
+        return stat.S_ISDIR(self.mode)
 
 
 class ReclaimState(StrEnum):
@@ -222,13 +238,14 @@ class ReclaimResult:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A file that was brought back, or in a dry run would be."""
+    """A file that was brought back, or in a dry run would be; or a folder with so many `files`."""
 
     path: RawPath
     dataset: str
     version: int
     bytes: int
     done: bool
+    files: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,18 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, escape
-from dataguard.model.reclaim import Left, Method, ReclaimResult, ReclaimStep, UndoResult
+from dataguard.model.reclaim import (
+    Left,
+    Method,
+    ReclaimResult,
+    ReclaimStep,
+    Restored,
+    UndoResult,
+)
 from dataguard.report.lines import SHOWN, Paint, gap_lines, lines_of, more, number, size_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__: list[str] = []
 
@@ -33,16 +40,19 @@ def _(result: UndoResult, paint: Paint, verbose: int) -> Iterator[str]:
     limit = None if verbose else SHOWN
     for one in result.restored[:limit]:
         verb = "brought back" if one.done else "would bring back"
-        yield f"{verb} {display(one.path)} ({size_words(one.bytes)})"
+        files = "" if one.files == 1 else f"{number(one.files, 'file')}, "
+        yield f"{verb} {display(one.path)} ({files}{size_words(one.bytes)})"
     yield from more(len(result.restored), limit)
     yield from _left(result.left, paint, verbose)
     done = [one for one in result.restored if one.done]
     if result.restored and not done:
         size = sum(one.bytes for one in result.restored)
-        files = number(len(result.restored), "file")
+        files = number(_files(result.restored), "file")
         yield paint("strong", f"{files} would be brought back, {size_words(size)}")
         return
-    yield paint("strong", f"{number(len(done), 'file')} brought back, {size_words(result.bytes)}")
+    yield paint(
+        "strong", f"{number(_files(done), 'file')} brought back, {size_words(result.bytes)}"
+    )
 
 
 def _step(step: ReclaimStep, paint: Paint, *, applied: bool) -> str:
@@ -50,7 +60,12 @@ def _step(step: ReclaimStep, paint: Paint, *, applied: bool) -> str:
     head = f"{display(step.path)}: {_WORDS[step.method]} {display(target)}"
     mark = paint("warn", "not done: ") if applied and not step.done else ""
     reference = f"{step.dataset}@{step.version}"
-    return f"{mark}{head} ({reference}, {size_words(step.reclaimable)})"
+    folder = f"folder of {number(step.files, 'file')}, " if step.folder else ""
+    return f"{mark}{head} ({reference}, {folder}{size_words(step.reclaimable)})"
+
+
+def _files(found: Iterable[ReclaimStep | Restored]) -> int:
+    return sum(one.files for one in found)
 
 
 def _left(left: Sequence[Left], paint: Paint, verbose: int) -> Iterator[str]:
@@ -69,7 +84,7 @@ def _sum(result: ReclaimResult, paint: Paint) -> Iterator[str]:
     for one in result.unfinished:
         yield paint("warn", f"reclaim {one} was interrupted: the next --apply goes on")
     if result.applied:
-        done = sum(1 for step in result.steps if step.done)
+        done = _files(step for step in result.steps if step.done)
         yield paint("good", f"gave back {size_words(result.reclaimed)} of {number(done, 'file')}")
         if any(one.done and one.method is Method.LINK for one in result.steps):
             yield f"bring files back that became links: dataguard reclaim --undo {result.id}"
@@ -78,5 +93,7 @@ def _sum(result: ReclaimResult, paint: Paint) -> Iterator[str]:
         yield paint("strong", "nothing to give back")
         return
     gain = size_words(result.reclaimable)
-    yield paint("strong", f"would give back {gain} of {number(len(result.steps), 'file')}")
+    yield paint("strong", f"would give back {gain} of {number(_files(result.steps), 'file')}")
+    if any(step.folder for step in result.steps):
+        yield "nothing can be added to a folder once it is a link: it is gold, and read-only"
     yield "nothing was changed; --apply does it"

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from dataguard.stores.reclaimcheck import Gold
     from dataguard.stores.reclaimjournal import ReclaimJournal
 
-__all__ = ["recover", "replace_by_link"]
+__all__ = [
+    "beside",
+    "exchange_for_link",
+    "put_back",
+    "recover",
+    "replace_by_link",
+    "temporary_name",
+]
 
 
 def replace_by_link(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, number: int) -> int:
@@ -50,11 +57,19 @@ def replace_by_link(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, numb
             raise LeftAloneError(Reason.IN_USE)
         one = _replaced(step, gold, os.fstat(copy), number, journal.id)
         journal.begin(one)
-        _exchange_for_link(one, directory, copy, journal)
+        exchange_for_link(one, directory, journal)
+        _remove(one, directory, copy, journal)
     return step.reclaimable
 
 
-def _exchange_for_link(one: Replaced, directory: int, copy: int, journal: ReclaimJournal) -> None:
+def exchange_for_link(one: Replaced, directory: int, journal: ReclaimJournal) -> None:
+    """Let a new link and a file or folder change names; the journal says so on return.
+
+    Raises:
+        LeftAloneError: it was touched meanwhile; it has its name back.
+        OSError: it cannot be done; nothing is changed.
+        StoreUnreachableError: the journal cannot be written.
+    """
     name = os.path.basename(one.path)
     make_link(directory, one.temporary, one.target, uid=one.uid, gid=one.gid)
     os.fsync(directory)
@@ -65,20 +80,26 @@ def _exchange_for_link(one: Replaced, directory: int, copy: int, journal: Reclai
         journal.mark(one.number, Mark.DROPPED)
         raise
     if not is_untouched(one, directory):
-        _back(one, name, directory, journal)  # another file had come to the name, or a link to it
+        put_back(
+            one, name, directory, journal
+        )  # another file had come to the name, or a link to it
         raise LeftAloneError(Reason.CHANGED)
     os.fsync(directory)
     journal.mark(one.number, Mark.EXCHANGED)
+
+
+def _remove(one: Replaced, directory: int, copy: int, journal: ReclaimJournal) -> None:
+    """Remove the file that a link has taken the place of, if nobody asked for it since."""
     if not is_sole(copy):
-        _back(one, name, directory, journal)
+        put_back(one, os.path.basename(one.path), directory, journal)
         raise LeftAloneError(Reason.IN_USE)
     os.unlink(one.temporary, dir_fd=directory)
     os.fsync(directory)
     journal.mark(one.number, Mark.DONE)
 
 
-def _back(one: Replaced, name: bytes, directory: int, journal: ReclaimJournal) -> None:
-    """Let file and link change back, and remove the link.
+def put_back(one: Replaced, name: bytes, directory: int, journal: ReclaimJournal) -> None:
+    """Let file or folder and link change back, and remove the link.
 
     Raises:
         LeftAloneError: a third file has come to the name meanwhile; it keeps it.
@@ -87,16 +108,16 @@ def _back(one: Replaced, name: bytes, directory: int, journal: ReclaimJournal) -
     os.fsync(directory)
     if not is_our_link(one, one.temporary, directory):
         exchange(directory, one.temporary, name)
-        raise LeftAloneError(Reason.INTERRUPTED, _beside(one))
+        raise LeftAloneError(Reason.INTERRUPTED, beside(one))
     os.unlink(one.temporary, dir_fd=directory)
     os.fsync(directory)
     journal.mark(one.number, Mark.DROPPED)
 
 
 def recover(one: Replaced, journal: ReclaimJournal) -> int:
-    """Bring a file that a crash left in between back to what it was, or the link to its end.
+    """Bring a file or folder that a crash left in between back to what it was.
 
-    Returns 0.
+    A link whose file is gone is brought to its end. Returns 0.
 
     Raises:
         LeftAloneError: something else is there by now.
@@ -111,27 +132,26 @@ def recover(one: Replaced, journal: ReclaimJournal) -> int:
             journal.mark(one.number, Mark.DROPPED)
         elif is_our_link(one, name, directory):
             if is_the_file(one, directory):
-                _back(one, name, directory, journal)
+                put_back(one, name, directory, journal)
             elif status_at(one.temporary, directory) is None:
                 os.fsync(directory)
                 journal.mark(one.number, Mark.DONE)
             else:
-                raise LeftAloneError(Reason.INTERRUPTED, _beside(one))
+                raise LeftAloneError(Reason.INTERRUPTED, beside(one))
         elif status_at(one.temporary, directory) is None:
             journal.mark(one.number, Mark.DROPPED)
         else:
-            raise LeftAloneError(Reason.INTERRUPTED, _beside(one))
+            raise LeftAloneError(Reason.INTERRUPTED, beside(one))
     return 0
 
 
 def _replaced(
     step: ReclaimStep, gold: Gold, status: os.stat_result, number: int, reclaim_id: str
 ) -> Replaced:
-    temporary = f".dataguard-reclaim-{reclaim_id}-{number}".encode()
     return Replaced(
         number=number,
         path=step.path,
-        temporary=temporary,
+        temporary=temporary_name(reclaim_id, number),
         target=step.target or step.original,
         dataset=step.dataset,
         version=step.version,
@@ -150,5 +170,11 @@ def _replaced(
     )
 
 
-def _beside(one: Replaced) -> str:
+def temporary_name(reclaim_id: str, number: int) -> bytes:
+    """Return the name beside a file or folder under which one of the two lies in between."""
+    return f".dataguard-reclaim-{reclaim_id}-{number}".encode()
+
+
+def beside(one: Replaced) -> str:
+    """Return where to look for what was left under its temporary name."""
     return f"beside it lies {os.fsdecode(one.temporary)}"

@@ -17,30 +17,34 @@ def is_back(one: Replaced, directory: int) -> bool:
     found = status_at(os.path.basename(one.path), directory)
     if found is None or status_at(one.temporary, directory) is not None:
         return False
-    facts = (found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns)
+    size = one.size if one.is_folder else found.st_size
+    facts = (found.st_mode, found.st_uid, found.st_gid, size, found.st_mtime_ns)
     return facts == (one.mode, one.uid, one.gid, one.size, one.mtime_ns)
 
 
 def is_untouched(one: Replaced, directory: int) -> bool:
-    """Whether the file that was compared lies under the temporary name, still with one name."""
+    """Whether what was compared lies under the temporary name, a file still with one name.
+
+    What is in a folder is looked at elsewhere: its own size and names say nothing of that.
+    """
     found = status_at(one.temporary, directory)
     if found is None:
         return False
-    facts = (found.st_ino, found.st_nlink, found.st_size, found.st_mtime_ns)
-    owned = (found.st_mode, found.st_uid, found.st_gid)
-    return (facts, owned) == (
-        (one.inode, 1, one.size, one.mtime_ns),
-        (one.mode, one.uid, one.gid),
-    )
+    facts = (found.st_ino, found.st_mtime_ns, found.st_mode, found.st_uid, found.st_gid)
+    if facts != (one.inode, one.mtime_ns, one.mode, one.uid, one.gid):
+        return False
+    return one.is_folder or (found.st_nlink, found.st_size) == (1, one.size)
 
 
 def is_the_file(one: Replaced, directory: int) -> bool:
-    """Whether the file lies under the temporary name, whatever was done to it since.
+    """Whether the file or folder lies under the temporary name, whatever was done to it since.
 
     The number of its device means nothing after a start of the host.
     """
     found = status_at(one.temporary, directory)
-    return found is not None and stat.S_ISREG(found.st_mode) and found.st_ino == one.inode
+    if found is None or stat.S_IFMT(found.st_mode) != stat.S_IFMT(one.mode):
+        return False
+    return found.st_ino == one.inode
 
 
 def is_our_link(one: Replaced, name: bytes, directory: int) -> bool:

@@ -1,4 +1,4 @@
-"""Giving back the blocks of copies, one file at a time; what goes wrong with one is a value."""
+"""Giving back the blocks of copies, a file or folder at a time; what goes wrong is a value."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from dataguard.core.extents import own_bytes, shared_bytes
 from dataguard.model.reclaim import Left, Method, Reason
-from dataguard.stores import linking, restoring
+from dataguard.stores import folderlinking, linking, restoring
 from dataguard.stores.extents import extents, share
+from dataguard.stores.folderpairs import FolderGold
 from dataguard.stores.reclaimcheck import LeftAloneError, check_digest, check_ours
+from dataguard.stores.reclaimjournal import Mark
 from dataguard.stores.reclaimlook import opened
 
 if TYPE_CHECKING:
@@ -24,24 +26,37 @@ if TYPE_CHECKING:
 __all__ = ["bring_back", "give_back", "left_for", "recover"]
 
 
-def give_back(step: ReclaimStep, gold: Gold, journal: ReclaimJournal, number: int) -> int | Left:
+def give_back(
+    step: ReclaimStep, gold: Gold | FolderGold, journal: ReclaimJournal, number: int
+) -> int | Left:
     """Do one step; returns the bytes that were given back, or why the file is left as it is.
 
     Raises:
+        CatalogDamagedError: what the version says of a folder cannot be trusted.
         StoreUnreachableError: the journal cannot be written.
     """
+    if isinstance(gold, FolderGold):
+        folder = gold
+        return _tried(
+            step.path,
+            step.bytes,
+            lambda: folderlinking.replace_folder(step, folder, journal, number),
+        )
     act = _share if step.method is Method.DEDUPE else linking.replace_by_link
     return _tried(step.path, step.bytes, lambda: act(step, gold, journal, number))
 
 
 def recover(journal: ReclaimJournal, number: int) -> Left | None:
-    """Bring a file that a crash left in between back to what it was, or the link to its end.
+    """Bring what a crash left in between back to what it was, or the link to its end.
 
     Raises:
+        CatalogDamagedError: the list of what was in a folder is not there.
         StoreUnreachableError: the journal cannot be written.
     """
     one = journal.replaced[number]
-    found = _tried(one.path, one.size, lambda: linking.recover(one, journal))
+    going = journal.marks[number] is Mark.REMOVING
+    act = folderlinking.recover_removal if going else linking.recover
+    found = _tried(one.path, one.size, lambda: act(one, journal))
     # Whatever the reason: a file that nobody could look after may lie under its temporary name.
     return replace(found, reason=Reason.INTERRUPTED) if isinstance(found, Left) else None
 

@@ -34,10 +34,11 @@ _BYTES = ("path", "temporary", "target", "entry", "digest")
 
 
 class Mark(StrEnum):
-    """How far one file is."""
+    """How far one file or folder is; `removing` is for folders, which take more than one step."""
 
     BEGUN = "begun"
     EXCHANGED = "exchanged"
+    REMOVING = "removing"
     DONE = "done"
     DROPPED = "dropped"
     UNDONE = "undone"
@@ -100,7 +101,7 @@ class ReclaimJournal:
     @property
     def unfinished(self) -> tuple[int, ...]:
         """Files in between: neither replaced for good nor known to be as they were."""
-        return self.numbers(Mark.BEGUN, Mark.EXCHANGED)
+        return self.numbers(Mark.BEGUN, Mark.EXCHANGED, Mark.REMOVING)
 
     def numbers(self, *marks: Mark) -> tuple[int, ...]:
         """Return the numbers of files that are this far."""
@@ -267,6 +268,7 @@ def _encoded(one: Replaced) -> dict[str, object]:
 
 
 def _decoded(values: Mapping[str, object]) -> Replaced:
+    values = {"files": 1, **values}  # journals from before there were folders do not say it
     known = {field.name: values[field.name] for field in fields(Replaced)}
     coded = {name: b64decode(str(known[name])) for name in _BYTES}
     if b"/" in coded["temporary"]:

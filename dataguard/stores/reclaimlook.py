@@ -17,9 +17,16 @@ from dataguard.stores.flags import WITHOUT_FLAGS, is_immutable
 from dataguard.stores.openfile import open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["link_target", "look", "opened", "state_of", "steps_to"]
+__all__ = [
+    "attributes_at",
+    "link_target",
+    "look",
+    "opened",
+    "state_of",
+    "steps_to",
+]
 
 _BLOCK = 512  # stat(2): the unit of st_blocks
 
@@ -82,8 +89,24 @@ def state_of(status: os.stat_result) -> FileState:
 
 def _attributes(descriptor: int) -> tuple[str, ...]:
     """Return the names of what a file has beside its mode: ACLs, capabilities, attributes."""
+    return _names(lambda: os.listxattr(descriptor))
+
+
+def attributes_at(name: bytes, directory: int) -> tuple[str, ...]:
+    """Return the same of a name in an open directory that may be a link; empty: the directory's.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if not name:
+        return _attributes(directory)
+    path = b"/proc/self/fd/%d/%s" % (directory, name)
+    return _names(lambda: os.listxattr(path, follow_symlinks=False))
+
+
+def _names(ask: Callable[[], list[str]]) -> tuple[str, ...]:
     try:
-        names = os.listxattr(descriptor)
+        names = ask()
     except OSError as err:
         if err.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
             return ()

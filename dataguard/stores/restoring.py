@@ -1,29 +1,27 @@
-"""A file that comes back in the place of a link, with all that it had (see `linking`)."""
+"""A file or folder that comes back in the place of a link, with all that it had (see `linking`)."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from dataguard.model.reclaim import Reason
 from dataguard.stores.exchange import exact_directory, exchange
-from dataguard.stores.hashing import new_hash
+from dataguard.stores.filling import fill
+from dataguard.stores.folderlist import listed
+from dataguard.stores.folderrestoring import discard_folder, write_folder
 from dataguard.stores.linkplace import is_back, is_our_link, status_at
-from dataguard.stores.reclaimcheck import LeftAloneError, refuse_digest
+from dataguard.stores.reclaimcheck import LeftAloneError
 from dataguard.stores.reclaimjournal import Mark
-from dataguard.stores.reclaimlook import opened
 
 if TYPE_CHECKING:
-    from dataguard.model.digest import Algorithm
     from dataguard.model.reclaim import Replaced
     from dataguard.stores.reclaimjournal import ReclaimJournal
 
 __all__ = ["bring_back"]
 
-_PIECE = 1 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -33,6 +31,7 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int:
     Returns the size.
 
     Raises:
+        CatalogDamagedError: the list of what was in a folder is not there.
         LeftAloneError: the link was replaced, or `source` has other bytes; nothing is changed.
         OSError: something cannot be read or changed.
         StoreUnreachableError: the journal cannot be written.
@@ -40,7 +39,7 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int:
     parent, name = os.path.split(one.path)
     with exact_directory(parent) as directory:
         if is_our_link(one, name, directory):
-            _exchange_for_file(one, source, directory)
+            _exchange_for_file(one, source, directory, journal)
         elif not is_our_link(one, one.temporary, directory) and not is_back(one, directory):
             there = status_at(name, directory) is not None
             raise LeftAloneError(Reason.REPLACED, "" if there else "nothing is there")
@@ -51,65 +50,56 @@ def bring_back(one: Replaced, source: bytes, journal: ReclaimJournal) -> int:
     return one.size
 
 
-def _exchange_for_file(one: Replaced, source: bytes, directory: int) -> None:
-    """Write the file anew, and let it and the link change names."""
+def _exchange_for_file(
+    one: Replaced, source: bytes, directory: int, journal: ReclaimJournal
+) -> None:
+    """Write the file or folder anew, and let it and the link change names."""
     name = os.path.basename(one.path)
-    with contextlib.suppress(FileNotFoundError):  # what an interrupted undo wrote
-        os.unlink(one.temporary, dir_fd=directory)
-    inode = _write_anew(one, source, directory)
+    _discard(one, directory)  # what an interrupted undo wrote
+    inode = _write_anew(one, source, directory, journal)
     exchange(directory, one.temporary, name)
     os.fsync(directory)
     if not is_our_link(one, one.temporary, directory):
         exchange(directory, one.temporary, name)
         if os.lstat(one.temporary, dir_fd=directory).st_ino == inode:
-            os.unlink(one.temporary, dir_fd=directory)
+            _discard(one, directory)
         raise LeftAloneError(Reason.REPLACED)
 
 
-def _write_anew(one: Replaced, source: bytes, directory: int) -> int:
+def _discard(one: Replaced, directory: int) -> None:
+    """Remove what an undo wrote to the temporary name, if anything is there."""
+    found = status_at(one.temporary, directory)
+    if found is None:
+        return
+    if one.is_folder and stat.S_ISDIR(found.st_mode):
+        discard_folder(one)
+        return
+    os.unlink(one.temporary, dir_fd=directory)
+
+
+def _write_anew(one: Replaced, source: bytes, directory: int, journal: ReclaimJournal) -> int:
+    """Write what was there to the temporary name, with all that it had; returns the inode."""
+    if not one.is_folder:
+        return _write_file(one, source, directory)
+    try:
+        return write_folder(one, source, directory, listed(journal, one.number))
+    except (OSError, LeftAloneError):
+        _discard(one, directory)
+        raise
+
+
+def _write_file(one: Replaced, source: bytes, directory: int) -> int:
     """Write the original's bytes to the temporary name, with all that the file had.
 
     Returns the inode.
     """
     descriptor = os.open(one.temporary, _NEW, 0o600, dir_fd=directory)
     try:
-        _fill(one, source, descriptor)
+        fill(one, source, descriptor, one.algorithm)
+        os.fsync(descriptor)
         return os.fstat(descriptor).st_ino
     except (OSError, LeftAloneError):
         os.unlink(one.temporary, dir_fd=directory)
         raise
     finally:
         os.close(descriptor)
-
-
-def _fill(one: Replaced, source: bytes, descriptor: int) -> None:
-    with opened(source) as (_, original):
-        digest = _copied(original, descriptor, one.algorithm)
-    refuse_digest(digest, one.digest)
-    _drop_access_list(descriptor)
-    if (os.fstat(descriptor).st_uid, os.fstat(descriptor).st_gid) != (one.uid, one.gid):
-        os.fchown(descriptor, one.uid, one.gid)
-    os.fchmod(descriptor, stat.S_IMODE(one.mode))  # after the owner, whose change clears bits
-    os.utime(descriptor, ns=(one.atime_ns, one.mtime_ns))
-    os.fsync(descriptor)
-
-
-def _drop_access_list(descriptor: int) -> None:
-    """Take from a new file what its directory's default list grants: the file had no list."""
-    try:
-        os.removexattr(descriptor, "system.posix_acl_access")
-    except OSError as err:
-        if err.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
-            raise
-
-
-def _copied(source: int, to: int, algorithm: Algorithm) -> bytes:
-    """Copy all bytes by hand, so that nothing is shared; returns their digest."""
-    digest, at = new_hash(algorithm)(), 0
-    while piece := os.pread(source, _PIECE, at):
-        digest.update(memoryview(piece))
-        at += len(piece)
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(to, rest) :]
-    return digest.digest()

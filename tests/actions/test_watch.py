@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dataguard.actions import judgement
 from dataguard.cli import main
 from dataguard.errors import NotFoundError
 from dataguard.model.finding import FindingState
@@ -382,6 +383,19 @@ def test_removed_tree_is_one_alert_with_a_count_and_a_finding_for_each_file(home
     assert {("DG301", name) for name in files} == {*session.told()}
     assert len(files) == len(session.findings)
     assert [(1_000, b"tree")] == [(one.count, one.path) for one in session.alerts]
+
+
+def test_new_tree_is_told_in_parts_and_every_file_once(home, gold, monkeypatch):
+    monkeypatch.setattr(judgement, "_PART", 10)
+    new = [("DG301", f"new/{number:03}") for number in range(105)]
+    with watching(home) as session:
+        (gold / "new").mkdir()
+        for _, path in new:
+            (gold / path).write_bytes(b"x")
+        session.source.event(gold / "new", ChangeKind.CREATED, is_directory=True)
+        session.wait_for(*new)
+    assert new == session.told()
+    assert new == open_findings(home)
 
 
 def test_tree_that_is_gone_is_found_whole_by_the_event_of_its_top(home, gold):

@@ -69,7 +69,14 @@ def test_text_says_what_how_and_how_to_take_it_back(copied):
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("/", "--undo", "x"), ("/", "--method", "hardlink")], ids=repr
+    "words",
+    [
+        (),
+        ("/", "--undo", "x"),
+        ("/", "--method", "hardlink"),
+        ("/", "--folders", "--method", "dedupe"),
+    ],
+    ids=repr,
 )
 def test_what_makes_no_sense_is_refused(registered, words):
     assert 2 == registered.ask("reclaim", *words).code

@@ -122,8 +122,11 @@ def read_all(fs, paths, answers):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_workers_of_a_data_loader_read(gold, method):
-    """After use in the parent, which is where clients with threads of their own hang."""
-    fs = gold.fs(verify=True)
+    """After use in the parent, which is where clients with threads of their own hang.
+
+    The home is named: a fork server has the environment of whatever started it first.
+    """
+    fs = gold.fs(verify=True, home=str(gold.top / "home"))
     paths = [f"{HEAD}/train/{number:04}.jpg" for number in range(5)]
     expected = [fs.cat_file(path) for path in paths]
     context = multiprocessing.get_context(method)
