@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import signal
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,17 @@ from dataguard.errors import ConfigurationError, DataguardError, StoreUnreachabl
 from dataguard.stores.local import LocalStore
 from dataguard.stores.shards import ShardedSpread
 from support.daskclusters import foreign_cluster
+
+# When a worker is killed, distributed leaves its end of the connection to the collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_connection_outlives_these_tests():
+    yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed <ssl", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
