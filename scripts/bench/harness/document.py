@@ -36,8 +36,10 @@ QUESTIONS = (
     "confine",
     "mounting",
     "reading_mounted",
+    "reading_gold",
     "watch",
     "watch_burst",
+    "objects",
 )
 """The scripts, in the order in which their figures are shown."""
 
