@@ -116,8 +116,9 @@ def check_diverted(runs):
 def test_finished_run_tells_where_else_its_job_wrote(runs, proxy):
     assert killed_at(runs, proxy, 3, *diverting(runs))
     assert "interrupted" == state_here(runs)
-    runs.ask("run", "--finish", "r1")
+    done = runs.ask("run", "--finish", "r1")
     check_diverted(runs)
+    assert runs.record("r1")["diverted"] == done["diverted"]
 
 
 def test_so_does_one_whose_upload_was_refused_twice(runs, proxy):
