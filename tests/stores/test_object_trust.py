@@ -48,11 +48,13 @@ class Secured:
             except OSError:  # closed
                 return
             self.came += 1
-            with contextlib.suppress(OSError), plain:
-                with self._tls.wrap_socket(plain, server_side=True) as secured:
-                    secured.recv(1 << 16)
-                    told = b"content-length: 4\r\netag: \"e\"\r\nx-amz-version-id: v"
-                    secured.sendall(b"HTTP/1.1 200 OK\r\n" + told + b"\r\n\r\ndata")
+            with contextlib.suppress(OSError), plain, self._spoken(plain) as secured:
+                secured.recv(1 << 16)
+                told = b'content-length: 4\r\netag: "e"\r\nx-amz-version-id: v'
+                secured.sendall(b"HTTP/1.1 200 OK\r\n" + told + b"\r\n\r\ndata")
+
+    def _spoken(self, plain):
+        return self._tls.wrap_socket(plain, server_side=True)
 
 
 @pytest.fixture
@@ -98,6 +100,6 @@ def test_authorities_that_cannot_be_read_are_an_error_of_the_configuration(
     if text is not None:
         bundle.write_text(text)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-    with pytest.raises(ConfigurationError, match="bundle.pem"):
+    with pytest.raises(ConfigurationError, match=r"bundle\.pem"):
         read(secured)
     assert 0 == secured.came
