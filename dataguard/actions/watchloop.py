@@ -54,7 +54,10 @@ _PER_TURN = 100
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a watcher is to do: which datasets, with which sources, how often it compares all."""
+    """What a watcher is to do: which datasets, with which sources, how often it compares all.
+
+    `bucket_interval` is how often it lists places in buckets.
+    """
 
     names: tuple[str, ...]
     new_watcher: Callable[[], Watcher]
@@ -62,6 +65,7 @@ class Orders:
     is_over: Callable[[], bool]
     timer: Callable[[], float]
     manager: ServiceManager
+    bucket_interval: timedelta
     new_area_watcher: Callable[[], Watcher] | None = None
 
 
@@ -91,6 +95,7 @@ class WatchLoop:
             holders=holders,
             timer=timer,
             interval=orders.interval,
+            bucket_interval=orders.bucket_interval,
         )
         self._beats = Heartbeats(ctx.settings.home.value, ctx.process.host)
         self._roster = Roster(

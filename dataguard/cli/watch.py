@@ -83,9 +83,13 @@ def watch(
         Source, typer.Option("--source", help="Where events come from.")
     ] = Source.AUTO,
     interval: Annotated[
-        str,
-        typer.Option("--interval", metavar="15m", help="How often everything is compared anyway."),
-    ] = "15m",
+        str | None,
+        typer.Option(
+            "--interval",
+            metavar="15m",
+            help="How often everything is compared anyway: 15m, buckets as the policy says.",
+        ),
+    ] = None,
     events: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,7 +120,8 @@ def watch(
     """
     from dataguard.model.duration import parse_duration
 
-    every, asked = parse_duration(interval), tuple(names or ())
+    every = None if interval is None else parse_duration(interval)
+    asked = tuple(names or ())
     if sum((once, explain, emit is not None)) > 1:
         raise UsageError("--once, --explain and --emit are three questions", hint="ask for one")
     lasting = not (once or explain or emit is not None)
@@ -162,7 +167,7 @@ def _explain(
 def _watch(
     invocation: Invocation,
     source: Source,
-    every: "timedelta",
+    every: "timedelta | None",
     request: "Request",
     events: list[str],
 ) -> int:
@@ -193,7 +198,7 @@ def _emit(
     invocation: Invocation,
     names: tuple[str, ...],
     source: Source,
-    interval: str,
+    interval: str | None,
     metrics_file: str | None,
     events: list[str],
 ) -> int:
@@ -202,7 +207,7 @@ def _emit(
     options = [*names]
     if source is not Source.AUTO:
         options += ["--source", source.value]
-    if interval != "15m":
+    if interval is not None:
         options += ["--interval", interval]
     options += [word for one in events for word in ("--events", one)]
     if metrics_file is not None:
