@@ -88,6 +88,11 @@ class Judging:
         """Whether so much is being judged that more would only wait."""
         return self._worker.waiting >= _JUDGED_AHEAD
 
+    @property
+    def waiting(self) -> int:
+        """Suspects that were not given to be judged."""
+        return len(self._suspects)
+
     def next_due(self) -> float | None:
         """Return when the next suspect is to be judged; None for: nothing to do by then."""
         return None if self.busy else self._suspects.next_due()

@@ -16,7 +16,7 @@ from dataguard.actions.watchjudging import Judging
 from dataguard.actions.watchplaces import REFRESH_S, Places
 from dataguard.actions.watchroster import Roster
 from dataguard.actions.watchsources import Sources
-from dataguard.actions.watchthreads import Failed, Found, Judged, Seen
+from dataguard.actions.watchthreads import Failed, Found, Inbox, Judged, Seen
 from dataguard.model.alert import SeenPlace, WatchStatus
 from dataguard.model.watch import Gap
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.watchplaces import Place
     from dataguard.actions.watchtelling import Telling
-    from dataguard.actions.watchthreads import Inbox, Message
+    from dataguard.actions.watchthreads import Message
     from dataguard.core.chain import Head
     from dataguard.model.watch import Sighting
     from dataguard.sinks.servicemanager import ServiceManager
@@ -50,6 +50,8 @@ _SHOWN_S = 2.0
 
 _END_S = 10.0
 _PER_TURN = 100
+_CROWD = 4_000
+"""Events and suspects from which on sources keep events back: they take less room there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,19 @@ class WatchLoop:
         self._ctx = ctx
         self._orders = orders
         self._telling = telling
-        self._inbox: Inbox = queue.Queue()
+        self._inbox = Inbox()
         timer, inbox, holders = orders.timer, self._inbox, LeaseHolders(ctx, orders.timer)
         self._places = places = Places(ctx, telling, timer)
         self._gaps = gaps = Gaps(ctx, telling, places, timer)
-        self._sources = Sources(orders.new_watcher, places, inbox, gaps=gaps, timer=timer)
         self._judging = Judging(ctx, telling, places, inbox, holders=holders, timer=timer)
+        self._sources = Sources(
+            orders.new_watcher,
+            places,
+            inbox,
+            gaps=gaps,
+            is_crowded=self._is_crowded,
+            timer=timer,
+        )
         self._comparing = Comparing(
             ctx,
             telling,
@@ -130,6 +139,10 @@ class WatchLoop:
                 self._step()
             self._orders.manager.stopping()
             self._end()
+
+    def _is_crowded(self) -> bool:
+        """Whether enough of what was seen waits to be judged; asked by other threads."""
+        return self._judging.waiting + self._inbox.sightings >= _CROWD
 
     def _watch_areas(self) -> None:
         if self._orders.new_area_watcher is None:
