@@ -16,6 +16,7 @@ __all__ = ["json_lines", "json_text"]
 _LONG = {
     "dataguard.model.results.audit.AuditResult": ("findings",),
     "dataguard.model.results.diff.DiffResult": ("added", "removed", "changed", "renamed"),
+    "dataguard.model.results.register.RegisterResult": ("findings",),
     "dataguard.model.results.watch.WatchResult": ("findings",),
 }
 """Lists that may be long, in the order of the fields, by the name of the result's class: no command
