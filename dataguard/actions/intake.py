@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.observation import WINDOW_ROWS, Reading, observe, with_known_digests
@@ -12,6 +12,7 @@ from dataguard.core.expectation import judge_expectation
 from dataguard.core.objectsigns import unpinned
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

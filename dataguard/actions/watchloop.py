@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from dataguard.actions.leaseholders import LeaseHolders
@@ -18,6 +17,7 @@ from dataguard.actions.watchroster import Roster
 from dataguard.actions.watchsources import Sources
 from dataguard.actions.watchthreads import Failed, Found, Judged, Seen
 from dataguard.model.alert import SeenPlace, WatchStatus
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import Gap
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
 

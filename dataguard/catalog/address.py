@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
 
 from dataguard.errors import ConfigurationError
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Address", "database_path", "parse_url", "sqlite_url"]
 

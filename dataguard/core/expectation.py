@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -15,6 +14,7 @@ from dataguard.core.kernels import taken, unequal
 from dataguard.core.numeric import np
 from dataguard.core.verdicts import Difference
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm
 from dataguard.model.finding import Code
 

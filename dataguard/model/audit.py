@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Unreadable  # noqa: TC001  the catalog's codec reads the hints
 from dataguard.model.span import Span
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["IDENTITY_ALGORITHMS", "Algorithm", "DigestPlan", "RootDigest", "Strength"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Reference", "check_dataset_name", "check_tag_name"]
 

@@ -14,11 +14,11 @@ import select
 import signal
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.model.attempt import Observable, Observation, Source, Witness
 from dataguard.model.confinement import Step
+from dataguard.model.dataclass import dataclass
 from dataguard.sandbox import auditsocket
 from dataguard.sandbox.auditrecords import Refusals
 from dataguard.sandbox.auditswitch import switched_on

@@ -9,11 +9,12 @@ number of its refusals. See security/landlock in the kernel's administration gui
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
 from dataguard.core.secretwords import words_without_secrets
 from dataguard.model.attempt import Attempt
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["ACCESS", "DOMAIN", "LIMIT", "PROCTITLE", "SYSCALL", "Domain", "Refusals"]
 

@@ -9,7 +9,8 @@ import contextlib
 import os
 import socket
 import struct
-from dataclasses import dataclass
+
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["AuditState", "listening", "receive", "state", "switch"]
 

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from dataguard.core.columns import joined
 from dataguard.core.identity import RootBuilder
 from dataguard.errors import DataguardError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.schema import (
     LOCATION_SHEET,
     MANIFEST_FORMAT,
