@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from dataguard.core.auditproof import what_is_proven
 from dataguard.core.canary import NO_CANARY, protection_words
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.policy import Lock
 from dataguard.model.results.audit import AuditedVersion, AuditResult

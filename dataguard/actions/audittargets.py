@@ -5,7 +5,6 @@ Imports no Arrow, so that workers are at work before that is loaded: see `begin`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.places import open_store
@@ -14,6 +13,7 @@ from dataguard.core.clearance import is_at_least, standing_damage
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.model.digest import DigestPlan
 from dataguard.model.reference import Reference

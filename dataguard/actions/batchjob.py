@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.footprint import gold_of, refuse_written
@@ -20,6 +20,7 @@ from dataguard.core.objectplaces import bucket_of, is_objects, normal_place, pre
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotFoundError, PolicyError, UsageError
 from dataguard.model.batchjob import BatchJob
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState
 from dataguard.model.objects import ObjectPlace
 from dataguard.model.reference import Reference

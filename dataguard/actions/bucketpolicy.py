@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.bucketpolicy import (
@@ -12,6 +11,7 @@ from dataguard.core.bucketpolicy import (
     verified_under,
 )
 from dataguard.errors import ConflictError, DeniedError, NotFoundError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.objectclient import ObjectClient
 

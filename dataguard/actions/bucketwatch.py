@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.bucketlook import BucketLook
@@ -20,6 +20,7 @@ from dataguard.errors import (
     StoreUnreachableError,
     UsageError,
 )
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code, fingerprint
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.cacheplaces import every_cache
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.results.cache import (
     CacheDamage,
     CachePinned,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.cacheplaces import cache_for
 from dataguard.core.objectplaces import is_objects, prefix_of
 from dataguard.errors import ConflictError, NotFoundError
 from dataguard.model.cache import Wanted as Content
+from dataguard.model.dataclass import dataclass
 from dataguard.model.lease import LeaseKind
 from dataguard.model.reference import Reference
 from dataguard.model.tree import Looks

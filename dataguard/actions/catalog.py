@@ -7,7 +7,6 @@ import shutil
 import tarfile
 import tempfile
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.catalog import checking, maintenance
@@ -25,6 +24,7 @@ from dataguard.errors import (
     StoreUnreachableError,
 )
 from dataguard.model.administration import Backup, CatalogCheck, CatalogProblem, Rebuild, Upgrade
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import RootDigest
 from dataguard.stores.chunksheets import chunk_sheets
 from dataguard.stores.manifests import ManifestStore

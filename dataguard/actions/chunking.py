@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.core.chunkmatch import ChunkColumns, index_of, joined_chunks
@@ -11,6 +11,7 @@ from dataguard.core.chunks import LEAST_FILE
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths
 from dataguard.core.numeric import np
 from dataguard.errors import CatalogDamagedError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.results.register import ChunkSheet
 from dataguard.stores.chunkindexes import ChunkIndexes

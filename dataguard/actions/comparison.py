@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, cast
 
 from dataguard.actions.findings import finding_of
@@ -26,6 +26,7 @@ from dataguard.errors import (
     UsageError,
 )
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConfigurationError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.settings import Origin, Setting
 
 if TYPE_CHECKING:

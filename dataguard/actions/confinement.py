@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.jobcommand import replaced, variables
@@ -15,6 +15,7 @@ from dataguard.errors import NotStartedError, UsageError
 from dataguard.model.area import Role
 from dataguard.model.attempt import Observable, Observation, Source
 from dataguard.model.confinement import Mode, Step
+from dataguard.model.dataclass import dataclass
 from dataguard.model.diversion import Writes
 from dataguard.model.gate import MountCondition
 from dataguard.model.mount import Guarantee

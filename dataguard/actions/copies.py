@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.copydeeper import Deeper, Searched
@@ -34,6 +33,7 @@ from dataguard.model.copies import (
     ListedPath,
     ScanRecord,
 )
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.copyfindings import findings_of_copies
@@ -26,6 +26,7 @@ from dataguard.model.copies import (
     ListedPath,
     SkippedPlace,
 )
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState
 from dataguard.model.digest import Algorithm
 from dataguard.model.entry import Obstacle, Unreadable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -19,6 +19,7 @@ from dataguard.core.extents import bytes_of_others
 from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.beginnings import Beginnings
 from dataguard.stores.chunkindexes import ChunkIndexes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code
 from dataguard.stores.obstacles import unreadable
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.places import store_of
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.stores.beginnings import Beginnings
 from dataguard.stores.copylook import CopyLook

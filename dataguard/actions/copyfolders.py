@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from dataguard.core.numeric import np
 from dataguard.core.runs import rows_through
 from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.copies import FolderCopy, ListedPath
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.core.align import align
@@ -15,6 +15,7 @@ from dataguard.core.extents import bytes_of_others
 from dataguard.core.kernels import taken
 from dataguard.core.numeric import np
 from dataguard.model.copies import Copy
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.looknotes import LookNotes
 from dataguard.stores.obstacles import unreadable

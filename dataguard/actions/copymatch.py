@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from dataguard.actions.resolution import is_here
@@ -16,6 +16,7 @@ from dataguard.core.kernels import taken
 from dataguard.core.numeric import np
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.copies import Copy, CopyKind
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.copylook import CopyLook, file_id

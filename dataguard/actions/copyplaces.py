@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.resolution import is_here
@@ -11,6 +10,7 @@ from dataguard.catalog.address import database_path
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotFoundError
 from dataguard.model.copies import SkippedPlace
+from dataguard.model.dataclass import dataclass
 from dataguard.mounts import mountinfo
 from dataguard.mounts.aliases import aliases_of, parts_of
 

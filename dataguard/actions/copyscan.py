@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from dataguard.core.kernels import nulls_of, places_in, taken
 from dataguard.core.merge import by_path
 from dataguard.core.numeric import np
 from dataguard.core.runs import rows_through
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, Span

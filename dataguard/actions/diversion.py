@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import finding_of
 from dataguard.core.paths import is_inside
 from dataguard.core.verdicts import Difference
 from dataguard.errors import NotStartedError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.diversion import Diverted, Harvest, Reported
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code

@@ -34,7 +34,7 @@ __all__ = [
     "unstable_findings",
 ]
 
-_ID = re.compile(r"F-[0-9a-f]{16}")
+_ID = r"F-[0-9a-f]{16}"
 
 _CONTENT_CODES = tuple(code for code in Code if code.name.startswith("DG10"))
 _OBJECT_CODES = tuple(code for code in Code if code.name.startswith("DG60"))
@@ -171,7 +171,7 @@ def _set_state(
 
 
 def _checked(finding_id: str) -> str:
-    if _ID.fullmatch(finding_id) is None:
+    if re.fullmatch(_ID, finding_id) is None:
         raise NotFoundError(
             f"no finding `{finding_id}`", hint="`dataguard findings list` shows all"
         )

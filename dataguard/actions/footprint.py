@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dataguard.actions.defaulthome import default_home
 from dataguard.actions.person import person_of
 from dataguard.catalog.address import database_path
 from dataguard.catalog.database import Database
@@ -72,7 +73,7 @@ def gold_elsewhere(settings: Settings, clock: Clock, actor: Actor) -> tuple[Area
     home, url = settings.home.value, settings.catalog.value
     homes = [] if os.path.exists(database_path(url)) else [home]
     if not os.path.isdir(home):
-        homes.append(settings.host_home or _default_home())
+        homes.append(settings.host_home or default_home())
     found: list[Area] = []
     for other in homes:
         found += _gold_at(embedded_catalog(other), other, clock, actor)
@@ -122,12 +123,6 @@ def refuse_new(
     """
     gold = _gold_at(settings.catalog.value, settings.home.value, clock, actor)
     refuse_gold(policy, actor, gold, written)
-
-
-def _default_home() -> str:
-    from platformdirs import user_data_dir  # noqa: PLC0415  only for a home that is new
-
-    return user_data_dir("dataguard")
 
 
 def _gold_at(url: str, home: str, clock: Clock, actor: Actor) -> tuple[Area, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.actions.objectplaces import access_of
@@ -10,6 +9,7 @@ from dataguard.core.columns import numbers, raw_paths
 from dataguard.core.numeric import np
 from dataguard.core.objectplaces import is_objects, prefix_of
 from dataguard.errors import DataguardError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState
 from dataguard.model.objects import Pin
 from dataguard.stores.objectclient import ObjectClient

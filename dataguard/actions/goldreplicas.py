@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.resolution import is_here
 from dataguard.core.baseline import is_usable
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, DataguardError, StoreUnreachableError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState, VersionState
 from dataguard.stores.filesystem import describe
 from dataguard.stores.localreplica import LocalReplica

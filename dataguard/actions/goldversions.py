@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.goldrecords import is_input_of, reading, state_of
 from dataguard.actions.goldreplicas import Reading, Trees, check_readable, replicas_of
 from dataguard.catalog.address import database_path
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reference import Reference
 
 if TYPE_CHECKING:

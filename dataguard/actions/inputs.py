@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.resolution import fits, is_here
 from dataguard.core.mountplan import status
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import DataguardError, NotFoundError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState
 from dataguard.model.gate import MountCondition
 from dataguard.model.mount import Backend, MountState, is_fetched

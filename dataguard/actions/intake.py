@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.observation import WINDOW_ROWS, Reading, observe, with_known_digests
 from dataguard.core.align import align
 from dataguard.core.columns import gather
-from dataguard.core.expectation import judge_expectation
 from dataguard.core.objectsigns import unpinned
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.spool import Spool
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def _expected(ctx: Context, source: Source) -> Iterator[pa.RecordBatch]:
 def _checked(
     entries: Iterator[pa.RecordBatch], expect: Expectation, intake: Intake
 ) -> Iterator[pa.RecordBatch]:
+    from dataguard.core.expectation import judge_expectation  # noqa: PLC0415  only where asked for
+
     # A BagIt manifest speaks of the payload below data/ only.
     paths = expect.rows.column("path").to_pylist()
     in_payload = all(path.startswith("data/") for path in paths)

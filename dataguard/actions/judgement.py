@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import finding_of
@@ -15,6 +15,7 @@ from dataguard.core.touches import touched
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
 from dataguard.core.writers import writer_evidence
 from dataguard.engines.serial import SerialEngine
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from dataguard.actions.recording import record_audit
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel, AuditRecord
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import FindingState
 from dataguard.model.policy import Lock

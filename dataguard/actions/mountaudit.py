@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.recording import record_findings
 from dataguard.core.exemptions import exempted
 from dataguard.core.mountplan import status
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code, Finding, FindingState
 from dataguard.model.mount import MountState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.bucketpolicy import look_at_policy
@@ -33,6 +33,7 @@ from dataguard.errors import (
     StoreUnreachableError,
 )
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from dataguard.core.kernels import as_type, coalesced, kept, nulls_of, taken
 from dataguard.core.merge import by_path
 from dataguard.core.numeric import np
 from dataguard.core.verdicts import all_vouched, suspects
+from dataguard.model.dataclass import dataclass
 from dataguard.model.schema import OBJECT_SHEET, observed_schema
 from dataguard.model.span import WHOLE
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.columns import flag_column, kind_mask, raw_paths
 from dataguard.core.kernels import kept
 from dataguard.errors import NotFoundError, StoreUnreachableError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm, DigestPlan, RootDigest
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunOutput

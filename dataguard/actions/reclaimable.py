@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.goldfacts import GoldFacts
@@ -11,6 +11,7 @@ from dataguard.actions.reclaimplaces import ReclaimPlaces
 from dataguard.core.reclaim import considered, planned
 from dataguard.core.wholefolders import is_within
 from dataguard.model.copies import CopyKind
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
 from dataguard.stores.reclaiming import left_for
 from dataguard.stores.reclaimlook import link_target, look

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.golddirectories import GoldDirectories
 from dataguard.core.paths import display
 from dataguard.core.reclaim import link_cost, refused_in_folder
 from dataguard.core.wholefolders import candidates, is_within
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
 from dataguard.stores.flags import has_flag
 from dataguard.stores.folderpairs import Signature, opened_pairs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import compare
@@ -10,6 +9,7 @@ from dataguard.actions.findings import content_codes
 from dataguard.actions.recording import BATCH, is_only_location, resolve_stale
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code, fingerprint
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Imports no Arrow, so that workers are at work before that is loaded: see `begin`
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.mountedgold import refuse_mounted_gold
@@ -14,6 +14,7 @@ from dataguard.actions.places import open_store, source_place
 from dataguard.core.baseline import is_usable
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import PolicyError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import IDENTITY_ALGORITHMS, Algorithm, DigestPlan, Strength
 from dataguard.model.reference import Reference, check_dataset_name
 from dataguard.stores.begun import BegunStore

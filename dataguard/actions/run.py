@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.confinement import Asked, start
@@ -21,6 +21,7 @@ from dataguard.actions.runresult import is_enforced, refused
 from dataguard.actions.verification import verify
 from dataguard.core.areas import gold_area
 from dataguard.errors import ConflictError, DataguardError, NotStartedError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.diversion import Writes
 from dataguard.model.placement import Places
 from dataguard.model.run import Run, RunState

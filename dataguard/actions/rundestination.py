@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.objectoutputs import output_place, run_place
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.outputs import collect_outputs
@@ -12,6 +12,7 @@ from dataguard.actions.rundestination import CLAIM
 from dataguard.actions.runrecord import confined, finish, free_record, watched, writes_of
 from dataguard.actions.runresult import is_enforced, over
 from dataguard.actions.verification import Verification, changes_between, verify
+from dataguard.model.dataclass import dataclass
 from dataguard.model.run import RunState
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.confinement import Rules, in_force, refuse_launcher, with_mounts
@@ -13,6 +13,7 @@ from dataguard.actions.jobcommand import check_words
 from dataguard.actions.rundestination import Destination, destination
 from dataguard.errors import UsageError
 from dataguard.model.confinement import Mode
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

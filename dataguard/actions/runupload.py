@@ -7,13 +7,14 @@ interrupted by the next one, with its files where they were written; `run --fini
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.objectoutputs import encoded, objects_of_run, upload, upload_manifest
 from dataguard.actions.rundestination import CLAIM, ENDED, STAGED
 from dataguard.actions.runrecord import keep, last_record, put, record_fields
 from dataguard.errors import DataguardError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.run import RunState
 from dataguard.report.encode import encode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import compare
@@ -14,6 +14,7 @@ from dataguard.core.directories import directories
 from dataguard.core.sealing import keeps_from_sealing
 from dataguard.errors import ConflictError
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code
 from dataguard.model.policy import Seal
 from dataguard.model.seal import SealRecord, SealResult, SealState

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from dataguard.errors import (
     NotFoundError,
     UsageError,
 )
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import LocationState
 from dataguard.model.digest import DigestPlan
 from dataguard.model.reference import Reference

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import finding_of
 from dataguard.actions.observation import Reading, observe
 from dataguard.actions.places import open_store
 from dataguard.core.verdicts import Difference, judge, merge_kind_changes
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import DigestPlan
 from dataguard.model.finding import Code
 from dataguard.model.schema import LOCATION_SHEET

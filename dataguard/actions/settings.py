@@ -14,6 +14,7 @@ from dataguard.actions.configuration import (
     from_workspace,
     is_there,
 )
+from dataguard.actions.defaulthome import default_home
 from dataguard.core.tighten import tighten
 from dataguard.errors import ConfigurationError, PolicyError
 from dataguard.model.digest import IDENTITY_ALGORITHMS
@@ -182,9 +183,7 @@ def _home(sources: Iterable[SettingSource]) -> Setting:
     for source in sources:
         if "home" in source.values:
             return replace(source.setting("home"), value=source.absolute(source.values["home"]))
-    from platformdirs import user_data_dir  # noqa: PLC0415  where nobody names a home
-
-    return Setting("home", user_data_dir("dataguard"), Origin.DEFAULT, "built in")
+    return Setting("home", default_home(), Origin.DEFAULT, "built in")
 
 
 def _catalog(sources: Iterable[SettingSource], home: Setting) -> Setting:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import Comparison, compare
 from dataguard.core.sealing import is_notice
 from dataguard.errors import DataguardError
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code
 from dataguard.stores.sightings import Sightings

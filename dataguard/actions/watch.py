@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from dataguard.actions.watchloop import Orders, WatchLoop
 from dataguard.actions.watchtelling import Outlets, Telling
 from dataguard.errors import ConflictError, DataguardError
 from dataguard.model.alert import SinkKind, SinkSettings
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reference import Reference
 from dataguard.model.results.watch import Covered, CoveredArea, WatchCoverage, WatchResult
 from dataguard.sandbox.processes import is_alive

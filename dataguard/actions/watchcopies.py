@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.attribution import Attribution
@@ -24,6 +24,7 @@ from dataguard.core.suspects import Suspects
 from dataguard.core.writers import writer_evidence
 from dataguard.engines.serial import SerialEngine
 from dataguard.errors import DataguardError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code, Finding
 from dataguard.model.ports import NoProgress
 from dataguard.model.watch import Gap, GapKind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.actions.gate import places
@@ -13,6 +12,7 @@ from dataguard.core.maintenance import maintenance_of
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotFoundError, StoreUnreachableError
 from dataguard.model.area import Role
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import VersionState
 from dataguard.model.reference import Reference
 from dataguard.model.seal import SealState

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from dataguard.actions.leaseholders import LeaseHolders
@@ -20,6 +19,7 @@ from dataguard.actions.watchsources import Sources
 from dataguard.actions.watchthreads import Failed, Found, Inbox, Judged, Seen
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.alert import SeenPlace, WatchStatus
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import Gap
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
 

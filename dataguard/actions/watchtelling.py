@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import content_codes, every_finding
@@ -13,6 +13,7 @@ from dataguard.core.alerts import Gathering
 from dataguard.core.traces import Known
 from dataguard.model.alert import Alert
 from dataguard.model.audit import AuditLevel
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code, FindingState, Severity, fingerprint
 from dataguard.sinks.choose import open_delivery
 

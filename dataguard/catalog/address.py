@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, unquote
 
 from dataguard.errors import ConfigurationError
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Address", "database_path", "parse_url", "sqlite_url"]
 
@@ -40,7 +39,7 @@ def parse_url(url: str) -> Address:
         raise ConfigurationError(
             f"catalogs on `{found['backend']}` are not supported yet", hint=_HINT
         )
-    path = unquote(found["path"] or "")
+    path = _unquoted(found["path"] or "")
     if found["server"] or not path.startswith("/"):
         raise ConfigurationError(f"`{url}` names no absolute path", hint=_HINT)
     return Address(path, _timeout(url, found["options"] or ""))
@@ -61,6 +60,8 @@ def sqlite_url(path: str) -> str:
     Raises:
         ConfigurationError: the path is not UTF-8, which a URL cannot say.
     """
+    from urllib.parse import quote  # noqa: PLC0415  as below
+
     try:
         return f"sqlite:///{quote(path, safe=' +/')}"
     except UnicodeEncodeError as err:
@@ -70,7 +71,19 @@ def sqlite_url(path: str) -> str:
         ) from err
 
 
+def _unquoted(path: str) -> str:
+    if "%" not in path:
+        return path
+    from urllib.parse import unquote  # noqa: PLC0415  takes longer to load than most of a command
+
+    return unquote(path)
+
+
 def _timeout(url: str, options: str) -> float:
+    if not options:
+        return _BUSY_TIMEOUT_S
+    from urllib.parse import parse_qsl  # noqa: PLC0415  as above
+
     given = dict(parse_qsl(options, keep_blank_values=True))
     text = given.pop("timeout", str(_BUSY_TIMEOUT_S))
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Allow", "Change", "EventKind", "permit_all"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import zip_longest
@@ -19,6 +18,7 @@ from dataguard.catalog.statements import select
 from dataguard.catalog.tables import LOCATION, PROJECTION, RUN, VERSION
 from dataguard.core.chain import START, Head, find_break
 from dataguard.errors import CatalogDamagedError, DataguardError, NotFoundError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import Location, Version
 from dataguard.model.run import Run
 

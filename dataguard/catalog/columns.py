@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataguard.core.chain import canonical_json
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["ANY_TEXT", "BINARY", "BOOLEAN", "INTEGER", "JSON", "NAME", "TEXT", "Kind"]
 
-_UNSTORABLE = re.compile("[\\\\\x00\ud800-\udfff]")
-_ESCAPED = re.compile(r"\\(?:\\|u([0-9a-f]{4}))")
+_UNSTORABLE = "[\\\\\x00\ud800-\udfff]"
+_ESCAPED = r"\\(?:\\|u([0-9a-f]{4}))"
+"""Compiled where they are needed, which is seldom: no text of ASCII without a backslash has any."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +38,10 @@ class Kind:
     def load(self, value: object) -> object:
         """Return what the record gets; raises TypeError or ValueError for what nobody stored."""
         return value if value is None or self.read is None else self.read(value)
+
+
+def _is_plain(text: str) -> bool:
+    return str.isascii(text) and "\\" not in text and "\x00" not in text
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -64,8 +69,8 @@ BOOLEAN = Kind("BOOLEAN", _truth, bool)
 
 ANY_TEXT = Kind(
     "TEXT",
-    lambda text: _UNSTORABLE.sub(_escape, text),
-    lambda text: _ESCAPED.sub(_unescape, text),
+    lambda text: text if _is_plain(text) else re.sub(_UNSTORABLE, _escape, text),
+    lambda text: text if _is_plain(text) else re.sub(_ESCAPED, _unescape, text),
 )
 r"""Any text of Python: a backslash is kept as `\\`, what no database stores as `\uNNNN`.
 

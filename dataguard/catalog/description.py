@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dataguard.catalog.columns import NAME, Kind
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Column", "ForeignKey", "Table"]
 

@@ -13,11 +13,11 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.chain import START, Event, Head, event_line, find_break, parse_line
 from dataguard.errors import CatalogDamagedError, ConflictError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.dataset import Dataset, Location, LocationState, Version, VersionState
 
 if TYPE_CHECKING:

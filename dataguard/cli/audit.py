@@ -1,17 +1,21 @@
 """`dataguard audit`."""
 
 from dataclasses import replace
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, Annotated
 
 from dataguard.cli.command import command
+from dataguard.cli.declared import argument, option
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun, Scheduler
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import CatalogDamagedError, UsageError
 from dataguard.model.audit import AuditLevel, Slice
 from dataguard.model.duration import parse_duration
+
+if TYPE_CHECKING:
+    import typer
+
+    from dataguard.cli.plainwords import PlainApp
 
 __all__ = ["add"]
 
@@ -20,7 +24,7 @@ _IN_PARTS = "3"
 """The level that reads a part of a bucket at a time."""
 
 
-def add(app: typer.Typer) -> None:
+def add(app: "typer.Typer | PlainApp") -> None:
     """Add the command to an app."""
     command(
         app,
@@ -43,11 +47,11 @@ def audit(
     invocation: Invocation,
     references: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[REF]...", help="Versions; default: all that are in use."),
+        argument(metavar="[REF]...", help="Versions; default: all that are in use."),
     ] = None,
     level: Annotated[
         str,
-        typer.Option(
+        option(
             "--level",
             metavar="LEVEL",
             help="full: read every byte. quick: the baseline's metadata, and suspects; of objects "
@@ -56,16 +60,16 @@ def audit(
     ] = "full",
     part: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--slice", metavar="I/T", help="Look at part I of T only, for an array job of T tasks."
         ),
     ] = None,
     merge: Annotated[
-        bool, typer.Option("--merge", help="Make one audit of all slices that were looked at.")
+        bool, option("--merge", help="Make one audit of all slices that were looked at.")
     ] = False,
     reports: Annotated[
         list[str] | None,
-        typer.Option(
+        option(
             "--from",
             metavar="FILE",
             help="With --merge: the --report of a slice that used another catalog; repeat.",
@@ -73,14 +77,14 @@ def audit(
     ] = None,
     max_age: Annotated[
         str | None,
-        typer.Option("--max-age", metavar="30d", help="Leave out what was audited since."),
+        option("--max-age", metavar="30d", help="Leave out what was audited since."),
     ] = None,
     report: Annotated[
-        str | None, typer.Option("--report", metavar="FILE", help="Also write JSON to a file.")
+        str | None, option("--report", metavar="FILE", help="Also write JSON to a file.")
     ] = None,
     batch_job: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--batch-job",
             metavar="DIR",
             help="With --level 3: write a job for S3 Batch Operations there, look at nothing.",
@@ -88,7 +92,7 @@ def audit(
     ] = None,
     batch_place: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--batch-place",
             metavar="s3://BUCKET/PREFIX",
             help="Where the job's manifest will be, and its report.",
@@ -96,14 +100,14 @@ def audit(
     ] = None,
     batch_role: Annotated[
         str | None,
-        typer.Option("--batch-role", metavar="ARN", help="The role under which the job works."),
+        option("--batch-role", metavar="ARN", help="The role under which the job works."),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial, local or dask.")
+        str | None, option("--engine", metavar="NAME", help="auto, serial, local or dask.")
     ] = None,
     scheduler: Scheduler = None,
     workers: Annotated[
-        str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
+        str | None, option("--workers", metavar="N", help="auto, or a number of processes.")
     ] = None,
     dry_run: DryRun = False,
 ) -> int:

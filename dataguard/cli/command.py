@@ -2,47 +2,49 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-import typer
-
+from dataguard.cli.declared import Declared, option
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import Color, Format
-from dataguard.cli.values import PlainCommand
+from dataguard.cli.plainwords import PlainApp
 from dataguard.errors import UsageError
+
+if TYPE_CHECKING:
+    import typer
 
 __all__ = ["command"]
 
 _SHARED: tuple[tuple[str, Any, Any], ...] = (
     (
         "output_format",
-        Annotated[Format, typer.Option("--format", help="How to write the result.")],
+        Annotated[Format, option("--format", help="How to write the result.")],
         Format.TEXT,
     ),
-    ("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="Write errors only.")], False),
+    ("quiet", Annotated[bool, option("--quiet", "-q", help="Write errors only.")], False),
     (
         "verbose",
         Annotated[
             int,
-            typer.Option("--verbose", "-v", count=True, show_default=False, help="Write more."),
+            option("--verbose", "-v", count=True, show_default=False, help="Write more."),
         ],
         0,
     ),
     (
         "color",
-        Annotated[Color | None, typer.Option("--color", help="When to colour text.")],
+        Annotated[Color | None, option("--color", help="When to colour text.")],
         None,
     ),
     (
         "no_progress",
-        Annotated[bool, typer.Option("--no-progress", help="Show no progress.")],
+        Annotated[bool, option("--no-progress", help="Show no progress.")],
         False,
     ),
     (
         "catalog",
         Annotated[
             str | None,
-            typer.Option("--catalog", metavar="URL", help="The catalog's database URL."),
+            option("--catalog", metavar="URL", help="The catalog's database URL."),
         ],
         None,
     ),
@@ -50,7 +52,7 @@ _SHARED: tuple[tuple[str, Any, Any], ...] = (
         "policy",
         Annotated[
             str | None,
-            typer.Option("--policy", metavar="FILE", help="A policy that tightens the rules."),
+            option("--policy", metavar="FILE", help="A policy that tightens the rules."),
         ],
         None,
     ),
@@ -76,7 +78,7 @@ _EXIT_CODES = {
 
 
 def command(
-    app: typer.Typer,
+    app: "typer.Typer | PlainApp",
     name: str,
     *,
     examples: tuple[str, ...],
@@ -99,35 +101,60 @@ def command(
         signature = inspect.signature(function, eval_str=True)
         own = list(signature.parameters.values())[1:]
 
-        def run(**values: Any) -> None:
+        def run(**values: Any) -> int:
             options = {key: values.pop(key) for key, _, _ in _SHARED}
             _check_format(options["output_format"], table=table)
             with Invocation(f"{group} {name}".strip(), **options) as invocation:
-                code = function(invocation, **values)
-            raise typer.Exit(code)
+                return function(invocation, **values)
 
         shared = [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
             for key, kind, default in _SHARED
         ]
         parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
-        run.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=parameters, return_annotation=None
-        )
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        run.__name__ = function.__name__
-        settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-        app.command(
-            name,
-            cls=PlainCommand,
-            help=_help(
-                function.__doc__ or "", examples, {**_words(exit_codes), **(meanings or {})}
-            ),
-            context_settings=settings if pass_through else {},
-        )(run)
+        if isinstance(app, PlainApp):
+            app.run, app.parameters = run, parameters
+            return function
+        words = {**_words(exit_codes), **(meanings or {})}
+        text = _help(function.__doc__ or "", examples, words)
+        taken = _for_typer(run, parameters, function.__name__)
+        _add(app, name, taken, text, pass_through=pass_through)
         return function
 
     return decorate
+
+
+def _for_typer(
+    run: Callable[..., int], parameters: list[inspect.Parameter], name: str
+) -> Callable[..., None]:
+    """Return what typer can call: it reads the options from the signature."""
+    import typer
+
+    def ended(**values: Any) -> None:
+        raise typer.Exit(run(**values))
+
+    own = [one.replace(annotation=_annotation(one.annotation)) for one in parameters]
+    ended.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    ended.__annotations__ = {one.name: one.annotation for one in own}
+    ended.__name__ = name
+    return ended
+
+
+def _annotation(hint: Any) -> Any:
+    kind, *rest = get_args(hint)
+    declared = rest[0] if rest else None
+    return Annotated[kind, declared.for_typer()] if isinstance(declared, Declared) else hint
+
+
+def _add(
+    app: "typer.Typer", name: str, run: Callable[..., None], text: str, *, pass_through: bool
+) -> None:
+    from dataguard.cli.values import PlainCommand
+
+    settings = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+    app.command(
+        name, cls=PlainCommand, help=text, context_settings=settings if pass_through else {}
+    )(run)
 
 
 def _check_format(wanted: Format, *, table: bool) -> None:

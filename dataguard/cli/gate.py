@@ -1,19 +1,23 @@
 """`dataguard gate`."""
 
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, Annotated
 
 from dataguard.cli.command import command
+from dataguard.cli.declared import option
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import WorkspaceOption
 from dataguard.cli.workspaces_here import find_workspace
 from dataguard.core.outcome import FINE, VIOLATED
 
+if TYPE_CHECKING:
+    import typer
+
+    from dataguard.cli.plainwords import PlainApp
+
 __all__ = ["add"]
 
 
-def add(app: typer.Typer) -> None:
+def add(app: "typer.Typer | PlainApp") -> None:
     """Add the command to an app."""
     command(
         app,
@@ -32,11 +36,11 @@ def gate(
     workspace: WorkspaceOption = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="REF", help="An input; default: all of the lock."),
+        option("--input", metavar="REF", help="An input; default: all of the lock."),
     ] = None,
     outputs: Annotated[
         list[str] | None,
-        typer.Option("--output", metavar="PLACE", help="Where outputs go; repeatable."),
+        option("--output", metavar="PLACE", help="Where outputs go; repeatable."),
     ] = None,
 ) -> int:
     """Tell whether a job may start, with each check and its reason; reads no data.

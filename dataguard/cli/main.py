@@ -97,14 +97,22 @@ def _answer(words: list[str]) -> int:
     if text is not None:
         streams.write(text, sys.stdout)
         return 0
+    from dataguard.cli.loading import lean_loading
+    from dataguard.cli.plainwords import understood
+
+    run = understood(words)
+    with lean_loading():
+        return _parsed(words) if run is None else run()
+
+
+def _parsed(words: list[str]) -> int:
+    """Run the command that the parser finds in the words."""
     import typer
 
     from dataguard.cli.application import app
-    from dataguard.cli.loading import lean_loading
 
     try:
-        with lean_loading():
-            return int(app(words, standalone_mode=False, prog_name="dataguard") or 0)
+        return int(app(words, standalone_mode=False, prog_name="dataguard") or 0)
     except typer.TyperException as err:
         return _complain_of_words(words, err)
     except typer.Abort:

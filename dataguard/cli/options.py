@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-import typer
+from dataguard.cli.declared import argument, option
 
 __all__ = [
     "Color",
@@ -35,23 +35,17 @@ class Color(StrEnum):
     NEVER = "never"
 
 
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", "-n", help="Show what would be done; change nothing.")
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Reason = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why; recorded with the change.")
-]
+DryRun = Annotated[bool, option("--dry-run", "-n", help="Show what would be done; change nothing.")]
+Yes = Annotated[bool, option("--yes", "-y", help="Do not ask.")]
+Reason = Annotated[str, option("--reason", metavar="TEXT", help="Why; recorded with the change.")]
 LocationOption = Annotated[
     str | None,
-    typer.Option("--location", metavar="DIR", help="Which place, where it lies at several."),
+    option("--location", metavar="DIR", help="Which place, where it lies at several."),
 ]
-Reference = Annotated[
-    str, typer.Argument(metavar="REF", help="NAME, NAME@3, NAME@TAG or NAME@dg1:HEX.")
-]
+Reference = Annotated[str, argument(metavar="REF", help="NAME, NAME@3, NAME@TAG or NAME@dg1:HEX.")]
 Scheduler = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--scheduler",
         metavar="ADDRESS",
         help="Of a Dask cluster, or its scheduler file (.json); default: processes here.",
@@ -59,7 +53,7 @@ Scheduler = Annotated[
 ]
 WorkspaceOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--workspace",
         "-w",
         metavar="DIR",

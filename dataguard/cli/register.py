@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from dataguard.cli.command import command
+from dataguard.cli.declared import argument, option
 from dataguard.cli.invocation import Invocation
 from dataguard.cli.options import DryRun, Scheduler
 from dataguard.core.outcome import FINE, UNCHECKED, VIOLATED
@@ -12,8 +11,11 @@ from dataguard.errors import UsageError
 from dataguard.model.digest import Algorithm
 
 if TYPE_CHECKING:
+    import typer
+
     from dataguard.actions.context import Context
     from dataguard.actions.registration import Request
+    from dataguard.cli.plainwords import PlainApp
     from dataguard.model.objects import ObjectPlace
     from dataguard.model.policy import Seal
     from dataguard.model.results.register import RegisterResult
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 
-def add(app: typer.Typer) -> None:
+def add(app: "typer.Typer | PlainApp") -> None:
     """Add the command to an app."""
     command(
         app,
@@ -41,23 +43,21 @@ def add(app: typer.Typer) -> None:
 
 def register(
     invocation: Invocation,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The dataset: vision/faces.")],
+    name: Annotated[str, argument(metavar="NAME", help="The dataset: vision/faces.")],
     location: Annotated[
-        str, typer.Argument(metavar="LOCATION", help="Its directory, or s3://bucket/prefix.")
+        str, argument(metavar="LOCATION", help="Its directory, or s3://bucket/prefix.")
     ],
     digest: Annotated[
         str | None,
-        typer.Option(
-            "--digest", metavar="ALGORITHM", help="Main digest: xxh3-128, blake3 or sha256."
-        ),
+        option("--digest", metavar="ALGORITHM", help="Main digest: xxh3-128, blake3 or sha256."),
     ] = None,
     also: Annotated[
         list[str] | None,
-        typer.Option("--also", metavar="ALGORITHM", help="An additional digest; repeatable."),
+        option("--also", metavar="ALGORITHM", help="An additional digest; repeatable."),
     ] = None,
     expect: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--expect",
             metavar="FILE",
             help="Check sha256sum, md5sum, BagIt or DVC digests in the same read.",
@@ -65,66 +65,62 @@ def register(
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option("--exclude", metavar="PATTERN", help="A gitignore pattern; repeatable."),
+        option("--exclude", metavar="PATTERN", help="A gitignore pattern; repeatable."),
     ] = None,
     note: Annotated[
-        str | None, typer.Option("--note", metavar="TEXT", help="A note on the version.")
+        str | None, option("--note", metavar="TEXT", help="A note on the version.")
     ] = None,
     owner: Annotated[
-        str | None, typer.Option("--owner", metavar="WHO", help="Who answers for it.")
+        str | None, option("--owner", metavar="WHO", help="Who answers for it.")
     ] = None,
     meta: Annotated[
         list[str] | None,
-        typer.Option("--meta", metavar="KEY=VALUE", help="A fact to keep with it; repeatable."),
+        option("--meta", metavar="KEY=VALUE", help="A fact to keep with it; repeatable."),
     ] = None,
     replica: Annotated[
-        bool, typer.Option("--replica", help="Another location of the newest version.")
+        bool, option("--replica", help="Another location of the newest version.")
     ] = False,
     append: Annotated[
-        bool, typer.Option("--append", help="Paths were only added; the old version stays.")
+        bool, option("--append", help="Paths were only added; the old version stays.")
     ] = False,
     supersede: Annotated[
-        bool, typer.Option("--supersede", help="The content was replaced on purpose.")
+        bool, option("--supersede", help="The content was replaced on purpose.")
     ] = False,
     reason: Annotated[
         str | None,
-        typer.Option("--reason", metavar="TEXT", help="Why; for --append and --supersede."),
+        option("--reason", metavar="TEXT", help="Why; for --append and --supersede."),
     ] = None,
     seal: Annotated[
         str,
-        typer.Option(
-            "--seal", metavar="KIND", help="none, mode or immutable: seal what was recorded."
-        ),
+        option("--seal", metavar="KIND", help="none, mode or immutable: seal what was recorded."),
     ] = "none",
     chunks: Annotated[
         bool,
-        typer.Option(
-            "--chunks", help="Also keep what parts of files of 1 MiB or more are known by."
-        ),
+        option("--chunks", help="Also keep what parts of files of 1 MiB or more are known by."),
     ] = False,
     rehash: Annotated[
-        bool, typer.Option("--rehash", help="Read every file, also unchanged ones.")
+        bool, option("--rehash", help="Read every file, also unchanged ones.")
     ] = False,
     endpoint_url: Annotated[
         str | None,
-        typer.Option("--endpoint-url", metavar="URL", help="The object server of an s3:// place."),
+        option("--endpoint-url", metavar="URL", help="The object server of an s3:// place."),
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="NAME", help="A profile of AWS's own files."),
+        option("--profile", metavar="NAME", help="A profile of AWS's own files."),
     ] = None,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="Ask the object server without credentials.")
+        bool, option("--anonymous", help="Ask the object server without credentials.")
     ] = False,
     requester_pays: Annotated[
-        bool, typer.Option("--requester-pays", help="Bear the costs of reading the bucket.")
+        bool, option("--requester-pays", help="Bear the costs of reading the bucket.")
     ] = False,
     engine: Annotated[
-        str | None, typer.Option("--engine", metavar="NAME", help="auto, serial, local or dask.")
+        str | None, option("--engine", metavar="NAME", help="auto, serial, local or dask.")
     ] = None,
     scheduler: Scheduler = None,
     workers: Annotated[
-        str | None, typer.Option("--workers", metavar="N", help="auto, or a number of processes.")
+        str | None, option("--workers", metavar="N", help="auto, or a number of processes.")
     ] = None,
     dry_run: DryRun = False,
 ) -> int:

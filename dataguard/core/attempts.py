@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.core.chain import format_time
 from dataguard.core.paths import is_inside
 from dataguard.model.attempt import Attempts, Observable
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code, Finding
 
 if TYPE_CHECKING:

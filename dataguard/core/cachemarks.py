@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConfigurationError, UsageError
 from dataguard.model.cache import Marks
+from dataguard.model.dataclass import dataclass
 from dataguard.model.size import parse_size
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.core.columns import kind_mask, number_column, numbers, truths
@@ -10,6 +9,7 @@ from dataguard.core.goldindex import Hits, digest_words
 from dataguard.core.kernels import present, taken
 from dataguard.core.numeric import np
 from dataguard.core.signature import FACTORS
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

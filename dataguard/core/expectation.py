@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 import pyarrow as pa
 
@@ -15,6 +13,7 @@ from dataguard.core.kernels import taken, unequal
 from dataguard.core.numeric import np
 from dataguard.core.verdicts import Difference
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm
 from dataguard.model.finding import Code
 
@@ -87,7 +86,7 @@ def parse_bagit(data: bytes) -> Expectation:
         if parts is None:
             raise UsageError(f"line {number} of the BagIt manifest is none: {line[:60]!r}")
         # Only these three are encoded in a manifest (RFC 8493, 2.1.3).
-        name = re.sub(rb"%0[AaDd]|%25", lambda m: unquote_to_bytes(m[0]), parts[2])
+        name = re.sub(rb"%0[AaDd]|%25", lambda m: bytes.fromhex(m[0][1:].decode()), parts[2])
         found.append((_relative(name, number), parts[1]))
     return _expectation(found, exhaustive=True)
 

@@ -6,11 +6,11 @@ read. A shard has the files of one version, sorted by the first eight bytes of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.core.columns import fixed_bytes, kind_mask, numbers
 from dataguard.core.numeric import np
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

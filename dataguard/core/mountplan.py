@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mount import Backend, Guarantee, MountState
 from dataguard.model.mountpoint import OVERLAY, SERVED, MountStatus, TargetKind, served_as
 

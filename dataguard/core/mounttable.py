@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from dataguard.core.paths import is_inside
 from dataguard.errors import DataguardError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mountpoint import MountPoint
 
 __all__ = ["MountTable", "parse"]

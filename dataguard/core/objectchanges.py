@@ -6,7 +6,6 @@ they were registered are compared by the column; only the others are looked at r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow as pa
 from dataguard.core.columns import flag_column, numbers, raw_paths, shortened
 from dataguard.core.kernels import kept
 from dataguard.core.objectverdicts import Seen, VersionRow, verdict
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,7 +11,7 @@ __all__ = ["alias_of", "bucket_of", "is_objects", "normal_place", "prefix_of"]
 _SCHEME = "s3://"
 _OTHER_NAMES = ("s3a://", "s3n://")
 _SCHEMES = frozenset({"s3", "s3a", "s3n"})
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_BUCKET = r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]"
 _HINT = "write s3://bucket/prefix"
 
 
@@ -47,7 +47,7 @@ def normal_place(written: str) -> str:
     if not place.startswith(_SCHEME):
         raise UsageError(f"cannot use {written}: only s3:// of all URLs", hint=_HINT)
     bucket, _, prefix = place.removeprefix(_SCHEME).partition("/")
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+    if not re.fullmatch(_BUCKET, bucket) or ".." in bucket:
         raise UsageError(f"`{bucket}` is no name of a bucket", hint=_HINT)
     prefix = prefix.removesuffix("/")
     if written.endswith("//"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from dataguard.core.chain import format_time
 from dataguard.core.verdicts import Difference
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code
 
 __all__ = ["ObjectChange", "Seen", "VersionRow", "verdict"]

@@ -6,11 +6,11 @@ header, and the bytes themselves decide.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from dataguard.core.lookup import lookup
 from dataguard.core.numeric import np
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["HEAD_BYTES", "Heads", "Part", "heads_of", "part_of"]
 

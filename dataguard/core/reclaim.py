@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.model.copies import CopyKind
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reclaim import Left, Method, Reason, ReclaimStep
 
 if TYPE_CHECKING:

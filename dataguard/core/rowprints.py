@@ -10,7 +10,6 @@ the rows has its share of them. A table of few rows is known by all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ import pyarrow as pa
 from dataguard.core.cellprints import cell_hashes, name_hash
 from dataguard.core.numbercells import mixed
 from dataguard.core.numeric import np
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,11 +8,11 @@ differently (aws:username is absent for the roles of AWS, so they would be denie
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.s3policywords import apply_commands, left_open, remarks
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.objectpolicy import BucketPart, PolicyExport, PolicyForm, StoreDialect
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import ChangeKind
 
 if TYPE_CHECKING:

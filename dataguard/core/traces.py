@@ -6,8 +6,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from dataguard.core.align import are_alike, differing
@@ -12,6 +12,7 @@ from dataguard.core.columns import array_column, kind_mask, numbers
 from dataguard.core.kernels import any_of, greater, present, rows_where
 from dataguard.core.numeric import np
 from dataguard.core.paths import display, leaves_root
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.core.chain import format_time
 from dataguard.core.paths import display, escape
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Severity
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from os.path import dirname
 from typing import TYPE_CHECKING
 
 from dataguard.core.copies import common_parts
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable

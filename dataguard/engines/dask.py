@@ -10,7 +10,7 @@ import itertools
 from collections import deque
 from concurrent.futures import CancelledError  # the one that Dask raises
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -18,6 +18,7 @@ from dataguard import __version__
 from dataguard.engines.capacity import cores
 from dataguard.engines.dasktask import Answer, opened, perform, request
 from dataguard.errors import DataguardError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -6,7 +6,6 @@ import errno
 import os
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,6 +17,7 @@ from dataguard.errors import (
     NotFoundError,
     UsageError,
 )
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Kind
 from dataguard.model.goldpath import GoldPath
 from dataguard.stores.pinnedsource import ChangedGoldError

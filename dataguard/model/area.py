@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Area", "Role"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Unreadable  # noqa: TC001  the catalog's codec reads the hints
 from dataguard.model.span import Span
 
@@ -23,7 +23,7 @@ _OTHERS = "2 and 3 ask a store for checksums of its own, which a local tree does
 
 _NUMBERS = {"listing": 0, "quick": 1, "checksums": 2, "full": 4}
 
-_SLICE = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", re.ASCII)
+_SLICE = r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})"
 
 
 class AuditLevel(StrEnum):
@@ -122,7 +122,7 @@ class Slice:
         Raises:
             UsageError: the text is no such thing, or the parts are fewer.
         """
-        found = _SLICE.fullmatch(text)
+        found = re.fullmatch(_SLICE, text)
         if found is None or int(found[1]) > int(found[2]):
             raise UsageError(
                 f"`{text}` is no slice",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.finding import Code
 
 if TYPE_CHECKING:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["IDENTITY_ALGORITHMS", "Algorithm", "DigestPlan", "RootDigest", "Strength"]
 
-_ROOT = re.compile(r"dg1:([0-9a-f]{64})")
+_ROOT = r"dg1:([0-9a-f]{64})"
 
 
 class Strength(StrEnum):
@@ -70,7 +70,7 @@ class RootDigest:
         Raises:
             UsageError: the text has another form.
         """
-        found = _ROOT.fullmatch(text)
+        found = re.fullmatch(_ROOT, text)
         if found is None:
             raise UsageError(f"`{text}` is no root digest", hint="write dg1: and 64 hex digits")
         return cls(found[1])

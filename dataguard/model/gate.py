@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mount import Guarantee
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reference import Reference
 
 __all__ = ["SCHEME", "GoldPath"]

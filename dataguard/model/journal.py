@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,7 +6,7 @@ may hold is in `model/policy_form.py`, which has the same tables with the same k
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dataguard.model.attempt import Witness
 from dataguard.model.audit import AuditLevel
 from dataguard.model.confinement import Mode, Step
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Strength
 from dataguard.model.diversion import Reported, Writes
 from dataguard.model.mount import Guarantee

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Reference", "check_dataset_name", "check_tag_name"]
 
 _PART = r"[a-z0-9][a-z0-9._-]*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
-_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ROOT_PREFIX = re.compile(r"dg1:([0-9a-f]{8,64})")
+_TAG = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_ROOT_PREFIX = r"dg1:([0-9a-f]{8,64})"
 _NAME_MAX = 128
 
 
@@ -37,7 +37,7 @@ def check_tag_name(tag: str) -> str:
     Raises:
         UsageError: the tag is all digits, begins with `dg1:` or has other characters.
     """
-    if tag.isdigit() or _TAG.fullmatch(tag) is None or len(tag) > _NAME_MAX:
+    if tag.isdigit() or re.fullmatch(_TAG, tag) is None or len(tag) > _NAME_MAX:
         raise UsageError(
             f"`{tag}` is no tag", hint="use letters, digits, `.`, `_`, `-`; not only digits"
         )
@@ -83,7 +83,7 @@ class Reference:
         if selector.isascii() and selector.isdigit():
             return cls(name, number=_version_number(selector))
         if selector.startswith("dg1:"):
-            found = _ROOT_PREFIX.fullmatch(selector)
+            found = re.fullmatch(_ROOT_PREFIX, selector)
             if found is None:
                 raise UsageError(
                     f"`{selector}` is no root digest", hint="write dg1: and 8 to 64 hex digits"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.policy import Seal
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm, RootDigest
 from dataguard.model.objects import ObjectPlace
 from dataguard.model.tree import Looks

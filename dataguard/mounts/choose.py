@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mount import Backend
 from dataguard.mounts.bind import BindBackend
 from dataguard.mounts.cas import CasBackend

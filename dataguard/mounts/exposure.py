@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
+from dataguard.model.dataclass import dataclass
 from dataguard.mounts import mountinfo
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mount import Backend, Probe, ProbeOutcome, ProbeStep
 from dataguard.model.mountpoint import SERVED, TargetKind
 from dataguard.mounts.view import look

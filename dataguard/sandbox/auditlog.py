@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.model.attempt import Observable, Observation, Source, Witness
 from dataguard.model.confinement import Step
+from dataguard.model.dataclass import dataclass
 from dataguard.sandbox import auditsocket
 from dataguard.sandbox.auditreader import AuditReader, why_deaf
 from dataguard.sandbox.auditrecords import Refusals

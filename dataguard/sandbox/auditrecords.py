@@ -8,11 +8,12 @@ number of its refusals. See security/landlock in the kernel's administration gui
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
 from dataguard.core.secretwords import words_without_secrets
 from dataguard.model.attempt import Attempt
+from dataguard.model.dataclass import dataclass
 from dataguard.sandbox.auditfields import PROCTITLE, SYSCALL, number_of, read_record, text_of
 
 __all__ = ["ACCESS", "DOMAIN", "LIMIT", "Domain", "Refusals"]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
+
+from dataguard.model.dataclass import dataclass
 
 __all__ = [
     "AuditState",

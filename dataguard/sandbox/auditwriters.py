@@ -7,8 +7,9 @@ One call is an event: a `SYSCALL` record that names the process, a `PATH` for ea
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import Writer
 from dataguard.sandbox.auditfields import PROCTITLE, SYSCALL, number_of, read_record, text_of
 

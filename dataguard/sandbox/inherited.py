@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import is_inside
 from dataguard.errors import NotStartedError
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

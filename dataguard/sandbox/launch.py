@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.confinement import confinement_of
 from dataguard.errors import DataguardError, NotStartedError
 from dataguard.model.confinement import Confinement, Layer
+from dataguard.model.dataclass import dataclass
 from dataguard.sandbox.shim import orders
 from dataguard.sandbox.signals import held_back, passed_on
 from dataguard.sandbox.terminal import kept_terminal

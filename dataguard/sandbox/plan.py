@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dataguard.model.confinement import Mode, Step
+from dataguard.model.dataclass import dataclass
 from dataguard.sandbox.shim.orders import encode_orders
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import os
 import signal
 import stat
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,7 @@ import pyarrow as pa
 from dataguard.core.columns import array_column, flag_column, numbers, raw_paths
 from dataguard.core.directories import entered, left
 from dataguard.errors import CatalogDamagedError, StoreUnreachableError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.policy import Seal
 from dataguard.model.schema import LOCATION_SHEET
 from dataguard.model.seal import WRITE_BITS

@@ -13,12 +13,13 @@ import tempfile
 import zipfile
 import zlib
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 
 from dataguard.core.archivelimits import Allowance, ArchiveLimits, LimitReachedError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.archiveforms import HEAD, Form, Metered, form_of, unpacked
 from dataguard.stores.hashing import new_hash
 

@@ -13,13 +13,13 @@ import base64
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dataguard.core.canary import meaning
 from dataguard.model.canary import OPERATIONS
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mount import Probe, ProbeOutcome, ProbeStep
 
 if TYPE_CHECKING:

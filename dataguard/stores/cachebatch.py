@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.errors import DataguardError
 from dataguard.model.cache import Filling
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.cachepart import sync_all
 
 if TYPE_CHECKING:

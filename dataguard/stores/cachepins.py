@@ -8,13 +8,14 @@ import os
 import secrets
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.actor import Process
 from dataguard.model.cache import CachePin
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.cachemarks import Shortage
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.cachepart import Part, look_at
 from dataguard.stores.cacheplace import PARTS, PINS
 from dataguard.stores.cachescrub import unknown_objects

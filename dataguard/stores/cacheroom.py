@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.cachemarks import Shortage, shortage
 from dataguard.errors import NoRoomError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.cacheplace import PARTS, nearest_directory
 
 if TYPE_CHECKING:

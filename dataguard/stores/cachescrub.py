@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.cache import Wanted
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import IDENTITY_ALGORITHMS
 from dataguard.stores.cachepart import digest_of, look_at
 

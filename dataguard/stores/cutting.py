@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import xxhash
@@ -12,6 +11,7 @@ import xxhash
 from dataguard.core.chunkmatch import Chunks
 from dataguard.core.chunks import CHUNKING, Cutter, is_plain
 from dataguard.core.numeric import np
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.descent import Descent
 from dataguard.stores.hashing import new_hash

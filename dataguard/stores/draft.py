@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
@@ -15,6 +13,7 @@ import pyarrow.parquet as pq
 from dataguard.core.columns import joined
 from dataguard.core.identity import RootBuilder
 from dataguard.errors import DataguardError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.schema import (
     LOCATION_SHEET,
     MANIFEST_FORMAT,
@@ -188,7 +187,7 @@ class _Part:
 
     def __init__(self, place: str, schema: pa.Schema) -> None:
         self._schema = schema
-        self.path = os.path.join(place, f"{PARTIAL}{secrets.token_hex(8)}")
+        self.path = os.path.join(place, f"{PARTIAL}{os.urandom(8).hex()}")
         self._lock: int | None = None
         try:
             self._writer = self._open()

@@ -9,10 +9,10 @@ import hashlib
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.paths import display, leaves_root
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Kind
 from dataguard.model.reclaim import Reason
 from dataguard.stores.descent import Descent

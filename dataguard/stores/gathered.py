@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.localunit import STAT_COLUMNS, Columns, Segment
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.diversion import DivertedKind
 from dataguard.stores.descent import Descent
 from dataguard.stores.layers import open_up

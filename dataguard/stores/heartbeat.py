@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.actor import Process
+from dataguard.model.dataclass import dataclass
 
 __all__ = ["Heartbeat", "Heartbeats"]
 

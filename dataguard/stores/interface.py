@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.span import WHOLE
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -12,6 +12,7 @@ from dataguard.core.columns import raw_paths
 from dataguard.core.identity import check_order
 from dataguard.core.vouchers import as_expected
 from dataguard.errors import CatalogDamagedError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.frames import frames
 from dataguard.stores.journalhead import parse_head
 

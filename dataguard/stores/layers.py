@@ -6,10 +6,10 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.descent import Descent
 from dataguard.stores.flags import has_flag
 from dataguard.stores.removal import remove_tree

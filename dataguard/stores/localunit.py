@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, NamedTuple
+
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from dataguard.model.digest import Algorithm

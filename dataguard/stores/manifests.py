@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -235,6 +234,8 @@ class ManifestStore:
         """
         try:
             if os.path.isdir(path):
+                import shutil  # noqa: PLC0415  rarely needed, and brings three compressors
+
                 shutil.rmtree(path)
             else:
                 os.unlink(path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from dataguard.core.columns import raw_paths, text_paths
 from dataguard.errors import NotFoundError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Kind, Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE

@@ -7,7 +7,6 @@ for pages that are not as simple as that. A hundred thousand keys are read in ha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -18,6 +17,7 @@ import pyarrow as pa
 from dataguard.core.columns import binary_column, flag_column
 from dataguard.core.kernels import is_ascending
 from dataguard.core.numeric import np
+from dataguard.model.dataclass import dataclass
 from dataguard.model.schema import LISTING
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ Imports no Arrow: workers load it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.errors import DeniedError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.objects import Asked
 from dataguard.stores.objectread import ObjectUnit, client_of, read_unit

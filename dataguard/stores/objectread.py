@@ -9,11 +9,12 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, DeniedError, NotFoundError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import Algorithm
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.hashing import digester, new_hash

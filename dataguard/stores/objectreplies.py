@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from dataguard.errors import (
     NotFoundError,
     StoreUnreachableError,
 )
+from dataguard.model.dataclass import dataclass
 from dataguard.model.objects import Held, Versioning
 
 if TYPE_CHECKING:

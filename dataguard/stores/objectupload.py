@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from base64 import b64encode
 from collections import deque
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.hashing import digester
 from dataguard.stores.objectreplies import etag_of, failure, text_of
 from dataguard.stores.objectrequest import Request

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.columns import raw_paths
 from dataguard.core.paths import is_inside
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

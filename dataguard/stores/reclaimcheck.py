@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.reclaim import Reason
 from dataguard.stores.hashing import new_hash
 from dataguard.stores.openfile import forget, is_cold

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dataguard.errors import UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.objects import ObjectPlace
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataguard.core.canary import credential_hash, masked, role_of
 from dataguard.errors import DeniedError, UsageError
 from dataguard.model.canary import Caller
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.objectsigning import Keys
 from dataguard.stores.s3credentials import check_extra, keys_for
 

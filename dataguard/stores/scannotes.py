@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import xxhash
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.scanjournal import ScanJournal
 

@@ -13,10 +13,10 @@ import os
 import shutil
 import socket
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from dataguard.errors import StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.localread import read_unit
 from dataguard.stores.localunit import Columns, Leaf, Segment, Unit
 from dataguard.stores.shardfile import ShardFile, fill, read_file, take_rows, write_file

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from dataguard.core.columns import fixed_bytes, kind_mask, numbers, raw_paths
 from dataguard.core.mountable import check_mountable, refuse_unmountable
 from dataguard.core.numeric import np
 from dataguard.errors import ConflictError
+from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores.descent import Descent

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import tomlkit
@@ -14,6 +13,7 @@ from tomlkit.items import Table
 
 from dataguard.core.paths import json_fields
 from dataguard.errors import ConfigurationError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.digest import RootDigest
 from dataguard.model.reference import Reference, check_dataset_name
 from dataguard.model.workspace import LockEntry

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.core.objectplaces import is_objects
 from dataguard.errors import ConflictError, UsageError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import Source
 from dataguard.watchers.fanotify import FanotifySensor
 from dataguard.watchers.inotify import InotifySensor

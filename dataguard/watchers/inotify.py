@@ -8,12 +8,12 @@ import math
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watchdog.observers.inotify_c import InotifyConstants as In
 
 from dataguard.errors import ConflictError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import ChangeKind, Coverage, Source
 from dataguard.watchers import inotifycalls as calls
 from dataguard.watchers.descend import open_directory

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import Coverage, GapKind, Source
 from dataguard.watchers.descend import descend, exhaust, open_directory
 from dataguard.watchers.rootguard import filesystem_of, read_mounts

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from dataguard.core.mounttable import MountTable, parse
 from dataguard.errors import ConflictError
+from dataguard.model.dataclass import dataclass
 from dataguard.model.watch import GapKind
 
 if TYPE_CHECKING:

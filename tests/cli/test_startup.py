@@ -67,7 +67,7 @@ def test_completion_of_a_command_loads_this_command_alone(world):
 @needs_mounts
 def test_gate_of_a_mounted_version_loads_no_library_for_data(registered):
     workspace = registered.workspace()
-    assert set() == loaded_for("gate", "-w", str(workspace)) & NOT_BY_A_LOOK
+    assert set() == loaded_for("gate", "-w", str(workspace)) & {*NOT_BY_A_LOOK, "typer"}
 
 
 @pytest.mark.usefixtures("registered")
@@ -134,6 +134,12 @@ def test_registering_loads_no_library_that_it_does_not_use(world):
     found = loaded_for("register", "faces", str(world.gold))
     assert set() == found & (CONFIGURED | {"pyarrow.dataset", "pathspec"})
     assert "pyarrow" in found
+
+
+def test_plain_words_load_no_parser(world):
+    unused = {"typer", "platformdirs"}
+    assert set() == loaded_for("register", "faces", str(world.gold)) & unused
+    assert set() == loaded_for("audit", "--dry-run", "--level=quick") & unused
 
 
 def test_registering_makes_no_values_of_other_commands(world):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dataguard.model.dataclass import dataclass
 from dataguard.model.mount import BACKEND_SENTENCES, FETCHED_SENTENCE, is_fetched
 
 if TYPE_CHECKING:
