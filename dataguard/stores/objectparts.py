@@ -6,10 +6,10 @@ import hashlib
 import html
 import re
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
+from dataguard.model.dataclass import dataclass
 from dataguard.stores.hashing import new_hash
 from dataguard.stores.objectreplies import etag_of, failure, text_of
 from dataguard.stores.objectrequest import Request
