@@ -221,10 +221,12 @@ class _Judge:
         if original is not None:
             how = "hard link" if state.links > 1 else "the same file by another path"
             return _Verdict(original, CopyKind.LINK, 0, {"link": how})
-        nearest = max(
-            (one for one in places if one.version == places[0].version),
-            key=lambda one: common_parts(path, one.entry),
-        )
+        nearest = places[0]
+        if len(places) > 1:
+            nearest = max(
+                (one for one in places if one.version == nearest.version),
+                key=lambda one: common_parts(path, one.entry),
+            )
         shared, same = self._shared(path, state, nearest)
         if same:
             return _Verdict(nearest, CopyKind.LINK, 0, {"link": "reflink"})
@@ -245,7 +247,7 @@ class _Judge:
 
     def _shared(self, path: bytes, state: FileState, original: Occurrence) -> tuple[int, bool]:
         own = self._look.extents(path, state)
-        if not any(one.shared for one in own):
+        if not own or not any(one.shared for one in own):
             return 0, False
         try:
             gold = self._gold(original)

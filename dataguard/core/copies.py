@@ -164,6 +164,8 @@ def common_parts(path: bytes, other: bytes) -> int:
     """Return how many components two paths share at their ends."""
     if path == other:
         return path.count(b"/") + 1
+    if path.rpartition(b"/")[2] != other.rpartition(b"/")[2]:
+        return 0
     count = 0
     for one, two in zip(reversed(path.split(b"/")), reversed(other.split(b"/")), strict=False):
         if one != two:
