@@ -12,7 +12,7 @@ import pyarrow as pa
 from dataguard.actions.places import store_of
 from dataguard.core.align import align
 from dataguard.core.columns import joined, kind_mask, number_column, numbers, raw_paths
-from dataguard.core.copies import Recalled, by_digest, candidates, recall, signatures
+from dataguard.core.copies import Recalled, by_digest, candidates, files_of, recall, signatures
 from dataguard.core.kernels import nulls_of, places_in, taken
 from dataguard.core.merge import by_path
 from dataguard.core.numeric import np
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
+    from dataguard.actions.copybegin import BegunPlace
     from dataguard.core.copies import Sizes
     from dataguard.model.digest import DigestPlan
     from dataguard.stores.interface import Scanned
@@ -97,17 +98,22 @@ def scan_place(
     *,
     left_out: Exclusion | None = None,
     listed: tuple[bytes, ...] | None = None,
+    begun: BegunPlace | None = None,
 ) -> PlaceScan:
     """Return the candidates in a place, or among the paths in it that are `listed`.
 
-    Whatever ends the scan, what was read until then is remembered.
+    Whatever ends the scan, what was read until then is remembered. `begun` is the same place,
+    which workers look through already.
 
     Raises:
         NotFoundError: the place is gone.
         StoreUnreachableError: it does not answer.
     """
-    store = store_of(ctx, place, left_out=left_out, polite=True, rate=search.rate)
-    scan = _Scan(ctx, store, search, listed)
+    if begun is None:
+        store = store_of(ctx, place, left_out=left_out, polite=True, rate=search.rate)
+    else:
+        store = begun.store
+    scan = _Scan(ctx, store, search, listed, begun)
     try:
         scan.run()
     except BaseException:
@@ -136,8 +142,10 @@ class _Scan:
         store: LocalStore,
         search: Search,
         listed: tuple[bytes, ...] | None,
+        begun: BegunPlace | None,
     ) -> None:
         self._ctx = ctx
+        self._begun = begun
         self._store = store
         self._search = search
         self._listed = listed
@@ -240,6 +248,10 @@ class _Scan:
 
         Where they cannot have it, here is found out what has to be read.
         """
+        if self._begun is not None:
+            opened.enter_context(self._begun.sieve)
+            self._sifted = self._begun.store
+            return
         if self._ctx.engine.name == "dask":  # workers on other hosts
             return
         sizes = self._search.sizes
@@ -260,6 +272,11 @@ class _Scan:
 
     def _unread(self) -> Iterator[pa.RecordBatch]:
         """Yield the candidates that have to be read; keep those that are remembered."""
+        if not self._notes.entries.num_rows:
+            for entries in self._candidates():
+                if entries.num_rows:
+                    yield entries
+            return
         for window in align(self._candidates(), self._notes.entries.to_batches(), checked=True):
             if window.left.num_rows:
                 known, unknown = recall(window) if window.right.num_rows else _all_new(window.left)
@@ -268,14 +285,18 @@ class _Scan:
 
     def _candidates(self) -> Iterator[pa.RecordBatch]:
         for piece in self._pieces():
-            files = piece.passed + int(kind_mask(piece.entries, "f").sum())
-            self._found.scanned += files
-            self._ctx.progress.advance(files, 0)
+            files = files_of(piece.entries)
+            scanned = piece.passed + files.num_rows
+            self._found.scanned += scanned
+            self._ctx.progress.advance(scanned, 0)
             self._count(piece)
-            self._note_links(piece.entries)
+            if files.num_rows != piece.entries.num_rows:
+                self._note_links(piece.entries)
             if self._found.roll is not None:
                 self._found.roll.add(piece.entries)
-            read, unread = by_digest(candidates(piece.entries, self._search.sizes))
+            if self._found.roll is not None or self._sifted is None:
+                files = candidates(files, self._search.sizes)
+            read, unread = by_digest(files)
             self._keep(read, piece.bytes_read)
             yield unread
 
@@ -292,6 +313,8 @@ class _Scan:
         self._ended = True
 
     def _scanned(self) -> Iterator[Scanned]:
+        if self._begun is not None:
+            return self._begun.pieces
         span = Span(self._after) if self._after else WHOLE
         store, read = self._sifted or self._store, self._sifted is not None
         if self._listed is None:

@@ -77,6 +77,10 @@ class SieveFile:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it; workers that have it keep it."""
         os.close(self._descriptor)
 
 
