@@ -185,6 +185,7 @@ class _Judge:
         self._opened = opened
         places = [originals(ctx, version) for version in index.versions]
         self._homes = [None if one is None else os.fsencode(one) for one in places]
+        self._below = [None if one is None else os.path.join(one, b"") for one in self._homes]
         named = [
             home or in_bucket(ctx, version)
             for home, version in zip(places, index.versions, strict=True)
@@ -236,9 +237,9 @@ class _Judge:
     def _same_file(self, state: FileState, places: Sequence[Occurrence]) -> Occurrence | None:
         """Return which of these places is this very file, by another name or another mount."""
         for one in places:
-            home = self._homes[one.version]
+            below = self._below[one.version]
             try:
-                gold = None if home is None else file_id(os.path.join(home, one.entry))
+                gold = None if below is None else file_id(below + one.entry)
             except OSError:  # what cannot be looked at may be a file of its own: it counts as one
                 continue
             if gold == (state.device, state.inode):

@@ -296,9 +296,10 @@ class _Scan:
                 self._found.roll.add(piece.entries)
             if self._found.roll is not None or self._sifted is None:
                 files = candidates(files, self._search.sizes)
-            read, unread = by_digest(files)
-            self._keep(read, piece.bytes_read)
-            yield unread
+            if files.num_rows:
+                read, unread = by_digest(files)
+                self._keep(read, piece.bytes_read)
+                yield unread
 
     def _pieces(self) -> Iterator[Scanned]:
         """Yield the scan until the time is over."""

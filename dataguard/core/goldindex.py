@@ -26,6 +26,10 @@ _HITS_MAX = 16
 times."""
 
 
+_SCANNED_MOST = 16
+"""Rows of a shard for each that is looked up: to go through all of them is then quicker."""
+
+
 class Hits(NamedTuple):
     """Where contents that were asked for occur: three columns of one length.
 
@@ -94,6 +98,15 @@ class Shard:
         others = tails.reshape(len(heads), -1)
         same = (sizes[at] == lengths[queries]) & (others[at] == digests[queries, 1:]).all(axis=1)
         return queries[same], rows[at[same]].astype(np.int64)
+
+    def known(self, heads: Sequence[int]) -> set[int]:
+        """Return which of these beginnings of digests occur."""
+        have = self.columns.heads
+        if len(have) <= _SCANNED_MOST * len(heads):
+            return set(heads).intersection(have.tolist())
+        ends = len(have)
+        places = ((head, bisect_left(have, head)) for head in heads)
+        return {head for head, at in places if at < ends and have[at] == head}
 
     def places(self, length: int, head: int, tail: Sequence[int]) -> Iterator[int]:
         """Yield the rows in which one content occurs, as `find` tells them."""
@@ -187,11 +200,12 @@ class GoldIndex:
         """
         width, found = algorithm.digest_bytes // 8, []
         words = digests.tolist()
+        heads = words[::width]
         for number, (version, shard) in enumerate(zip(self.versions, self._shards, strict=True)):
             if version.algorithm is algorithm:
-                places = shard.places
-                for query, size in enumerate(sizes):
-                    at = query * width
-                    rows = places(size, words[at], words[at + 1 : at + width])
+                known = shard.known(heads)
+                for query in [at for at, head in enumerate(heads) if head in known]:
+                    tail = words[query * width + 1 : (query + 1) * width]
+                    rows = shard.places(sizes[query], heads[query], tail)
                     found += [Hit(query, number, row) for row in rows]
         return sorted(found)
