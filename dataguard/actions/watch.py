@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dataguard.model.area import Area
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
+    from dataguard.sandbox.auditwrites import AuditWrites
     from dataguard.watchers.interface import Watcher
 
 __all__ = ["INTERVAL", "Request", "explain", "once", "watch"]
@@ -60,14 +61,17 @@ def watch(
     is_over: Callable[[], bool],
     environ: Mapping[str, str],
     new_area_watcher: Callable[[], Watcher] | None = None,
+    with_audit: bool = False,
 ) -> None:
     """Watch until it is over; what differs already is found first.
 
-    With `new_area_watcher` copies of gold are told that are made in workspaces and areas.
+    With `new_area_watcher` copies of gold are told that are made in workspaces and areas. With
+    `with_audit` the kernel's audit is asked for writers that end too soon to be asked.
 
     Raises:
         NotFoundError: there is nothing to watch, or no such dataset.
-        ConflictError: another watcher of this host and home tells of the same datasets.
+        ConflictError: another watcher of this host and home tells of the same datasets; audit does
+            not work here.
         ConfigurationError: a sink is not configured well.
         DataguardError: the catalog, or a source, failed.
     """
@@ -79,6 +83,7 @@ def watch(
         timer=request.timer,
         manager=ServiceManager(environ),
         new_area_watcher=new_area_watcher,
+        audit=_audit() if with_audit else None,
     )
     names = tuple(ctx.catalog.dataset(Reference.parse(one).dataset).name for one in request.names)
     with watch_locked(ctx.settings.home.value, ctx.process.host, names):
@@ -88,6 +93,12 @@ def watch(
             WatchLoop(ctx, orders, telling).run()
         finally:
             telling.close()
+
+
+def _audit() -> AuditWrites:
+    from dataguard.sandbox.auditwrites import AuditWrites as Audit  # noqa: PLC0415  as above
+
+    return Audit()
 
 
 def once(ctx: Context, request: Request) -> WatchResult:
@@ -119,9 +130,12 @@ def explain(
     new_area_watcher: Callable[[], Watcher],
 ) -> WatchCoverage:
     """Return what would see each watched place, and what would not be seen; watches nothing."""
+    from dataguard.sandbox.auditwrites import why_not  # noqa: PLC0415  sockets, for few
+
     return WatchCoverage(
         tuple(_covered(one, new_watcher()) for one in watched(ctx, names)),
         tuple(_covered_area(one, new_area_watcher()) for one in copy_areas(ctx)),
+        why_not(),
     )
 
 

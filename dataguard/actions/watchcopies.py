@@ -235,7 +235,7 @@ class _Judge:
         Where too many files wait they are given up, and that is told.
         """
         self._suspects.add(event, now)
-        if event.writer is not None:
+        if event.writer is not None and event.writer.is_known:
             self._who[event.path] = self._people.of(event.writer)
         if len(self._suspects) <= _MOST_SUSPECTS:
             return []

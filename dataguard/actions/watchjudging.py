@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from functools import partial
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dataguard.core.suspects import Suspect
     from dataguard.model.finding import Finding
     from dataguard.model.watch import WatchEvent
+    from dataguard.sandbox.auditwrites import AuditWrites
 
 __all__ = ["Judging"]
 
@@ -56,12 +58,14 @@ class Judging:
         inbox: Inbox,
         *,
         holders: LeaseHolders,
+        audit: AuditWrites | None,
         timer: Callable[[], float],
     ) -> None:
         self._ctx = ctx
         self._telling = telling
         self._places = places
         self._holders = holders
+        self._audit = audit
         self._timer = timer
         self._suspects = Suspects()
         self._people = Attribution(ctx)
@@ -87,6 +91,11 @@ class Judging:
     def busy(self) -> bool:
         """Whether so much is being judged that more would only wait."""
         return self._worker.waiting >= _JUDGED_AHEAD
+
+    @property
+    def waiting(self) -> int:
+        """Suspects that were not given to be judged."""
+        return len(self._suspects)
 
     def next_due(self) -> float | None:
         """Return when the next suspect is to be judged; None for: nothing to do by then."""
@@ -117,7 +126,7 @@ class Judging:
         if self._places.areas.holds(place.watched.location.place, path):
             return
         self._suspects.add(event, now)
-        if event.writer is not None:
+        if event.writer is not None and event.writer.is_known:
             self._who[event.path] = self._people.of(event.writer)
         if len(self._suspects) > _MOST_SUSPECTS:
             self._forget(event.root)
@@ -144,10 +153,23 @@ class Judging:
         for suspect in self._suspects.due(now, most=_PER_JUDGEMENT):
             by_root[suspect.root].append(suspect)
         for root, suspects in by_root.items():
+            self._identify(suspects)
             for place in self._places.at(root):
                 self._judge_at(place, suspects)
             for one in suspects:
                 self._who.pop(one.path, None)
+
+    def _identify(self, suspects: Iterable[Suspect]) -> None:
+        """Ask the kernel's records who those were that were gone when their events came."""
+        if self._audit is None:
+            return
+        for one in suspects:
+            if one.writer is None:
+                continue
+            whole = self._audit.completed(one.writer, os.path.basename(one.path))
+            if whole is not one.writer:
+                one.writer = whole
+                self._who[one.path] = self._people.of(whole)
 
     def _judge_at(self, place: Place, suspects: Sequence[Suspect]) -> None:
         if self._places.is_quiet(place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from dataguard.actions.watchjudging import Judging
 from dataguard.actions.watchplaces import REFRESH_S, Places
 from dataguard.actions.watchroster import Roster
 from dataguard.actions.watchsources import Sources
-from dataguard.actions.watchthreads import Failed, Found, Judged, Seen
+from dataguard.actions.watchthreads import Failed, Found, Inbox, Judged, Seen
+from dataguard.core.objectplaces import is_objects
 from dataguard.model.alert import SeenPlace, WatchStatus
 from dataguard.model.watch import Gap
 from dataguard.stores.heartbeat import Heartbeat, Heartbeats
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.watchplaces import Place
     from dataguard.actions.watchtelling import Telling
-    from dataguard.actions.watchthreads import Inbox, Message
+    from dataguard.actions.watchthreads import Message
     from dataguard.core.chain import Head
     from dataguard.model.watch import Sighting
+    from dataguard.sandbox.auditwrites import AuditWrites
     from dataguard.sinks.servicemanager import ServiceManager
     from dataguard.watchers.interface import Watcher
 
@@ -50,6 +53,8 @@ _SHOWN_S = 2.0
 
 _END_S = 10.0
 _PER_TURN = 100
+_CROWD = 4_000
+"""Events and suspects from which on sources keep events back: they take less room there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Orders:
     timer: Callable[[], float]
     manager: ServiceManager
     new_area_watcher: Callable[[], Watcher] | None = None
+    audit: AuditWrites | None = None
 
 
 class WatchLoop:
@@ -76,12 +82,27 @@ class WatchLoop:
         self._ctx = ctx
         self._orders = orders
         self._telling = telling
-        self._inbox: Inbox = queue.Queue()
+        self._inbox = Inbox()
         timer, inbox, holders = orders.timer, self._inbox, LeaseHolders(ctx, orders.timer)
         self._places = places = Places(ctx, telling, timer)
         self._gaps = gaps = Gaps(ctx, telling, places, timer)
-        self._sources = Sources(orders.new_watcher, places, inbox, gaps=gaps, timer=timer)
-        self._judging = Judging(ctx, telling, places, inbox, holders=holders, timer=timer)
+        self._judging = Judging(
+            ctx,
+            telling,
+            places,
+            inbox,
+            holders=holders,
+            audit=orders.audit,
+            timer=timer,
+        )
+        self._sources = Sources(
+            orders.new_watcher,
+            places,
+            inbox,
+            gaps=gaps,
+            is_crowded=self._is_crowded,
+            timer=timer,
+        )
         self._comparing = Comparing(
             ctx,
             telling,
@@ -118,13 +139,20 @@ class WatchLoop:
         """
         with ExitStack() as opened:
             opened.callback(self._close)
-            self._roster.refresh(first=True)
+            if self._orders.audit is not None:
+                self._orders.audit.open()
+                opened.callback(self._orders.audit.close)
+            self._refresh(first=True)
             self._watch_areas()
             self._orders.manager.ready(self._words())
             while not self._orders.is_over():
                 self._step()
             self._orders.manager.stopping()
             self._end()
+
+    def _is_crowded(self) -> bool:
+        """Whether enough of what was seen waits to be judged; asked by other threads."""
+        return self._judging.waiting + self._inbox.sightings >= _CROWD
 
     def _watch_areas(self) -> None:
         if self._orders.new_area_watcher is None:
@@ -202,6 +230,24 @@ class WatchLoop:
         if message.time is not None:
             self._telling.no_copies(message.versions, message.fine, time=message.time)
 
+    def _refresh(self, *, first: bool = False) -> None:
+        """Look up what is to be watched, and have the kernel record who changes it."""
+        self._roster.refresh(first=first)
+        audit = self._orders.audit
+        if audit is None:
+            return
+        watched = (one.watched for one in self._places)
+        roots = (one.root for one in watched if not is_objects(one.location.place))
+        for trouble in audit.follow(map(os.path.realpath, roots)):
+            self._telling.outlets.remark(trouble)
+
+    def _tell_of_audit(self) -> None:
+        """Say that records were lost since the last time."""
+        audit = self._orders.audit
+        if audit is not None and audit.take_lost():
+            message = "records of audit were lost, and with them who some writers were"
+            self._telling.outlets.remark(message)
+
     # --- what is due --------------------------------------------------------------------------
 
     def _on_time(self, now: float) -> None:
@@ -210,11 +256,12 @@ class WatchLoop:
             self._next["status"] = 0.0
             self._orders.manager.status(self._words())
         if self._is_time("refresh", now, REFRESH_S) and self._has_news(now):
-            self._roster.refresh()
+            self._refresh()
         if self._is_time("beat", now, _BEAT_S):
             self._beat(stopped=False)
         if self._is_time("status", now, self._status_s):
             self._telling.note(self.status())
+            self._tell_of_audit()
         every_s = self._orders.manager.interval_s
         if every_s is not None and self._is_time("alive", now, every_s / 2):
             self._orders.manager.alive(self._words())

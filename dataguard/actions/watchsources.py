@@ -34,12 +34,14 @@ class Sources:
         inbox: Inbox,
         *,
         gaps: Gaps,
+        is_crowded: Callable[[], bool],
         timer: Callable[[], float],
     ) -> None:
         self._new_watcher = new_watcher
         self._places = places
         self._gaps = gaps
         self._inbox = inbox
+        self._is_crowded = is_crowded
         self._timer = timer
         self._pumps: dict[bytes, Pump] = {}
         self._coverage: dict[bytes, Coverage] = {}
@@ -99,7 +101,7 @@ class Sources:
         except DataguardError:
             watcher.close()
             raise
-        self._pumps |= dict.fromkeys(roots, Pump(watcher, self._inbox))
+        self._pumps |= dict.fromkeys(roots, Pump(watcher, self._inbox, self._is_crowded))
         self._coverage |= {one.root: one for one in covered}
 
     def _could_not(self, root: bytes, err: DataguardError, began: float) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Failed", "Found", "Inbox", "Judged", "Message", "Pump", "Seen", "Worker"]
 
 _READ_S = 0.5
+_LOOK_S = 0.05
+"""How soon it is asked again whether there is room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +57,32 @@ class Failed:
 
 
 Message: TypeAlias = "Seen | Judged | Found | Failed | Reconciled | Copied | NotWatched"
-Inbox: TypeAlias = "queue.Queue[Message]"
+
+
+class Inbox(queue.Queue["Message"]):
+    """What the threads bring; `sightings` of it wait to be taken out."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self.sightings = 0
+
+    def _put(self, item: Message) -> None:  # with the lock held, as `queue` documents it
+        super()._put(item)
+        self.sightings += len(item.sightings) if isinstance(item, Seen) else 0
+
+    def _get(self) -> Message:
+        item: Message = super()._get()
+        self.sightings -= len(item.sightings) if isinstance(item, Seen) else 0
+        return item
 
 
 class Pump:
-    """Reads one source into the inbox."""
+    """Reads one source into the inbox; `is_crowded` says when that is enough for now."""
 
-    def __init__(self, watcher: Watcher, inbox: Inbox) -> None:
+    def __init__(self, watcher: Watcher, inbox: Inbox, is_crowded: Callable[[], bool]) -> None:
         self._watcher = watcher
         self._inbox = inbox
+        self._is_crowded = is_crowded
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch-read", daemon=True)
         self._thread.start()
@@ -77,7 +96,9 @@ class Pump:
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
-                seen = self._watcher.read(_READ_S)
+                crowded = self._is_crowded()
+                self._watcher.crowd(crowded=crowded)
+                seen = self._watcher.read(_LOOK_S if crowded else _READ_S)
                 if seen:
                     self._inbox.put(Seen(seen))
         except Exception as err:  # noqa: BLE001  a worker's border: whoever watches must learn of it

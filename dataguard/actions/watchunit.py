@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -41,7 +42,9 @@ def unit(ctx: Context, options: tuple[str, ...], program: str) -> WatchUnit:
             raise ConflictError(
                 f"{word!r} cannot be written in a unit", hint="move it, or write the unit by hand"
             )
-    return WatchUnit("systemd", watch_unit(command, home, writable=others, watched=places))
+    audit = ("--attribution", "audit") in itertools.pairwise(options)
+    text = watch_unit(command, home, writable=others, watched=places, with_audit=audit)
+    return WatchUnit("systemd", text)
 
 
 def _command(program: str) -> tuple[str, ...]:

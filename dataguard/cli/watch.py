@@ -37,6 +37,13 @@ class Source(StrEnum):
     POLLING = "polling"
 
 
+class Attribution(StrEnum):
+    """Who is asked who wrote."""
+
+    EVENTS = "events"
+    AUDIT = "audit"
+
+
 class Emit(StrEnum):
     """Whom configuration can be printed for."""
 
@@ -82,6 +89,14 @@ def watch(
     source: Annotated[
         Source, typer.Option("--source", help="Where events come from.")
     ] = Source.AUTO,
+    attribution: Annotated[
+        Attribution,
+        typer.Option(
+            "--attribution",
+            help="Who wrote: by the events alone, or also by the kernel's audit, which knows "
+            "programs that live for a moment; each write costs more then.",
+        ),
+    ] = Attribution.EVENTS,
     interval: Annotated[
         str,
         typer.Option("--interval", metavar="15m", help="How often everything is compared anyway."),
@@ -125,7 +140,7 @@ def watch(
     if view and not (lasting and invocation.format is Format.TEXT and sys.stdout.isatty()):
         raise UsageError("--view needs a terminal, and shows text", hint="dataguard watch --view")
     if emit is not None:
-        return _emit(invocation, asked, source, interval, metrics_file, events or [])
+        return _emit(invocation, asked, source, attribution, interval, metrics_file, events or [])
     if metrics_file is not None:
         metrics_file = os.path.abspath(metrics_file)
         invocation.check_report(metrics_file)
@@ -135,7 +150,7 @@ def watch(
         return _once(invocation, asked, metrics_file)
     with _outlets(invocation, silent=False, view=view) as outlets:
         request = _request(asked, outlets, metrics_file)
-        return _watch(invocation, source, every, request, events or [])
+        return _watch(invocation, source, attribution, every, request, events or [])
 
 
 def _once(invocation: Invocation, names: tuple[str, ...], metrics_file: str | None) -> int:
@@ -162,6 +177,7 @@ def _explain(
 def _watch(
     invocation: Invocation,
     source: Source,
+    attribution: Attribution,
     every: "timedelta",
     request: "Request",
     events: list[str],
@@ -185,6 +201,7 @@ def _watch(
         is_over=lambda: bool(ended),
         environ=os.environ,
         new_area_watcher=_area_watchers(source),
+        with_audit=attribution is Attribution.AUDIT,
     )
     return 128 + ended[0] if ended else 0
 
@@ -193,6 +210,7 @@ def _emit(
     invocation: Invocation,
     names: tuple[str, ...],
     source: Source,
+    attribution: Attribution,
     interval: str,
     metrics_file: str | None,
     events: list[str],
@@ -202,6 +220,8 @@ def _emit(
     options = [*names]
     if source is not Source.AUTO:
         options += ["--source", source.value]
+    if attribution is not Attribution.EVENTS:
+        options += ["--attribution", attribution.value]
     if interval != "15m":
         options += ["--interval", interval]
     options += [word for one in events for word in ("--events", one)]

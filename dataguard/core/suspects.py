@@ -50,7 +50,8 @@ class Suspect:
         self.kinds = _with(self.kinds, event.kind)
         self.is_directory = event.is_directory
         self.renamed_from = event.renamed_from or self.renamed_from
-        self.writer = event.writer or self.writer
+        if event.writer is not None and (self.writer is None or event.writer.is_known):
+            self.writer = event.writer
 
 
 @functools.cache

@@ -18,6 +18,14 @@ _CAPABILITIES = (
 )
 """fanotify; files of all users; who wrote."""
 
+_AUDIT_CAPABILITIES = ("CAP_AUDIT_CONTROL", "CAP_AUDIT_READ")
+_AUDIT = """\
+RuntimeDirectory=dataguard
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+"""
+"""Where those who switch the host's auditing agree: it is for others too, and stays."""
+
 _PUBLIC_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  names of places, nothing is made there
 
 _UNIT = """\
@@ -50,7 +58,7 @@ ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectControlGroups=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+{audit}RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -66,11 +74,17 @@ WantedBy=multi-user.target
 
 
 def watch_unit(
-    command: Iterable[str], home: str, *, writable: Iterable[str], watched: Iterable[str]
+    command: Iterable[str],
+    home: str,
+    *,
+    writable: Iterable[str],
+    watched: Iterable[str],
+    with_audit: bool = False,
 ) -> str:
     """Return a unit file that runs a command, which may write its home and what else is named.
 
-    It has a private /tmp, unless something that it needs lies in the public one.
+    With `with_audit` it may also change the rules of the kernel's audit. It has a private /tmp,
+    unless something that it needs lies in the public one.
     """
     others = tuple(writable)
     needed = (home, *others, *watched)
@@ -79,7 +93,9 @@ def watch_unit(
     return _UNIT.format(
         command=" ".join(_quoted(word, is_command=True) for word in command),
         home=_quoted(home),
-        capabilities=" ".join(_CAPABILITIES),
+        capabilities=" ".join(_CAPABILITIES + (_AUDIT_CAPABILITIES if with_audit else ())),
+        audit=_AUDIT if with_audit else "",
+        families=" AF_NETLINK" if with_audit else "",
         private="no" if public else "yes",
         writable=" ".join(_quoted(one) for one in places),
     )

@@ -50,7 +50,7 @@ class Writer:
 
     Empty text and None stand for what is not known; a pid is given only where it was certain
     that it still named the process that wrote. `start_time` is that of /proc/PID/stat in clock
-    ticks since boot.
+    ticks since boot. `number` is the number that the process had, which another may have by now.
 
     Of a write to an object there is no process: `principal` is whom the event of the store names,
     `address` where the request came from, `object_version` the version that it made.
@@ -65,6 +65,12 @@ class Writer:
     principal: str = ""
     address: str = ""
     object_version: str = ""
+    number: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether more is known than a number."""
+        return self.pid is not None or self.uid is not None or bool(self.principal or self.address)
 
 
 @dataclass(frozen=True, slots=True)

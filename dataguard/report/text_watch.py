@@ -57,6 +57,11 @@ def _(result: WatchCoverage, paint: Paint, verbose: int) -> Iterator[str]:
         yield paint("strong", "copies") + f" made in {place(area.place)}: {escape(area.source)}"
         if area.reason:
             yield paint("warn", f"  not told as they are made: {escape(area.reason)}")
+    if result.no_audit is None:
+        yield paint("strong", "writers") + " that end at once are named with --attribution audit"
+    else:
+        why = f" that end at once may stay unknown: {escape(result.no_audit)}"
+        yield paint("strong", "writers") + why
 
 
 @lines_of.register(WatchResult)

@@ -8,10 +8,6 @@ of them when the last process under these rules is gone. So what was lost is kno
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import select
-import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -20,6 +16,7 @@ from typing import TYPE_CHECKING
 from dataguard.model.attempt import Observable, Observation, Source, Witness
 from dataguard.model.confinement import Step
 from dataguard.sandbox import auditsocket
+from dataguard.sandbox.auditreader import AuditReader, why_deaf
 from dataguard.sandbox.auditrecords import Refusals
 from dataguard.sandbox.auditswitch import switched_on
 from dataguard.sandbox.shim.ruleset import WITH_LOG, version
@@ -35,8 +32,6 @@ __all__ = ["SOURCE", "Listener", "Lookout", "observing"]
 
 SOURCE = "landlock"
 
-_AUDIT_READ = 37
-_FIRST_PROCESSES = "pid:[4026531836]"
 _PATIENCE_S = 5.0
 _MASKED = (
     "what a read-only mount refuses nobody sees: of gold only attempts to mount over it are told"
@@ -46,29 +41,20 @@ _SILENT = "the kernel told nothing of the job's rules: a filter of audit, or ano
 
 
 class Listener:
-    """A thread that reads records until it is closed."""
+    """What is refused to jobs, read in a thread until it is closed."""
 
     def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
         self._refusals = Refusals()
         self._change = threading.Condition()
-        self._end = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._listen, name="audit", daemon=True)
+        self._reader = AuditReader(channel, self._take)  # what is lost the kernel's count tells
 
     def start(self) -> None:
         """Begin; signals stay with the thread that waits for the job."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._reader.start()
 
     def close(self) -> None:
         """End the thread."""
-        os.eventfd_write(self._end, 1)
-        self._thread.join()
-        os.close(self._end)
-        self._channel.close()
+        self._reader.close()
 
     def expect(self, process: int) -> None:
         """Forget, now and from now on, what the rules of others refuse."""
@@ -86,22 +72,10 @@ class Listener:
                 self._change.wait(left)
             return domain
 
-    def _listen(self) -> None:
-        ready = select.poll()
-        ready.register(self._channel, select.POLLIN)
-        ready.register(self._end, select.POLLIN)
-        while True:
-            if any(number == self._end for number, _ in ready.poll()):
-                return
-            try:
-                kind, record = auditsocket.receive(self._channel)
-            except OSError as err:
-                if err.errno == errno.ENOBUFS:  # records were lost: the kernel's count tells
-                    continue
-                return
-            with self._change:
-                self._refusals.add(kind, record)
-                self._change.notify_all()
+    def _take(self, kind: int, record: bytes) -> None:
+        with self._change:
+            self._refusals.add(kind, record)
+            self._change.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +140,8 @@ def _switched(stack: contextlib.ExitStack, witness: Witness) -> str | None:
 
 def _why_not(witness: Witness) -> str | None:
     """Return why the refusals of this process's jobs cannot be heard; None where they may be."""
-    if not _may_listen():
-        return "only root may read the kernel's audit (CAP_AUDIT_READ)"
-    if os.readlink("/proc/self/ns/pid") != _FIRST_PROCESSES:
-        return "the kernel's audit numbers processes otherwise than this container"
+    if (deaf := why_deaf()) is not None:
+        return deaf
     try:
         return _why_silent(witness)
     except PermissionError:
@@ -184,12 +156,6 @@ def _why_silent(witness: Witness) -> str | None:
     if witness is Witness.HOST and not auditsocket.state().enabled:
         return "audit is off"
     return None
-
-
-def _may_listen() -> bool:
-    with open("/proc/self/status", "rb") as lines:
-        words = next((line.split() for line in lines if line.startswith(b"CapEff:")), [b"", b"0"])
-    return bool(int(words[1], 16) >> _AUDIT_READ & 1)
 
 
 def _nothing(reason: str) -> Observation:

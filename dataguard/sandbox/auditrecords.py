@@ -8,16 +8,16 @@ number of its refusals. See security/landlock in the kernel's administration gui
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from dataguard.core.secretwords import words_without_secrets
 from dataguard.model.attempt import Attempt
+from dataguard.sandbox.auditfields import PROCTITLE, SYSCALL, number_of, read_record, text_of
 
-__all__ = ["ACCESS", "DOMAIN", "LIMIT", "PROCTITLE", "SYSCALL", "Domain", "Refusals"]
+__all__ = ["ACCESS", "DOMAIN", "LIMIT", "Domain", "Refusals"]
 
-ACCESS, DOMAIN, SYSCALL, PROCTITLE = 1423, 1424, 1300, 1327
+ACCESS, DOMAIN = 1423, 1424
 """Types of records."""
 
 LIMIT = 10_000
@@ -26,8 +26,6 @@ LIMIT = 10_000
 _EVENTS_AT_ONCE = 256
 """Events whose further records are awaited: they come close together."""
 
-_HEAD = re.compile(rb"audit\((\d+)\.(\d+):(\d+)\): ")
-_FIELD = re.compile(rb'([a-z_]+)=("[^"]*"|\S*)')
 _OPERATIONS = (
     (b"change_topology", "mount"),
     (b"refer", "rename"),
@@ -73,12 +71,12 @@ class Refusals:
 
     def add(self, kind: int, record: bytes) -> None:
         """Take one record; what is none of the four types or cannot be read says nothing."""
-        head = _HEAD.match(record)
-        if head is None or (kind in (SYSCALL, PROCTITLE) and int(head[3]) not in self._events):
+        found = read_record(record)
+        if found is None or (kind in (SYSCALL, PROCTITLE) and found.serial not in self._events):
             return
-        serial, fields = int(head[3]), dict(_FIELD.findall(record, head.end()))
+        serial, time_s, fields = found
         if kind == ACCESS:
-            self._refused(serial, fields, _time(head))
+            self._refused(serial, fields, datetime.fromtimestamp(time_s, UTC))
         elif kind == DOMAIN:
             self._domain(serial, fields)
         elif kind == SYSCALL:
@@ -105,7 +103,7 @@ class Refusals:
         # Of an event with two of them, as of a rename, the second one is the new place.
         key = serial * 2 + (serial * 2 in domain.refused)
         operation = _operation(fields.get(b"blockers", b""))
-        path = _text(fields[b"path"])
+        path = text_of(fields[b"path"])
         domain.refused[key] = Attempt(operation, path, 0, domain.uid, 0, "", time)
         self._events[serial] = domain
         if len(self._events) > _EVENTS_AT_ONCE:
@@ -115,11 +113,11 @@ class Refusals:
         name = fields.get(b"domain", b"")
         domain = self._domains.setdefault(name, Domain())
         if b"pid" in fields:
-            domain.process = _number(fields[b"pid"])
-            domain.uid = _number(fields.get(b"uid", b""))
+            domain.process = number_of(fields[b"pid"])
+            domain.uid = number_of(fields.get(b"uid", b""))
             domain.refused.pop(serial * 2, None)
         if b"denials" in fields:
-            domain.total = _number(fields[b"denials"])
+            domain.total = number_of(fields[b"denials"])
         if self._is_foreign(domain):
             domain.refused.clear()
             if domain.total is not None:
@@ -146,33 +144,15 @@ def _amended(attempt: Attempt, known: dict[str, str | int]) -> Attempt:
 
 
 def _process_of(fields: dict[bytes, bytes]) -> dict[str, str | int]:
-    numbers = {name: _number(fields.get(name.encode(), b"0")) for name in ("pid", "uid", "gid")}
-    return {**numbers, "command": _text(fields.get(b"exe", b"")).decode("utf-8", "replace")}
+    numbers = {name: number_of(fields.get(name.encode(), b"0")) for name in ("pid", "uid", "gid")}
+    return {**numbers, "command": text_of(fields.get(b"exe", b"")).decode("utf-8", "replace")}
 
 
 def _command(value: bytes) -> str:
-    words = _text(value).split(b"\0")
+    words = text_of(value).split(b"\0")
     told = tuple(word.decode("utf-8", "backslashreplace") for word in words)
     return " ".join(words_without_secrets(told))
 
 
 def _operation(blockers: bytes) -> str:
     return next((said for right, said in _OPERATIONS if right in blockers), blockers.decode())
-
-
-def _text(value: bytes) -> bytes:
-    """Return a text, which is in quotes, or in hex digits where it has odd characters."""
-    if value.startswith(b'"'):
-        return value[1:-1]
-    try:
-        return bytes.fromhex(value.decode("ascii"))
-    except ValueError:
-        return value
-
-
-def _number(value: bytes) -> int:
-    return int(value) if value.isdigit() else 0
-
-
-def _time(head: re.Match[bytes]) -> datetime:
-    return datetime.fromtimestamp(int(head[1]) + int(head[2]) / 1000, UTC)

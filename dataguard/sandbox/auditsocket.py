@@ -5,22 +5,33 @@ Raises `OSError` throughout; see audit(7p) of the kernel (`include/uapi/linux/au
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import struct
 from dataclasses import dataclass
 
-__all__ = ["AuditState", "listening", "receive", "state", "switch"]
+__all__ = [
+    "AuditState",
+    "add_rule",
+    "listening",
+    "receive",
+    "remove_rule",
+    "rules",
+    "state",
+    "switch",
+]
 
 _FAMILY = 9
 _KERNEL = 0
 _RECORDS = 1
 _GET, _SET, _ENABLED = 1000, 1001, 1
-_ERROR = 2
+_ADD_RULE, _REMOVE_RULE, _LIST_RULES = 1011, 1012, 1013
+_ERROR, _DONE = 2, 3
 _REQUEST_ACK = 1 | 4
 _RECEIVE_BUFFER_FORCED = 33
 _BUFFER_BYTES = 4 << 20
+"""Records that wait to be read, with what the kernel needs for each: some thousand."""
+
 _ANSWER_S = 5.0
 _HEADER = struct.Struct("=IHHII")
 _STATUS = struct.Struct("=10I")
@@ -48,22 +59,50 @@ def state() -> AuditState:
 
 def switch(*, on: bool) -> None:
     """Have the kernel audit, or stop."""
+    _order(_SET, _STATUS.pack(_ENABLED, int(on), *(0,) * 8))
+
+
+def add_rule(rule: bytes) -> None:
+    """Have the kernel record more, by a `struct audit_rule_data`; needs CAP_AUDIT_CONTROL."""
+    _order(_ADD_RULE, rule)
+
+
+def remove_rule(rule: bytes) -> None:
+    """Take a rule back, which is given as it was added, or as `rules` returned it."""
+    _order(_REMOVE_RULE, rule)
+
+
+def rules() -> list[bytes]:
+    """Return the rules of this host."""
+    found: list[bytes] = []
     with _opened() as channel:
-        _send(channel, _SET, _STATUS.pack(_ENABLED, int(on), *(0,) * 8))
-        _await_consent(channel)
+        _send(channel, _LIST_RULES, b"")
+        while True:
+            kind, body = _answer(channel)
+            if kind == _DONE:
+                return found
+            if kind == _LIST_RULES:
+                found.append(body)
 
 
-def listening() -> socket.socket:
+def listening(buffer_bytes: int = _BUFFER_BYTES) -> socket.socket:
     """Return a socket on which every record arrives from now on; needs CAP_AUDIT_READ."""
     channel = _opened()
     try:
         channel.bind((0, _RECORDS))
-        with contextlib.suppress(PermissionError):
-            channel.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCED, _BUFFER_BYTES)
+        _make_room(channel, buffer_bytes)
     except OSError:
         channel.close()
         raise
     return channel
+
+
+def _make_room(channel: socket.socket, size: int) -> None:
+    """Let so many bytes wait to be read; without CAP_NET_ADMIN as many as the host allows."""
+    try:
+        channel.setsockopt(socket.SOL_SOCKET, _RECEIVE_BUFFER_FORCED, size)
+    except PermissionError:
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def receive(channel: socket.socket) -> tuple[int, bytes]:
@@ -75,6 +114,12 @@ def receive(channel: socket.socket) -> tuple[int, bytes]:
     if sender[0] != _KERNEL:
         return 0, b""
     return _HEADER.unpack_from(message)[1], message[_HEADER.size :]
+
+
+def _order(kind: int, body: bytes) -> None:
+    with _opened() as channel:
+        _send(channel, kind, body)
+        _await_consent(channel)
 
 
 def _opened() -> socket.socket:

@@ -26,10 +26,13 @@ __all__ = ["FanotifySensor"]
 _BUFFER = 48 << 10
 """Each event in it brings a descriptor of its process: fewer than a usual limit of 1,024."""
 
-_MOST_ADMITTED = 256
-"""Buffers that wait to be reported: 12 MB of some 80,000 events."""
+_MOST_ADMITTED = 12 << 20
+"""Bytes of events that wait to be reported: some 80,000."""
 
 _TURN_S = 0.5
+_KEPT_S = 0.02
+"""How soon the kernel's queue is emptied again while events are kept back."""
+
 _RESURVEY_S = 1.0
 
 _SEES = (
@@ -72,7 +75,9 @@ class FanotifySensor:
     @property
     def wait_s(self) -> float:
         """It works when there is something to read, or left of what was read."""
-        return 0.0 if self._judge.waiting else math.inf
+        if not self._judge.waiting:
+            return math.inf
+        return _KEPT_S if self._outlet.is_crowded else 0.0
 
     def unavailable(self, root: bytes) -> str | None:
         """Return why it cannot watch a root from this process, or None where it can."""
@@ -133,13 +138,16 @@ class FanotifySensor:
     def take(self) -> None:
         """Report what the kernel has to tell, as far as a turn allows.
 
-        Its queue is emptied between any two buffers that are reported: see `Judge.admit`.
+        Its queue is emptied between any two buffers that are reported: see `Judge.admit`. While
+        whoever reads has enough they wait here, where an event takes less room than anywhere else.
         """
         until = time.monotonic() + _TURN_S
         while time.monotonic() < until:
             self._admit()
             if not self._judge.waiting:
                 self._outlet.empty()
+                return
+            if self._outlet.is_crowded and self._judge.waiting < _MOST_ADMITTED:
                 return
             self._judge.report()
             self._outlet.beat()

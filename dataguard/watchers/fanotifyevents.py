@@ -35,22 +35,26 @@ class Judge:
         self._canary = canary
         self._overflowed = overflowed
         self._admitted: deque[tuple[bytes, tuple[Writer | None, ...]]] = deque()
+        self._waiting = 0
         self._fresh: set[bytes] = set()  # directories that what was admitted itself brings
 
     @property
     def waiting(self) -> int:
-        """Buffers that were admitted and not reported."""
-        return len(self._admitted)
+        """Bytes of events that were admitted and not reported."""
+        return self._waiting
 
     def admit(self, buffer: bytes) -> None:
         """Take a buffer of the kernel's for later: ask who wrote, and close what came with it.
 
-        That is all that cannot wait. A long queue in the kernel slows every writer down, since it
-        looks through it for an event to merge with.
+        That, and that events were given up, is all that cannot wait. A long queue in the kernel
+        slows every writer down, since it looks through it for an event to merge with.
         """
         found = tuple(records(buffer))
+        if any(record.mask & Mask.OVERFLOW for record in found):
+            self._overflowed()
         try:
             self._admitted.append((buffer, tuple(self._writers(found))))
+            self._waiting += len(buffer)
         finally:
             for record in found:
                 if record.pidfd >= 0:
@@ -59,6 +63,7 @@ class Judge:
     def report(self) -> None:
         """Report what is gold's in the oldest buffer that was admitted."""
         buffer, writers = self._admitted.popleft()
+        self._waiting -= len(buffer)
         for record, writer in zip(records(buffer), writers, strict=True):
             self._judge(record, writer)
         if not self._admitted:
@@ -85,9 +90,7 @@ class Judge:
 
     def _judge(self, record: Record, writer: Writer | None) -> None:
         survey = self._survey
-        if record.mask & Mask.OVERFLOW:
-            self._overflowed()
-        elif record.mask & Mask.RENAME:
+        if record.mask & Mask.RENAME:
             self._renamed(record, writer)
         elif self._is_ours(record.parent):
             self._changed(record, writer)

@@ -42,5 +42,12 @@ class Watcher(Protocol):
     def read(self, timeout: float) -> tuple[Sighting, ...]:
         """Return what was seen, waiting at most `timeout` seconds for the first; () is nothing."""
 
+    def crowd(self, *, crowded: bool) -> None:
+        """Say that whoever reads has enough for now, or no longer.
+
+        A source that keeps events in less room than `read` returns them in keeps them back
+        meanwhile, as far as it has that room. Gaps come all the same.
+        """
+
     def close(self) -> None:
         """Stop watching and give everything back."""

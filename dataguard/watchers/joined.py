@@ -87,6 +87,10 @@ class JoinedWatcher:
             if found or left <= 0:
                 return found
 
+    def crowd(self, *, crowded: bool) -> None:
+        """Have sources keep events back while whoever reads has enough."""
+        self._queue.is_crowded = crowded
+
     def close(self) -> None:
         """Stop watching and give everything back."""
         for watcher in self._watchers.values():

@@ -84,6 +84,10 @@ class ObjectsWatcher:
         """Return what was seen, waiting at most `timeout` seconds for the first; () is nothing."""
         return self._outlet.take(timeout)
 
+    def crowd(self, *, crowded: bool) -> None:
+        """Keep events back while whoever reads has enough, as far as the source can."""
+        self._outlet.crowd(crowded=crowded)
+
     def close(self) -> None:
         """Listen no more."""
         if self._hub is not None:

@@ -19,10 +19,14 @@ _MOST = 200_000
 
 
 class Queue:
-    """Sightings of one or several sources that wait for one reader, in the order they came."""
+    """Sightings of one or several sources that wait for one reader, in the order they came.
+
+    While `is_crowded` the reader has enough: sources keep events back that take less room there.
+    """
 
     def __init__(self, *, most: int = _MOST) -> None:
         self.most = most
+        self.is_crowded = False
         self._filled = threading.Condition()
         self._waiting: list[Sighting] = []
 
@@ -76,6 +80,15 @@ class Outlet:
         self._given_up.clear()
         now = self._clock()
         self._queue.put(WatchEvent(root, path, kind, now, is_directory, renamed_from, writer))
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether whoever reads has enough."""
+        return self._queue.is_crowded
+
+    def crowd(self, *, crowded: bool) -> None:
+        """Take note of whether whoever reads has enough."""
+        self._queue.is_crowded = crowded
 
     def gap(self, root: bytes, path: bytes, kind: GapKind, message: str) -> Gap:
         """Report what could not be seen, and return it; never given up."""

@@ -90,6 +90,10 @@ class SensorWatcher:
             if found or left <= 0:
                 return found
 
+    def crowd(self, *, crowded: bool) -> None:
+        """Keep events back while whoever reads has enough, as far as the source can."""
+        self._outlet.crowd(crowded=crowded)
+
     def close(self) -> None:
         """Stop watching and give everything back.
 

@@ -31,9 +31,12 @@ class Attribution:
         self._known: dict[int, Writer] = {}
 
     def of(self, pid: int, pidfd: int) -> Writer | None:
-        """Return the process of an event, None where it was gone before the event was read."""
+        """Return the process of an event; its number alone where it was gone before that was read.
+
+        None where it has no number here: it is in another namespace.
+        """
         if pidfd < 0:
-            return None
+            return Writer(number=pid) if pid > 0 else None
         found = self._known.get(pid)
         if found is None:
             found = self._known[pid] = writer_of(pid, pidfd)
@@ -64,6 +67,7 @@ def _from_proc(pid: int) -> Writer | None:
         return None
     return Writer(
         pid=pid,
+        number=pid,
         start_time=int(fields[_START_TIME]),
         uid=_real_user(pid, uid),
         executable=_executable(pid),
@@ -79,10 +83,11 @@ def _from_kernel(pid: int, pidfd: int) -> Writer:
     try:
         fcntl.ioctl(pidfd, _GET_INFO, request)
     except OSError:  # an older kernel, or a process that was waited for before the event was read
-        return Writer(pid=pid)
+        return Writer(pid=pid, number=pid)
     told, cgroup, *rest = _INFO.unpack(request)
     return Writer(
         pid=pid,
+        number=pid,
         uid=rest[_RUID] if told & _WANT_CREDENTIALS else None,
         cgroup=_cgroup_path(cgroup) if told & _WANT_CGROUP else "",
     )

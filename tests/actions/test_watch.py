@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dataguard.actions import judgement
+from dataguard.actions import judgement, watchloop
 from dataguard.cli import main
 from dataguard.errors import NotFoundError
 from dataguard.model.finding import FindingState
@@ -441,3 +441,13 @@ def test_change_of_while_it_was_down_is_found_once_with_the_gap(home, gold):
         session.source.gap()
         session.wait_for(("DG901", ""))
     assert sorted([("DG903", ""), ("DG101", "dir/b"), ("DG901", "")]) == sorted(session.told())
+
+
+def test_source_keeps_events_back_until_those_before_are_judged(home, gold, monkeypatch):
+    monkeypatch.setattr(watchloop, "_CROWD", 2)
+    with watching(home) as session:
+        for name in ("a", "dir/b", "dir/deep/c"):
+            (gold / name).write_bytes(b"other\n")
+            session.source.event(gold / name, ChangeKind.MODIFIED)
+        session.wait_for(("DG301", "a"), ("DG301", "dir/b"), ("DG301", "dir/deep/c"))
+        session.wait(lambda one: one.source.crowds == [False, True, False], "room for more")

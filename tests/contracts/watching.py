@@ -129,6 +129,24 @@ class WatchContract:
         assert all(_above(one.root, one.path) for one in seen)
         assert all(one.time.tzinfo is not None for one in seen)
 
+    def test_crowded_reader_gets_all_of_it_in_the_end(self, started, root):
+        started.crowd(crowded=True)
+        paths = [root / f"new{number}" for number in range(300)]
+        for path in paths:
+            path.write_bytes(b"new")
+        seen = list(started.read(0.3))
+        started.crowd(crowded=False)
+        wanted = [os.fsencode(path) for path in paths]
+        seen += until(started, lambda more: all(covers([*seen, *more], one) for one in wanted))
+        assert [] == [one for one in wanted if not covers(seen, one)]
+
+    def test_crowded_reader_learns_of_gaps_at_once(self, started, root, area):
+        started.crowd(crowded=True)
+        (root / "new").write_bytes(b"new")
+        root.rename(area / "elsewhere")
+        seen = until(started, gap_kinds)
+        assert gap_kinds(seen)
+
     def test_every_name_comes_as_it_is(self, started, root):
         top = os.fsencode(root) + b"/sub/"
         for name in EVIL:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguard.core.suspects import LATEST_S, Suspects
-from dataguard.model.watch import ChangeKind, WatchEvent
+from dataguard.model.watch import ChangeKind, WatchEvent, Writer
 
 ROOT = b"/gold"
 TIME = datetime(2030, 1, 1, tzinfo=UTC)
@@ -79,3 +79,11 @@ def test_what_is_forgotten_does_not_come_out():
     suspects.add(event(b"a"), 0.0)
     assert (0, 1) == (suspects.forget(b"/other"), suspects.forget(ROOT))
     assert [] == suspects.due(9.0, most=9)
+
+
+def test_number_alone_hides_no_writer_that_is_known():
+    suspects, known = Suspects(), Writer(pid=7, number=7)
+    for writer in (Writer(number=5), known, Writer(number=6), None):
+        suspects.add(event(b"a", writer=writer), 0.0)
+    [found] = suspects.due(10.0, most=1)
+    assert found.writer == known

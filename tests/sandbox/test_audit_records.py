@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dataguard.model.attempt import Attempt
 from dataguard.sandbox import auditrecords
-from dataguard.sandbox.auditrecords import ACCESS, DOMAIN, PROCTITLE, SYSCALL, Refusals
+from dataguard.sandbox.auditfields import PROCTITLE, SYSCALL
+from dataguard.sandbox.auditrecords import ACCESS, DOMAIN, Refusals
 
 SHIM, OTHER = 13069, 4711
 WHEN = datetime(2026, 11, 23, 15, 51, 46, 601000, UTC)

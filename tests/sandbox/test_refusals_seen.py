@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import closing, contextmanager
 from functools import partial
@@ -26,6 +24,7 @@ from dataguard.sandbox.auditrecords import DOMAIN
 from dataguard.sandbox.auditswitch import switched_on
 from dataguard.sandbox.shim.ruleset import WITH_LOG, version
 from support import attack, seccomp
+from support.auditing import alone, why_no_audit
 from support.mountcleanup import needs_fuse, needs_mounts
 from support.workplace import workplaces
 
@@ -34,23 +33,18 @@ NO_NAMESPACES = partial(seccomp.refuse, seccomp.NAMESPACES, 1)
 NO_LANDLOCK = partial(seccomp.refuse, seccomp.LANDLOCK)
 
 
-def why_no_audit():
+def why_unheard():
     """Return why refusals cannot be heard here; empty where they can."""
-    try:
-        auditsocket.state()
-        return "" if version() >= WITH_LOG else "Landlock does not tell what it refuses"
-    except OSError as err:
-        return f"no audit: {err.strerror}"
+    told = version() >= WITH_LOG
+    return why_no_audit() or ("" if told else "Landlock does not tell what it refuses")
 
 
-needs_audit = pytest.mark.skipif(bool(why_no_audit()), reason=why_no_audit() or "-")
+needs_audit = pytest.mark.skipif(bool(why_unheard()), reason=why_unheard() or "-")
 
 
 @pytest.fixture(autouse=True)
 def _alone():
-    """Let no other session's tests switch the host's auditing meanwhile."""
-    with open(os.path.join(tempfile.gettempdir(), "dataguard-audit-tests.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         yield
 
 
@@ -286,7 +280,7 @@ def test_only_the_kernel_is_believed():
             forger.sendto(b"odd", (channel.getsockname()[0], 0))
         listener.start()
         time.sleep(0.2)  # whoever believed it would have it by now
-        assert listener._thread.is_alive()
+        assert listener._reader._thread.is_alive()
         assert listener._refusals.of(os.getpid()) is None
         listener.close()
 

@@ -41,6 +41,7 @@ class Scripted:
     def __init__(self) -> None:
         self.started: list[bytes] = []
         self.closed = 0
+        self.crowds: list[bool] = []
         self.failure: Exception | None = None
         self._queue: queue.Queue = queue.Queue()
 
@@ -57,6 +58,10 @@ class Scripted:
         with contextlib.suppress(queue.Empty):
             return (self._queue.get(timeout=min(timeout, 0.05)),)
         return ()
+
+    def crowd(self, *, crowded: bool) -> None:
+        if self.crowds[-1:] != [crowded]:
+            self.crowds.append(crowded)
 
     def close(self) -> None:
         self.closed += 1

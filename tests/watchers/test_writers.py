@@ -74,7 +74,9 @@ def test_no_pid_is_ever_that_of_another(started):
 
 
 def test_process_that_was_gone_before_the_event_was_read_is_unknown():
-    assert Attribution().of(1, -1) is None
+    found = Attribution().of(1, -1)
+    assert (Writer(number=1), False) == (found, found.is_known)
+    assert Attribution().of(0, -1) is None
 
 
 def test_number_that_another_process_has_by_now_tells_nothing_of_it():

@@ -41,10 +41,11 @@ class CoveredArea:
 
 @dataclass(frozen=True, slots=True)
 class WatchCoverage:
-    """Result of `watch --explain`."""
+    """Result of `watch --explain`; `no_audit` says why audit cannot name all who write here."""
 
     watched: tuple[Covered, ...]
     areas: tuple[CoveredArea, ...] = ()
+    no_audit: str | None = None
 
     @property
     def complete(self) -> bool:
