@@ -18,13 +18,14 @@ from dataguard.actions.copymatch import (
     match_place,
     shared_among,
 )
-from dataguard.actions.copyscan import PlaceScan, Search, no_rows, scan_place, sizes_in
+from dataguard.actions.copyscan import PlaceScan, Search, scan_place, sizes_in
 from dataguard.actions.copysymlinks import links_into
 from dataguard.actions.goldindex import gold_index
-from dataguard.core.copies import Sizes, repeated
+from dataguard.core.copies import repeated
 from dataguard.core.copyaccount import account
 from dataguard.core.numeric import np
 from dataguard.core.paths import is_inside
+from dataguard.core.wantedsizes import Sizes
 from dataguard.errors import StoreUnreachableError, UsageError
 from dataguard.model.copies import (
     CopiesHistory,
@@ -36,6 +37,7 @@ from dataguard.model.copies import (
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code
 from dataguard.stores.copylook import user_names
+from dataguard.stores.pieces import no_rows
 from dataguard.stores.scanhistory import ScanHistory
 
 if TYPE_CHECKING:

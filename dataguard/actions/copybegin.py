@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from dataguard.actions.copyplaces import scope_of
 from dataguard.actions.goldindex import gold_index
 from dataguard.actions.places import store_of
+from dataguard.core.wantedsizes import Sizes
 from dataguard.errors import DataguardError
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.stores.scannames import ScanNames
 from dataguard.stores.sieve import SMALL, SieveFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from dataguard.actions.context import Context
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from dataguard.stores.local import LocalStore
 
 __all__ = ["Begun", "BegunPlace", "Wish", "begin", "plan_of"]
-
-_SIZES_MOST = 100_000
-"""Sizes of gold that are gone through one by one in the time that numpy takes to load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +90,7 @@ def begin(ctx: Context, places: tuple[str, ...], listed: tuple[bytes, ...], wish
     """
     scope = scope_of(ctx, places, listed)
     index = gold_index(ctx, wish.only)
-    few = sum(map(len, index.size_columns)) <= _SIZES_MOST
-    if not (scope.directories and wish.is_plain and few) or ctx.engine.name == "dask":
+    if not (scope.directories and wish.is_plain) or ctx.engine.name == "dask":
         return Begun(scope, index, None)
     # What earlier scans read is told by columns of Arrow.
     names = ScanNames(ctx.settings.home.value, ctx.actor.uid, os.fsencode(scope.directories[0]))
@@ -109,9 +106,8 @@ def plan_of(index: GoldIndex) -> DigestPlan:
 def _first(ctx: Context, scope: Scope, index: GoldIndex, wish: Wish) -> BegunPlace | None:
     """Have workers look through the first directory; what cannot be begun is said later."""
     place = scope.directories[0]
-    small, large = _tables(index.size_columns, max(wish.min_size, 1))
     try:
-        sieve = SieveFile(small, large, memoryview(array("Q")))
+        sieve = SieveFile(*Sizes(index, wish.min_size).tables(SMALL), memoryview(array("Q")))
     except OSError:
         return None
     with suppress(OSError, DataguardError):
@@ -121,17 +117,3 @@ def _first(ctx: Context, scope: Scope, index: GoldIndex, wish: Wish) -> BegunPla
         return BegunPlace(sifted, sieve, sifted.scan(plan_of(index), read=True))
     sieve.close()
     return None
-
-
-def _tables(columns: Sequence[memoryview], least: int) -> tuple[memoryview, memoryview]:
-    """Return a byte for each small size, 1 where it is wanted, and the other wanted sizes."""
-    small, large = bytearray(SMALL), set[int]()
-    for column in columns:
-        for size in column.tolist():
-            if size < SMALL:
-                small[size] = 1
-            else:
-                large.add(size)
-    small[: min(least, SMALL)] = bytes(min(least, SMALL))
-    wanted = array("q", sorted(size for size in large if size >= least))
-    return memoryview(small), memoryview(wanted)

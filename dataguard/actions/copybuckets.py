@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.goldetags import GoldEtags
-    from dataguard.core.copies import Sizes
     from dataguard.core.goldindex import GoldIndex
+    from dataguard.core.wantedsizes import Sizes
 
 __all__ = ["copies_in_buckets"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores.fileroll import FileRoll
+from dataguard.stores.pieces import no_rows
 from dataguard.stores.scannotes import Notes, NotesFile
 from dataguard.stores.sieve import SMALL, SieveFile
 
@@ -30,13 +32,13 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.copybegin import BegunPlace
-    from dataguard.core.copies import Sizes
+    from dataguard.core.wantedsizes import Sizes
     from dataguard.model.digest import DigestPlan
     from dataguard.stores.interface import Scanned
     from dataguard.stores.local import LocalStore
     from dataguard.stores.walk import Exclusion
 
-__all__ = ["PlaceScan", "Search", "no_rows", "scan_place", "sizes_in"]
+__all__ = ["PlaceScan", "Search", "scan_place", "sizes_in"]
 
 _NO_CONTENT = frozenset({Obstacle.FIFO, Obstacle.SOCKET, Obstacle.DEVICE})
 _HARMLESS = _NO_CONTENT | {Obstacle.VANISHED}
@@ -254,15 +256,12 @@ class _Scan:
             return
         if self._ctx.engine.name == "dask":  # workers on other hosts
             return
-        sizes = self._search.sizes
-        tables = (
-            sizes.below(SMALL),
-            sizes.above(SMALL),
-            signatures(self._notes.entries.to_batches()),
-        )
+        known = memoryview(array("Q"))
+        if self._notes.entries.num_rows:
+            known = np.ascontiguousarray(signatures(self._notes.entries.to_batches())).data
         with suppress(OSError):
-            columns = (np.ascontiguousarray(one).data for one in tables)
-            file = SieveFile(*columns, told=self._search.rolled)
+            small, large = self._search.sizes.tables(SMALL)
+            file = SieveFile(small, large, known, told=self._search.rolled)
             self._sifted = self._store.sifted(opened.enter_context(file).name)
 
     def _count(self, piece: Scanned) -> None:
@@ -340,13 +339,6 @@ class _Scan:
 
 def _all_new(entries: pa.RecordBatch) -> Recalled:
     return Recalled(entries.slice(0, 0), entries)
-
-
-def no_rows(plan: DigestPlan) -> pa.RecordBatch:
-    """Return entries of a scan, none."""
-    schema = observed_schema(plan.main, plan.also)
-    columns = [pa.nulls(0, field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _without(entries: pa.Table, others: list[pa.RecordBatch]) -> list[pa.RecordBatch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dataguard.core.columns import (
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
 
     from dataguard.core.align import Window
     from dataguard.core.goldindex import GoldIndex
+    from dataguard.core.wantedsizes import Sizes
     from dataguard.model.digest import DigestPlan
 
 __all__ = [
     "Recalled",
-    "Sizes",
     "by_digest",
     "candidates",
     "common_parts",
@@ -49,40 +48,6 @@ _FEW = 20_000
 
 _SAME = ("size", "mtime_ns", "ctime_ns", "inode")
 """What a file has in common with itself at an earlier time, unless somebody changed it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """The sizes worth reading: those of gold from `least` on, and `repeated` ones, if any."""
-
-    index: GoldIndex
-    least: int
-    repeated: np.ndarray | None = None
-
-    def wanted(self, sizes: np.ndarray) -> np.ndarray:
-        """Return for each size whether a file of it may be a copy of something."""
-        found: np.ndarray = self.index.may_hold(sizes)
-        if self.repeated is not None:
-            found |= np.isin(sizes, self.repeated)
-        return found & (sizes >= max(self.least, 1))
-
-    def below(self, limit: int) -> np.ndarray:
-        """Return a byte for each size below a limit: 1 where it is wanted."""
-        table = np.zeros(limit, np.uint8)
-        sizes = self._distinct()
-        table[sizes[sizes < limit]] = 1
-        return table
-
-    def above(self, limit: int) -> np.ndarray:
-        """Return the wanted sizes from a limit on, ascending."""
-        sizes = self._distinct()
-        return sizes[sizes >= limit]
-
-    def _distinct(self) -> np.ndarray:
-        found: np.ndarray = self.index.sizes
-        if self.repeated is not None:
-            found = np.unique(np.concatenate([found, self.repeated]))
-        return found[found >= max(self.least, 1)]
 
 
 class Recalled(NamedTuple):

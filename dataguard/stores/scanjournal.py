@@ -111,7 +111,8 @@ class ScanJournal:
     @cached_property
     def _head(self) -> bytes:
         about = {"format": _FORMAT, "filesystem": self._filesystem}
-        return json.dumps(about).encode() + b"\n" + self._schema.serialize().to_pybytes()
+        schema: bytes = self._schema.serialize().to_pybytes()
+        return json.dumps(about).encode() + b"\n" + schema
 
     def _begin(self, descriptor: int) -> None:
         """Go on after the last sound frame, or begin anew where the head is another one."""
