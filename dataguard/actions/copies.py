@@ -80,6 +80,8 @@ def copies(
         result = found.result()
     finally:
         ctx.progress.finish()
+        if begun.first is not None:
+            begun.first.sieve.close()  # where something was wrong before it was used
     if not wish.dry_run:
         _record(ctx, result, index, found.seen_whole, found.codes, chunks=wish.chunks)
     return result

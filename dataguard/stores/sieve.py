@@ -80,8 +80,10 @@ class SieveFile:
         self.close()
 
     def close(self) -> None:
-        """Let go of it; workers that have it keep it."""
-        os.close(self._descriptor)
+        """Let go of it, once; workers that have it keep it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class Sieve:
