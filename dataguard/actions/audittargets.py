@@ -113,16 +113,26 @@ def check_parts(ctx: Context, references: tuple[str, ...]) -> None:
 def meant(ctx: Context, references: tuple[str, ...]) -> Iterator[Version]:
     """Yield the versions that are meant; without references, all that are active or quarantined.
 
+    A dataset without an active version means its newest one in quarantine: an audit leads out.
+
     Raises:
         NotFoundError: a reference means nothing.
     """
     if references:
         for text in references:
-            yield ctx.catalog.resolve(Reference.parse(text))
+            yield _audited(ctx, Reference.parse(text))
         return
     for version in ctx.catalog.versions():
         if version.state in (VersionState.ACTIVE, VersionState.QUARANTINED):
             yield version
+
+
+def _audited(ctx: Context, reference: Reference) -> Version:
+    if reference == Reference(reference.dataset):
+        states = {one.state: one for one in ctx.catalog.versions(reference.dataset)}
+        if VersionState.ACTIVE not in states and VersionState.QUARANTINED in states:
+            return states[VersionState.QUARANTINED]
+    return ctx.catalog.resolve(reference)
 
 
 def _is_fresh(

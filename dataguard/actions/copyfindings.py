@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from dataguard.actions.findings import every_finding, finding_of
 from dataguard.actions.recording import record_findings
+from dataguard.core.objectplaces import is_objects
 from dataguard.core.partial import Part
 from dataguard.core.paths import display
 from dataguard.core.verdicts import Difference
@@ -39,7 +41,7 @@ def findings_of_copies(ctx: Context, copies: Iterable[Copy]) -> tuple[Finding, .
     return tuple(
         finding_of(
             ctx,
-            Difference(one.code, one.path, _message(one), _evidence(one)),
+            Difference(one.code, one.path, _message(one), _evidence(one) | _finder(ctx, one)),
             one.dataset,
             one.version,
             now,
@@ -92,6 +94,11 @@ def _by_chunks(finding: Finding) -> bool:
 
 def _message(one: Copy) -> str:
     return f"{_WORDS[one.kind]} {one.reference} {display(one.entry)}"
+
+
+def _finder(ctx: Context, one: Copy) -> dict[str, object]:
+    """Return who found a copy in a bucket: its path is told to them, since nobody owns it here."""
+    return {"found_by": ctx.actor.uid} if is_objects(os.fsdecode(one.path)) else {}
 
 
 def _evidence(one: Copy) -> dict[str, object]:

@@ -37,6 +37,7 @@ __all__ = [
     "divert",
     "findings_of_diverted",
     "harvest",
+    "labels_of",
 ]
 
 _PLACE = "diverted"
@@ -100,7 +101,7 @@ def divert(inputs: tuple[JobInput, ...], run_directory: str, run_id: str) -> Rou
     paths = _paths(inputs)
     for gold in paths:
         _check(gold, place)
-    layers = Layers(place)
+    layers = Layers.made(place)
     try:
         led = tuple(_led_away(inputs, layers, paths))
         return Routing(layers, led, ways_to(place))
@@ -204,17 +205,27 @@ def _led_away(
     inputs: Iterable[JobInput], layers: Layers, paths: Mapping[str, tuple[str, ...]]
 ) -> Iterator[LedAway]:
     """Yield the inputs with layers made for them, each place of gold once."""
-    taken: set[str] = set()
-    waiting = dict(paths)
-    for one in inputs:
-        seen = waiting.pop(_gold_of(one), None)
-        if seen is not None and one.version is not None:
-            label = _free(one.name.replace("/", "_"), taken)
-            taken.add(label)
+    known = [one for one in inputs if one.version is not None and one.location is not None]
+    labels = labels_of((_gold_of(one), one.name) for one in known)
+    for one in known:
+        label, seen = labels.pop(_gold_of(one), None), paths.get(_gold_of(one))
+        if label is not None and seen is not None and one.version is not None:
             layer = layers.make(label, seen[0])
             name = f"dataguard:{one.version.dataset}@{one.version.number}"
             route = Route(seen, layer.upper, layer.work, name)
             yield LedAway(label, one.version.dataset, one.version.number, route)
+
+
+def labels_of(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the directory in the layers for each place of gold, of the first input that has it.
+
+    The same inputs in the same order have the same labels.
+    """
+    labels: dict[str, str] = {}
+    for gold, name in named:
+        if gold not in labels:
+            labels[gold] = _free(name.replace("/", "_"), labels.values())
+    return labels
 
 
 def _free(label: str, taken: Collection[str]) -> str:

@@ -12,6 +12,7 @@ from dataguard.core.expectation import judge_expectation
 from dataguard.core.objectsigns import unpinned
 from dataguard.core.permissions import WriterCount
 from dataguard.core.verdicts import Difference, hazards, judge, merge_kind_changes
+from dataguard.stores.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ class Intake:
     `by_checksum` counts those whose digest the server keeps, `unpinned` objects without a version.
     """
 
-    differences: list[Difference] = field(default_factory=list)
+    differences: Spool[Difference] = field(default_factory=Spool)
     broken: list[Difference] = field(default_factory=list)
     hazards: list[Difference] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
@@ -78,13 +79,14 @@ def _entries(ctx: Context, source: Source, intake: Intake) -> Iterator[pa.Record
             yield piece.entries
         return
     reading = Reading(full=source.sheet is None, baseline=source.sheet is not None, extras=True)
-    differences: list[Difference] = []
+    differences: Spool[Difference] = Spool()
     for seen in observe(source.store, _expected(ctx, source), source.reads, reading, ctx.progress):
         _note(intake, seen.unreadable, seen.files_read, seen.bytes_read)
         intake.by_checksum += seen.by_checksum
-        differences += judge(seen.window, baseline=source.sheet is not None, sheet=False)
+        for one in judge(seen.window, baseline=source.sheet is not None, sheet=False):
+            differences.add(one)
         yield with_known_digests(seen.window)
-    intake.differences = list(merge_kind_changes(differences))
+    intake.differences = Spool(merge_kind_changes(differences))
 
 
 def _expected(ctx: Context, source: Source) -> Iterator[pa.RecordBatch]:

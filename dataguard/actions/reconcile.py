@@ -87,18 +87,19 @@ def resolve_gone(ctx: Context, done: Reconciled, *, seeing: bool, has_events: bo
     """Resolve what a complete comparison did not see again, and the gaps that it made good.
 
     A part that is not watched (DG902) is made good only where the source is `seeing` again; that a
-    bucket has no events (DG904), where it `has_events` now.
+    place has no events (DG904), where it `has_events` now.
     """
     version = done.watched.version
     if not done.is_complete:
         return
     objects = is_objects(done.watched.location.place)
     codes: tuple[Code, ...] = (*_MADE_GOOD, Code.DG902) if seeing else _MADE_GOOD
-    if is_only_location(ctx, version):
+    alone = is_only_location(ctx, version)
+    if alone:
         codes += _WRITTEN
         if objects:
             codes += _OF_OBJECTS
-    if objects and has_events:
+    if has_events and (objects or alone):
         codes += (Code.DG904,)
     resolve_stale(
         ctx,

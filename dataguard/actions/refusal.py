@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from dataguard.actions.findings import findings_of, unstable_findings
+from dataguard.actions.findings import finding_of, findings_of, unstable_findings
 from dataguard.core.outcome import is_violation
 from dataguard.model.finding import Code
+from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dataguard.actions.context import Context
     from dataguard.actions.intake import Intake
     from dataguard.actions.registration import Task
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["refusal_of", "way_on"]
 
 
-def refusal_of(ctx: Context, task: Task, intake: Intake) -> list[Finding]:
-    """Return why no version is made; what cannot be read is said by the result itself."""
+def refusal_of(ctx: Context, task: Task, intake: Intake) -> Collection[Finding]:
+    """Return why no version is made; what cannot be read is said by the result itself.
+
+    However many differences there are, memory holds few of them.
+    """
     name, reference = task.request.name, task.source.reference
     if intake.unreadable:
         return unstable_findings(ctx, intake.unreadable, dataset=name, version=None)
@@ -30,9 +36,9 @@ def refusal_of(ctx: Context, task: Task, intake: Intake) -> list[Finding]:
         return dangerous
     meant = task.request.supersede or (task.request.append and _only_added(intake))
     if not intake.differences or meant:
-        return []
-    number = reference.number if reference else None
-    return findings_of(ctx, intake.differences, dataset=name, version=number)
+        return ()
+    number, now = reference.number if reference else None, ctx.clock()
+    return Sightings(finding_of(ctx, one, name, number, now) for one in intake.differences)
 
 
 def way_on(task: Task, intake: Intake) -> str | None:

@@ -19,6 +19,8 @@ from dataguard.model.objects import Versioning
 from dataguard.model.results.register import RegisterResult, Writers
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dataguard.actions.context import Context
     from dataguard.actions.intake import Intake
     from dataguard.actions.registration import Request, Task
@@ -200,7 +202,7 @@ def _first_audit(
 
 
 def _result(
-    ctx: Context, task: Task, intake: Intake, draft: Draft, *, refusal: list[Finding]
+    ctx: Context, task: Task, intake: Intake, draft: Draft, *, refusal: Collection[Finding]
 ) -> RegisterResult:
     """Return the result of a request that recorded nothing."""
     refused = bool(refusal or intake.unreadable)
@@ -225,7 +227,7 @@ def _result(
         location=task.place,
         manifest=ctx.manifests.manifest_path(standing.root) if standing else None,
         hint=way_on(task, intake) if refusal else None,
-        findings=tuple(refusal or hazard_findings),
+        findings=refusal or tuple(hazard_findings),
         unreadable=tuple(intake.unreadable),
         writers=_writers(intake.writers),
         expected=task.request.expect_name,

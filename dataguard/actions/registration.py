@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dataguard.actions.mountedgold import refuse_mounted_gold
 from dataguard.actions.places import open_store, source_place
 from dataguard.core.baseline import is_usable
 from dataguard.core.objectplaces import is_objects
@@ -95,6 +96,7 @@ def prepare(ctx: Context, request: Request) -> Task:
         NotFoundError: the location does not exist.
         UsageError: the request contradicts itself or the dataset.
         PolicyError: the policy asks for a stronger digest.
+        ConflictError: versions are mounted in it.
     """
     check_dataset_name(request.name)
     _check_request(request)
@@ -112,6 +114,8 @@ def prepare(ctx: Context, request: Request) -> Task:
             f"{reference.reference} excludes {list(reference.exclude)}, not {list(exclude)}",
             hint="add --supersede --reason ... to change what belongs to the dataset",
         )
+    if objects is None:
+        refuse_mounted_gold(ctx, place, exclude)
     store = _store(ctx, request, place, exclude, objects)
     # Digests of another algorithm say nothing about these: all is read, nothing compared.
     comparable = reference if reference and reference.algorithm is main else None

@@ -1,4 +1,4 @@
-"""`run --finish`: upload what an interrupted run left on this host, and record how it ended."""
+"""`run --finish`: take over and upload what an interrupted run left here, and record its end."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dataguard.actions.gate import check_gate
+from dataguard.actions.leftlayers import diverted_of, has_layers, left_routing
 from dataguard.actions.outputs import collect_outputs
+from dataguard.actions.recording import record_findings
+from dataguard.actions.routing import clear, digested, reap, reported, with_layers
 from dataguard.actions.rundestination import ENDED, STAGED
-from dataguard.actions.runrecord import writes_of
-from dataguard.actions.runupload import deliver, is_remote
+from dataguard.actions.runrecord import keep, put, record_fields, writes_of
+from dataguard.actions.runupload import Delivered, deliver, is_remote
 from dataguard.errors import ConflictError
 from dataguard.model.results.run import RunResult
 from dataguard.model.run import RunState
+from dataguard.report.encode import encode
 from dataguard.stores.rundirectory import RunDirectory
 
 if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.outputs import Outputs
-    from dataguard.actions.runupload import Delivered
     from dataguard.model.run import Run
 
 __all__ = ["finish_run"]
 
 
 def finish_run(ctx: Context, run_id: str) -> RunResult:
-    """Go on with the upload of a run; one whose job was killed stays interrupted.
+    """Take over what a run diverted, and go on with its upload; a killed one stays interrupted.
 
     Raises:
         ConflictError: nothing of it waits on this host, it is on its way, or its files or the
@@ -39,26 +42,50 @@ def finish_run(ctx: Context, run_id: str) -> RunResult:
         raise ConflictError(
             f"{run.outputs} is no place for outputs any more", hint="dataguard policy explain PLACE"
         )
-    with RunDirectory(run.metadata[STAGED]) as directory, ctx.manifests.in_use():
+    with (
+        RunDirectory(run.metadata.get(STAGED, run.outputs)) as directory,
+        ctx.manifests.in_use(),
+    ):
         if not directory.alone():
             raise ConflictError(f"another command goes on with run {run.id}")
         if directory.identity != run.metadata.get("directory"):
             raise ConflictError(f"the directory {directory.path} was replaced")
-        outputs = collect_outputs(ctx, directory, stays=False)
-        writes = _writes(run, directory)
-        done = deliver(ctx, _as_ended(ctx, run, outputs), directory, outputs, writes)
-    return _result(done)
+        return _finished(ctx, run, directory)
+
+
+def _finished(ctx: Context, run: Run, directory: RunDirectory) -> RunResult:
+    writes = _writes(run, directory)
+    routing = left_routing(ctx, run)
+    reaped = reap(directory, routing, None)
+    outputs = collect_outputs(ctx, directory, stays=False)
+    found = digested(reaped.diverted, outputs.files)
+    diverted = (*diverted_of(writes), *found)
+    ended = with_layers(_as_ended(ctx, run, outputs, grown=bool(found)), reaped.left)
+    findings = tuple(reported(ctx, found, run.id))
+    record_findings(ctx, findings)
+    writes["diverted"] = encode(diverted)
+    if is_remote(run):
+        done = deliver(ctx, ended, directory, outputs, writes)
+    else:
+        gaps = keep(directory, {**record_fields(ended), **writes})
+        put(ctx, ended)
+        done = Delivered(ended, outputs, gaps)
+    clear(routing, reaped)
+    result = _result(done)
+    gaps = (*result.unreadable, *reaped.unreadable)
+    return replace(result, diverted=diverted, findings=findings, unreadable=gaps)
 
 
 def _check_waits(ctx: Context, run: Run) -> None:
-    """Refuse a run of which nothing is to be uploaded here and now.
+    """Refuse a run of which nothing is to be taken over or uploaded here and now.
 
     Raises:
         ConflictError: it is such a one.
     """
-    if not is_remote(run) or STAGED not in run.metadata:
+    if not (is_remote(run) and STAGED in run.metadata) and not has_layers(run):
         raise ConflictError(
-            f"no outputs of run {run.id} wait to be uploaded", hint=f"dataguard lineage {run.id}"
+            f"nothing of run {run.id} waits here to be uploaded or taken over",
+            hint=f"dataguard lineage {run.id}",
         )
     if run.process.host != ctx.process.host:
         raise ConflictError(f"the outputs of run {run.id} wait on {run.process.host}")
@@ -67,34 +94,38 @@ def _check_waits(ctx: Context, run: Run) -> None:
 
 
 def _writes(run: Run, directory: RunDirectory) -> dict[str, object]:
-    """Return what is known of where else a job wrote: nothing, where it was killed.
+    """Return what is known of where else a job wrote: nothing, where one for a bucket was killed.
 
     Raises:
         ConflictError: the record that says so is not there any more.
     """
     unknown = writes_of()
-    if ENDED not in run.metadata:
+    if is_remote(run) and ENDED not in run.metadata:
         return unknown
     record = directory.read_record()
     return {name: record.get(name, value) for name, value in unknown.items()}
 
 
-def _as_ended(ctx: Context, run: Run, outputs: Outputs) -> Run:
+def _as_ended(ctx: Context, run: Run, outputs: Outputs, *, grown: bool) -> Run:
     """Return the record of a run as its job left it, with the outputs that are there.
 
+    Those that its job left, where these are known and none has `grown` by what it diverted.
+
     Raises:
-        ConflictError: they are not those that its job left.
+        ConflictError: they are not those.
     """
     root = None if outputs.root is None else str(outputs.root)
     state = run.metadata.get(ENDED)
-    if state is not None and run.output_root not in (None, root):
+    if state is not None and not grown and run.output_root not in (None, root):
         raise ConflictError(
             f"the outputs of run {run.id} changed since its job ended",
             hint=f"look at {run.metadata[STAGED]}",
         )
+    if state is None:
+        state = RunState.INTERRUPTED if is_remote(run) else run.state
     return replace(
         run,
-        state=RunState.INTERRUPTED if state is None else RunState(state),
+        state=RunState(state),
         finished=run.finished or ctx.clock(),
         output_root=root,
         output_files=len(outputs.files),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dataguard.actions.recording import record_findings
@@ -12,6 +12,8 @@ from dataguard.errors import ConflictError, DataguardError, UsageError
 from dataguard.model.audit import AuditLevel, SliceRecord
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code, Finding, Severity
+from dataguard.stores.reportfile import read_report
+from dataguard.stores.sightings import Sightings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +29,8 @@ def take_in(ctx: Context, paths: Iterable[str]) -> None:
     """Record the slices and findings of reports, as if the tasks had used this catalog.
 
     What is known already is left alone, so a report may be given again; of two looks at one slice
-    the later one counts, in whatever order they are given.
+    the later one counts, in whatever order they are given. However many findings a report has,
+    memory holds few of them.
 
     Raises:
         ConflictError: a report is about a version that has other content here.
@@ -35,34 +38,27 @@ def take_in(ctx: Context, paths: Iterable[str]) -> None:
         UsageError: a file cannot be read, or is no report of a slice.
     """
     for path in paths:
-        report = _read(path)
+        findings = Sightings()
         try:
+            report = read_report(path, "findings", partial(_keep, findings))
+            if report["schema"] != "dataguard.audit/1" or report["findings"] != []:
+                raise _no_report(path)
             slices = [(_slice(ctx, row), str(row["root"])) for row in report["versions"]]
-            findings = [_finding(row) for row in report["findings"]]
-        except (KeyError, TypeError, ValueError, AttributeError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as err:
             raise _no_report(path) from err
         for part, root in slices:
             _record(ctx, part, root, findings)
 
 
-def _read(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            report = json.load(file)
-    except OSError as err:
-        raise UsageError(f"cannot read the report {path}: {err.strerror}", hint=_HINT) from err
-    except (ValueError, RecursionError) as err:
-        raise _no_report(path) from err
-    if not isinstance(report, dict) or report.get("schema") != "dataguard.audit/1":
-        raise _no_report(path)
-    return report
+def _keep(findings: Sightings, row: Mapping[str, Any]) -> None:
+    findings.add(_finding(row))
 
 
 def _no_report(path: str) -> DataguardError:
     return UsageError(f"{path} is no report of a slice that was recorded", hint=_HINT)
 
 
-def _record(ctx: Context, part: SliceRecord, root: str, findings: list[Finding]) -> None:
+def _record(ctx: Context, part: SliceRecord, root: str, findings: Sightings) -> None:
     version = ctx.catalog.version(part.dataset, part.version)
     if str(version.root) != root:
         raise ConflictError(
@@ -72,7 +68,7 @@ def _record(ctx: Context, part: SliceRecord, root: str, findings: list[Finding])
     if any(_is_known(one, part) for one in ctx.catalog.slices(part.dataset, part.version)):
         return
     key = (part.dataset, part.version)
-    record_findings(ctx, (one for one in findings if (one.dataset, one.version) == key))
+    record_findings(ctx, (one for one in findings.since(0) if (one.dataset, one.version) == key))
     with ctx.catalog.transaction() as tx:
         tx.record_slice(part)
 

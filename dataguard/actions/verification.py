@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from dataguard.actions.comparison import Comparison, compare
 from dataguard.core.sealing import is_notice
+from dataguard.errors import DataguardError
 from dataguard.model.audit import AuditLevel
+from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code
 from dataguard.stores.sightings import Sightings
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.inputs import JobInput
     from dataguard.model.dataset import Location, Version
-    from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
     from dataguard.model.mount import MountRecord
 
@@ -97,10 +98,20 @@ def _compared(ctx: Context, one: JobInput, version: Version, location: Location)
 
 
 def _served(ctx: Context, record: MountRecord, found: Comparison) -> Comparison:
-    """Add what a mount could not give to what comparing the bucket showed."""
+    """Add what a mount could not give to what comparing the bucket showed.
+
+    The notes of a server may be closed to this user, where somebody else mounted: unchecked then.
+    """
     from dataguard.actions.mountfaults import faults_of  # noqa: PLC0415  for mounts of objects
 
-    for fault in faults_of(ctx, record):
+    try:
+        faults = faults_of(ctx, record)
+    except DataguardError as err:
+        gap = Unreadable(
+            b"", Obstacle.DENIED, f"what {record.target} could not give: {err.message}"
+        )
+        return replace(found, unreadable=(*found.unreadable, gap))
+    for fault in faults:
         found.findings.add_late(fault)
     return found
 

@@ -57,7 +57,7 @@ def watch(
     request: Request,
     *,
     new_watcher: Callable[[], Watcher],
-    interval: timedelta,
+    interval: timedelta | None,
     is_over: Callable[[], bool],
     environ: Mapping[str, str],
     new_area_watcher: Callable[[], Watcher] | None = None,
@@ -65,8 +65,10 @@ def watch(
 ) -> None:
     """Watch until it is over; what differs already is found first.
 
-    With `new_area_watcher` copies of gold are told that are made in workspaces and areas. With
-    `with_audit` the kernel's audit is asked for writers that end too soon to be asked.
+    Everything is compared each `interval`, 15 minutes where none is given; buckets as often as the
+    policy says, or an `interval` that is given and shorter. With `new_area_watcher` copies of gold
+    are told that are made in workspaces and areas. With `with_audit` the kernel's audit is asked
+    for writers that end too soon to be asked.
 
     Raises:
         NotFoundError: there is nothing to watch, or no such dataset.
@@ -78,7 +80,8 @@ def watch(
     orders = Orders(
         names=request.names,
         new_watcher=new_watcher,
-        interval=interval,
+        interval=interval or INTERVAL,
+        bucket_interval=_bucket_interval(ctx, interval),
         is_over=is_over,
         timer=request.timer,
         manager=ServiceManager(environ),
@@ -93,6 +96,13 @@ def watch(
             WatchLoop(ctx, orders, telling).run()
         finally:
             telling.close()
+
+
+def _bucket_interval(ctx: Context, asked: timedelta | None) -> timedelta:
+    required = ctx.policy.watch.bucket_interval
+    if required is None:
+        return asked or INTERVAL
+    return required if asked is None else min(asked, required)
 
 
 def _audit() -> AuditWrites:

@@ -63,6 +63,7 @@ class Comparing:
         holders: LeaseHolders,
         timer: Callable[[], float],
         interval: timedelta,
+        bucket_interval: timedelta,
     ) -> None:
         self._ctx = ctx
         self._telling = telling
@@ -71,7 +72,8 @@ class Comparing:
         self._holders = holders
         self._inbox = inbox
         self._timer = timer
-        self._interval = interval
+        self._interval_s = interval.total_seconds()
+        self._bucket_interval_s = bucket_interval.total_seconds()
         self._held: deque[tuple[float, Sequence[Finding]]] = deque()
         self._worker = Worker("watch-compare", inbox)
         self._remote = Worker("watch-list", inbox)
@@ -81,7 +83,8 @@ class Comparing:
         """Have compared what is due."""
         for place in self._places:
             if now >= place.compare_at and not place.comparing:
-                place.compare_at = now + self._interval.total_seconds()
+                remote = is_objects(place.watched.location.place)
+                place.compare_at = now + (self._bucket_interval_s if remote else self._interval_s)
                 if not self._places.is_quiet(place):
                     place.comparing = True
                     fresh = self._places.fresh(place)

@@ -97,6 +97,7 @@ class CopyWatch:
         self._names = frozenset(names)
         self._timer = timer
         self._ended = threading.Event()
+        self._left_out: set[bytes] = set()
         self._thread = threading.Thread(target=self._guarded, name="watch-copies", daemon=True)
         self._thread.start()
 
@@ -144,7 +145,9 @@ class CopyWatch:
         gaps = []
         wait_s = _READ_S if judge.has_suspects else _IDLE_S
         for sighting in areas.read(wait_s if now < float("inf") else 0.0):
-            if isinstance(sighting, Gap):
+            if isinstance(sighting, Gap) and sighting.kind is GapKind.LEFT_OUT:
+                self._leave_out(sighting)
+            elif isinstance(sighting, Gap):
                 gaps += judge.gap(sighting, self._timer())
             else:
                 gaps += judge.see(sighting, self._timer())
@@ -153,6 +156,13 @@ class CopyWatch:
         found = judge.due(now)
         if found is not None:
             self._put(found)
+
+    def _leave_out(self, gap: Gap) -> None:
+        """Say once that a mount in an area is left out; nothing of gold is missed by that."""
+        if gap.path not in self._left_out:
+            self._left_out.add(gap.path)
+            reason = "somebody else's mount, which this user may not look into, is left out"
+            self._put(NotWatched(os.fsdecode(gap.path), reason))
 
 
 class _Areas:

@@ -163,11 +163,10 @@ class Judging:
         """Ask the kernel's records who those were that were gone when their events came."""
         if self._audit is None:
             return
-        for one in suspects:
-            if one.writer is None:
-                continue
-            whole = self._audit.completed(one.writer, os.path.basename(one.path))
-            if whole is not one.writer:
+        named = [(one, one.writer) for one in suspects if one.writer is not None]
+        asked = [(writer, os.path.basename(one.path)) for one, writer in named]
+        for (one, writer), whole in zip(named, self._audit.completed(asked), strict=True):
+            if whole is not writer:
                 one.writer = whole
                 self._who[one.path] = self._people.of(whole)
 

@@ -59,7 +59,10 @@ _CROWD = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a watcher is to do: which datasets, with which sources, how often it compares all."""
+    """What a watcher is to do: which datasets, with which sources, how often it compares all.
+
+    `bucket_interval` is how often it lists places in buckets.
+    """
 
     names: tuple[str, ...]
     new_watcher: Callable[[], Watcher]
@@ -67,6 +70,7 @@ class Orders:
     is_over: Callable[[], bool]
     timer: Callable[[], float]
     manager: ServiceManager
+    bucket_interval: timedelta
     new_area_watcher: Callable[[], Watcher] | None = None
     audit: AuditWrites | None = None
 
@@ -112,6 +116,7 @@ class WatchLoop:
             holders=holders,
             timer=timer,
             interval=orders.interval,
+            bucket_interval=orders.bucket_interval,
         )
         self._beats = Heartbeats(ctx.settings.home.value, ctx.process.host)
         self._roster = Roster(

@@ -66,7 +66,17 @@ def _newest_active(reference: Reference, versions: Sequence[Version]) -> Version
     states = ", ".join(f"{version.number} is {version.state}" for version in versions)
     raise NotFoundError(
         f"`{reference}` has no active version" + (f": {states}" if states else ""),
-        hint=f"`dataguard log {reference.dataset}` shows what happened to them",
+        hint=_way_back(reference.dataset, versions),
+    )
+
+
+def _way_back(dataset: str, versions: Sequence[Version]) -> str:
+    """Return what makes a version active again, or who tells why none is."""
+    held = [one.reference for one in versions if one.state is VersionState.QUARANTINED]
+    if not held:
+        return f"`dataguard log {dataset}` shows what happened to them"
+    return (
+        f"dataguard audit {held[-1]} --level full, then dataguard release {held[-1]} --reason WHY"
     )
 
 

@@ -86,13 +86,13 @@ ExplainOption = Annotated[
 FinishOption = Annotated[
     str | None,
     typer.Option(
-        "--finish", metavar="ID", help="Run nothing: upload what an interrupted run left here."
+        "--finish", metavar="ID", help="Run nothing: finish what an interrupted run left here."
     ),
 ]
 
 
 def go_on(invocation: Invocation, run_id: str, job: tuple[str, ...], *, report: str | None) -> int:
-    """Upload what an interrupted run left, show the report, return the exit code."""
+    """Finish what an interrupted run left, show the report, return the exit code."""
     from dataguard.actions.runfinish import finish_run
     from dataguard.core.outcome import exit_code
 

@@ -98,9 +98,13 @@ def watch(
         ),
     ] = Attribution.EVENTS,
     interval: Annotated[
-        str,
-        typer.Option("--interval", metavar="15m", help="How often everything is compared anyway."),
-    ] = "15m",
+        str | None,
+        typer.Option(
+            "--interval",
+            metavar="15m",
+            help="How often everything is compared anyway: 15m, buckets as the policy says.",
+        ),
+    ] = None,
     events: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,7 +135,8 @@ def watch(
     """
     from dataguard.model.duration import parse_duration
 
-    every, asked = parse_duration(interval), tuple(names or ())
+    every = None if interval is None else parse_duration(interval)
+    asked = tuple(names or ())
     if sum((once, explain, emit is not None)) > 1:
         raise UsageError("--once, --explain and --emit are three questions", hint="ask for one")
     lasting = not (once or explain or emit is not None)
@@ -178,7 +183,7 @@ def _watch(
     invocation: Invocation,
     source: Source,
     attribution: Attribution,
-    every: "timedelta",
+    every: "timedelta | None",
     request: "Request",
     events: list[str],
 ) -> int:
@@ -211,7 +216,7 @@ def _emit(
     names: tuple[str, ...],
     source: Source,
     attribution: Attribution,
-    interval: str,
+    interval: str | None,
     metrics_file: str | None,
     events: list[str],
 ) -> int:
@@ -222,7 +227,7 @@ def _emit(
         options += ["--source", source.value]
     if attribution is not Attribution.EVENTS:
         options += ["--attribution", attribution.value]
-    if interval != "15m":
+    if interval is not None:
         options += ["--interval", interval]
     options += [word for one in events for word in ("--events", one)]
     if metrics_file is not None:

@@ -112,6 +112,7 @@ _STRICTER: Mapping[str, Mapping[str, Stricter]] = {
         "attempts": _later_member,
     },
     "watch": {
+        "bucket_interval": _shorter,
         "quarantine_on": _both,
         "command": _the_floors,
         "command_timeout": _the_floors,

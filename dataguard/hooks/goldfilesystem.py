@@ -50,7 +50,9 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
     With `verify` (or `gold_verify`, for chains of file systems) the digest of what is read as a
     whole is compared. `home` and `catalog` are what DATAGUARD_HOME and DATAGUARD_CATALOG are.
 
-    It may be forked, pickled and used by several threads. A pickle holds no secrets, and what
+    It may be forked, pickled and used by several threads. A pickle holds no secrets. It holds which
+    home and catalog are read, also where only the environment named them, which a worker may not
+    have: where there is such a home the worker reads it, elsewhere its own. And it holds what
     references mean: a tag that moves meanwhile means the same to all workers.
     """
 
@@ -83,8 +85,8 @@ class GoldFileSystem(AbstractFileSystem):  # type: ignore[misc]
         raise AttributeError(f"gold:// has no `{name}`")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        pins = self._gold.versions.pins
-        return _made_again, (type(self), self.storage_args, self.storage_options, pins)
+        options, pins = self.storage_options, self._gold.versions.pins
+        return _made_again, (type(self), self.storage_args, options, pins, _read_by(self))
 
     @property
     def fsid(self) -> str:
@@ -355,7 +357,16 @@ def _made_again(
     words: tuple[Any, ...],
     options: dict[str, Any],
     pins: dict[str, str],
+    read: dict[str, str],
 ) -> GoldFileSystem:
     made = kind(*words, **options)
+    if _read_by(made) != read and os.path.isdir(read["home"]):
+        made = kind(*words, **{**options, **read})
     made._gold.versions.adopt(pins)  # noqa: SLF001  the other half of __reduce__
     return made
+
+
+def _read_by(one: GoldFileSystem) -> dict[str, str]:
+    """Return the options that name home and catalog; the address of a file has no secrets."""
+    settings = one._gold.versions.settings  # noqa: SLF001  as above
+    return {"home": settings.home.value, "catalog": settings.catalog.value}

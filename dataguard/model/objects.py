@@ -49,16 +49,14 @@ class Capabilities:
 
     `versions_listed`: it answers ListObjectVersions. `lock`: the bucket has an object lock.
     `checksums` are the checksum algorithms, in the words of S3 (`XXHASH128`), that objects looked
-    at had. `attributes`: GetObjectAttributes answers what was asked, not with the object.
-    `literal_keys`: keys come back as they were given (`a//b`). `ordered`: listings come in bytewise
-    order, and pages are complete.
+    at had. `literal_keys`: keys come back as they were given (`a//b`). `ordered`: listings come in
+    bytewise order, and pages are complete.
     """
 
     versioning: Versioning = Versioning.UNKNOWN
     versions_listed: bool = False
     lock: bool | None = None
     checksums: tuple[str, ...] = ()
-    attributes: bool | None = None
     literal_keys: bool | None = None
     ordered: bool = True
 

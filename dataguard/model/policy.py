@@ -172,8 +172,9 @@ class Maintenance(Rules):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRules(Rules):
-    """What follows when a watcher finds something, and when it looks away."""
+    """What follows when a watcher finds something, and when it looks away or lists buckets."""
 
+    bucket_interval: timedelta | None = None
     quarantine_on: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     command_timeout: timedelta = timedelta(minutes=1)

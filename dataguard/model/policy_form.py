@@ -227,8 +227,12 @@ class Maintenance(Rules):
 
 
 class WatchRules(Rules):
-    """What follows when a watcher finds something, and when it looks away."""
+    """What follows when a watcher finds something, and when it looks away or lists buckets."""
 
+    bucket_interval: Duration | None = Field(
+        default=None,
+        description="how often `watch` lists a bucket at least; else as often as it compares all",
+    )
     quarantine_on: tuple[CodeName, ...] = Field(
         default=(), description="finding codes for which `watch` quarantines the version"
     )

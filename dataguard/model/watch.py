@@ -93,7 +93,10 @@ class WatchEvent:
 
 
 class GapKind(StrEnum):
-    """Why a source did not see everything."""
+    """Why a source did not see everything.
+
+    `left_out` is no finding: a mount that nobody wants to be seen, and that tells nothing.
+    """
 
     OVERFLOW = "overflow"
     LIMIT = "limit"
@@ -104,6 +107,7 @@ class GapKind(StrEnum):
     READER_DIED = "reader_died"
     DOWN = "down"
     NO_EVENTS = "no_events"
+    LEFT_OUT = "left_out"
 
     @property
     def code(self) -> Code:

@@ -29,6 +29,10 @@ __all__ = ["FuseBackend"]
 
 _GRACE_MS = 5000
 _ATTEMPTS, _FAULTS = "attempts.jsonl", "faults.jsonl"
+_NOTES = ((_ATTEMPTS, 0o600), (_FAULTS, 0o644))
+"""What servers note, and who may read it: who tried to write is told to nobody else, what could not
+be given to whoever's jobs rely on the mount."""
+
 _LOG, _PID = "server.log", "server.pid"
 _DIRECTORIES = "dataguard.mounts.fuseserver"
 _OBJECTS = "dataguard.actions.servedobjects"
@@ -151,7 +155,8 @@ class FuseBackend:
     def _prepared(self, target: str) -> str:
         place = self._place(target)
         try:
-            os.makedirs(place, mode=0o700, exist_ok=True)
+            # Whoever's jobs read the mount may open what could not be given, and nothing else.
+            os.makedirs(place, mode=0o711, exist_ok=True)
         except OSError as err:
             raise DataguardError(f"cannot create {place}: {err.strerror}") from err
         return place
@@ -185,7 +190,7 @@ def _start(place: str, shown: int, connection: int, program: str) -> None:
     """Start a server in a session of its own, so that no terminal or job takes it along."""
     log = os.path.join(place, _LOG)
     appending = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    files = [os.path.join(place, name) for name in (_ATTEMPTS, _FAULTS)]
+    files = [(os.path.join(place, name), mode) for name, mode in _NOTES]
     handed = range(_FIRST, _FIRST + 2 + len(files))
     again = os.open(f"/proc/self/fd/{shown}", os.O_RDONLY | os.O_CLOEXEC)
     aside = max(again, connection, handed[-1]) + 1  # out of the way of the numbers they will have
@@ -204,8 +209,8 @@ def _start(place: str, shown: int, connection: int, program: str) -> None:
                 (os.POSIX_SPAWN_DUP2, aside, handed[0]),
                 (os.POSIX_SPAWN_DUP2, aside + 1, handed[1]),
                 *(
-                    (os.POSIX_SPAWN_OPEN, number, file, appending, 0o600)
-                    for number, file in zip(handed[2:], files, strict=True)
+                    (os.POSIX_SPAWN_OPEN, number, file, appending, mode)
+                    for number, (file, mode) in zip(handed[2:], files, strict=True)
                 ),
                 (os.POSIX_SPAWN_CLOSE, aside),
                 (os.POSIX_SPAWN_CLOSE, aside + 1),

@@ -18,6 +18,7 @@ _LONG = {
     "dataguard.model.copies.CopiesResult": ("copies", "findings"),
     "dataguard.model.results.audit.AuditResult": ("findings",),
     "dataguard.model.results.diff.DiffResult": ("added", "removed", "changed", "renamed"),
+    "dataguard.model.results.register.RegisterResult": ("findings",),
     "dataguard.model.results.watch.WatchResult": ("findings",),
 }
 """Lists that may be long, in the order of the fields, by the name of the result's class: no command

@@ -28,6 +28,7 @@ _LATE_S = 120.0
 class _Call:
     time_s: float
     writer: Writer
+    is_told: bool = False
 
 
 class Writers:
@@ -43,27 +44,32 @@ class Writers:
         self._known: dict[tuple[int, bytes], _Call] = {}
         self._last: dict[int, Writer] = {}
 
-    def add(self, kind: int, text: bytes) -> None:
-        """Take one record; those of other rules, and of other types, say nothing."""
+    def add(self, kind: int, text: bytes) -> bool:
+        """Take one record; return whether a call is told with it.
+
+        Those of other rules, and of other types, say nothing.
+        """
         if kind not in _OURS or (kind == SYSCALL and self._key not in text):
-            return
+            return False
         record = read_record(text)
         if record is None:
-            return
+            return False
         serial, time_s, fields = record
         if kind == SYSCALL:
             self._begin(serial, _Call(time_s, _process(fields)))
-        elif (call := self._open.get(serial)) is None:
-            return
-        elif kind == PATH:
+        elif (call := self._open.get(serial)) is not None and kind == PATH:
             self._name(call, fields)
-        else:
+        elif call is not None:
             self._end(serial, call, fields)
+            return True
+        return False
 
     def find(self, number: int, name: bytes, now_s: float) -> Writer | None:
         """Return the process that had a number when it changed a name a moment ago."""
         call = self._known.get((number, name))
-        return None if call is None or now_s - call.time_s > _LATE_S else call.writer
+        if call is None or not call.is_told or now_s - call.time_s > _LATE_S:
+            return None
+        return call.writer
 
     def _begin(self, serial: int, call: _Call) -> None:
         self._open[serial] = call
@@ -92,7 +98,7 @@ class Writers:
             self._last[number] = last = whole
             if len(self._last) > _MOST:
                 del self._last[next(iter(self._last))]
-        call.writer = last
+        call.writer, call.is_told = last, True
 
 
 def _process(fields: dict[bytes, bytes]) -> Writer:

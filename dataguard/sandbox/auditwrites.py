@@ -17,7 +17,7 @@ from dataguard.sandbox.auditswitch import switched_on
 from dataguard.sandbox.auditwriters import Writers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dataguard.model.watch import Writer
 
@@ -25,6 +25,9 @@ __all__ = ["AuditWrites", "why_not"]
 
 _BUFFER_BYTES = 64 << 20
 """A burst of some 10,000 files may wait; the memory is the kernel's, and only then."""
+
+
+_PATIENCE_S = 0.5
 
 
 class AuditWrites:
@@ -42,6 +45,7 @@ class AuditWrites:
         self._rules: dict[bytes, bytes] = {}
         self._opened = contextlib.ExitStack()
         self._lost = threading.Event()
+        self._news = threading.Condition()
 
     def open(self) -> None:
         """Listen from now on.
@@ -56,7 +60,7 @@ class AuditWrites:
                 stack.enter_context(switched_on())
                 remove_left()
                 channel = auditsocket.listening(_BUFFER_BYTES)
-                reader = AuditReader(channel, self._writers.add, self._lost.set)
+                reader = AuditReader(channel, self._take, self._lost.set)
                 reader.start()
                 stack.callback(reader.close)
                 self._opened = stack.pop_all()
@@ -82,12 +86,31 @@ class AuditWrites:
                 self._rules[directory] = rule
         return tuple(troubles)
 
-    def completed(self, writer: Writer, name: bytes) -> Writer:
-        """Return a writer with what the records say of a process that was gone too soon."""
-        if writer.executable or writer.number is None:
+    def completed(self, asked: Sequence[tuple[Writer, bytes]]) -> list[Writer]:
+        """Return writers with what the records say of processes that were gone too soon.
+
+        Each comes with a name that it changed. Records are awaited for half a second: the kernel
+        tells of a call when it returns, and of what it did to a file before that.
+        """
+        until = time.monotonic() + _PATIENCE_S
+        with self._news:
+            while True:
+                found = [self._completed(*one) for one in asked]
+                left = until - time.monotonic()
+                if left <= 0 or not any(map(_is_vague, found)):
+                    return found
+                self._news.wait(left)
+
+    def _completed(self, writer: Writer, name: bytes) -> Writer:
+        if not _is_vague(writer) or writer.number is None:
             return writer
         found = self._writers.find(writer.number, name, time.time())
         return writer if found is None else replace(found, number=found.pid, cgroup=writer.cgroup)
+
+    def _take(self, kind: int, record: bytes) -> None:
+        with self._news:
+            if self._writers.add(kind, record):
+                self._news.notify_all()
 
     def take_lost(self) -> bool:
         """Whether records were lost since this was asked last."""
@@ -104,6 +127,11 @@ class AuditWrites:
     def _forget(self, directory: bytes) -> None:
         with contextlib.suppress(OSError):  # the kernel removes it with the directory
             auditsocket.remove_rule(self._rules.pop(directory))
+
+
+def _is_vague(writer: Writer) -> bool:
+    """Whether there is a number that may lead to more."""
+    return writer.number is not None and not (writer.executable and writer.command)
 
 
 def why_not() -> str | None:

@@ -7,9 +7,9 @@ import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from dataguard.errors import StoreUnreachableError
+from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
 from dataguard.stores.descent import Descent
 from dataguard.stores.flags import has_flag
 from dataguard.stores.removal import remove_tree
@@ -56,7 +56,11 @@ class Layers:
     after it started is done by the descriptor, and through no link.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def made(cls, place: str) -> Self:
         """Make the directory for them, for its user alone.
 
         Raises:
@@ -64,9 +68,27 @@ class Layers:
         """
         try:
             os.mkdir(place, 0o700)
-            self._descriptor = os.open(place, _DIRECTORY)
+            return cls(os.open(place, _DIRECTORY))
         except OSError as err:
             raise StoreUnreachableError(f"cannot make {place}: {err.strerror}") from err
+
+    @classmethod
+    def left(cls, place: str) -> Self:
+        """Open those that a run of this user left at a path without links.
+
+        Raises:
+            ConflictError: something else is in their place.
+            NotFoundError: they are not there.
+        """
+        try:
+            descriptor = os.open(place, _DIRECTORY)
+        except OSError as err:
+            raise NotFoundError(f"cannot open {place}: {err.strerror}") from err
+        layers = cls(descriptor)
+        if layers.place != place or os.fstat(descriptor).st_uid != os.geteuid():
+            os.close(descriptor)
+            raise ConflictError(f"{place} was replaced", hint=f"ls -ld {place}")
+        return layers
 
     @property
     def place(self) -> str:

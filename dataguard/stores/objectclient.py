@@ -19,7 +19,7 @@ from dataguard.stores.objectwire import Outgoing, Wire
 from dataguard.stores.s3credentials import keys_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     import pyarrow as pa
 
@@ -82,18 +82,6 @@ class ObjectClient:
         query = _of_version(version_id)
         request = Request("HEAD", key, query, (("x-amz-checksum-mode", "ENABLED"),))
         return held_of(self.ask(request).headers)
-
-    def attributes(self, key: bytes, version_id: str | None = None) -> Mapping[str, str]:
-        """Return the checksum and the parts by GetObjectAttributes; texts by element name."""
-        from dataguard.stores.objectanswers import attributes_of  # noqa: PLC0415  loads XML
-
-        query = (("attributes", ""), *_of_version(version_id))
-        wanted = (("x-amz-object-attributes", "ETag,Checksum,ObjectParts,ObjectSize"),)
-        reply = self.ask(Request("GET", key, query, wanted))
-        try:
-            return attributes_of(reply)
-        finally:
-            reply.close()
 
     def read(self, pin: Pin, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes of what is pinned, in pieces; exactly those asked for, or an error."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dataguard.errors import ConflictError, NotFoundError, StoreUnreachableError
@@ -38,6 +40,23 @@ _OK = range(200, 300)
 _LISTED = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part that the server has; `sha256` in base64, empty where the server takes none."""
+
+    number: int
+    etag: str
+    md5: bytes
+    sha256: str
+
+    @property
+    def listed(self) -> str:
+        """How it is named when the object is made."""
+        told = f"<ChecksumSHA256>{self.sha256}</ChecksumSHA256>" if self.sha256 else ""
+        number = f"<PartNumber>{self.number}</PartNumber>"
+        return f'<Part>{number}<ETag>"{self.etag}"</ETag>{told}</Part>'
+
+
 def in_parts(
     client: ObjectClient, terms: Terms, one: Parcel, open_file: Callable[[bytes], BinaryIO]
 ) -> Sent:
@@ -51,7 +70,7 @@ def in_parts(
     digest = new_hash(terms.algorithm)()
     try:
         with open_file(one.path) as file:
-            listed = [
+            parts = [
                 _part(client, terms, one, (upload, number), data, have=have.get(number))
                 for number, data in enumerate(_pieces(file, one.size, digest), 1)
             ]
@@ -60,7 +79,7 @@ def in_parts(
     if digest.digest().hex() != one.digest:
         client.send(Request("DELETE", one.key, (("uploadId", upload),))).close()
         raise changed(one)
-    return _completed(client, terms, one, upload, listed)
+    return _completed(client, terms, one, upload, parts)
 
 
 def abort_uploads(client: ObjectClient, prefix: bytes) -> int:
@@ -101,12 +120,12 @@ def _part(
     data: bytes,
     *,
     have: str | None,
-) -> str:
-    """Upload a part, unless the server has it; returns how it is listed at the end."""
+) -> _Part:
+    """Upload a part, unless the server has it."""
     upload, number = place
     sums = dict(sums_of(data, sha256=terms.sha256))
-    etag = have
-    if have != hashlib.md5(data, usedforsecurity=False).hexdigest():
+    md5, etag = hashlib.md5(data, usedforsecurity=False), have
+    if have != md5.hexdigest():
         query = (("partNumber", str(number)), ("uploadId", upload))
         request = Request("PUT", one.key, query, tuple(sums.items()), data)
         reply = client.send(request)
@@ -119,30 +138,74 @@ def _part(
             raise client.failure_of(reply, one.key)
         etag = etag_of(reply.headers) or ""
         client.whole(reply)
-    told = sums.get("x-amz-checksum-sha256")
-    checksum = f"<ChecksumSHA256>{told}</ChecksumSHA256>" if told else ""
-    return f'<Part><PartNumber>{number}</PartNumber><ETag>"{etag}"</ETag>{checksum}</Part>'
+    return _Part(number, etag or "", md5.digest(), sums.get("x-amz-checksum-sha256", ""))
 
 
 def _completed(
-    client: ObjectClient, terms: Terms, one: Parcel, upload: str, listed: list[str]
+    client: ObjectClient, terms: Terms, one: Parcel, upload: str, parts: list[_Part]
 ) -> Sent:
-    body = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>".encode()
+    """Have an object made of parts, and read back that it is made of these.
+
+    The answer to an earlier attempt may be lost, and the object there.
+    """
+    listed = "".join(part.listed for part in parts)
+    body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
     headers = (("if-none-match", "*"),) if terms.conditional else ()
     reply = client.send(Request("POST", one.key, (("uploadId", upload),), headers, body))
-    status, told = reply.status, reply.headers
-    said = client.whole(reply)
-    if status not in _OK or b"<Error>" in said:  # long completions answer 200 before it is known
-        # The answer to an earlier attempt may be lost, and the object there.
-        found = known(client, terms, one)
-        if found is not None:
-            return found
-        raise failure(status if status not in _OK else 500, said, client.named(one.key))
-    etag = html.unescape(text_of(said, "ETag") or "").strip('"')
-    version = told.get("x-amz-version-id")
-    if version is None:  # some tell it only when asked
-        return known(client, terms, one) or Sent(one, None, etag or None)
-    return Sent(one, version, etag or None)
+    status, why = reply.status, None
+    try:
+        said = client.whole(reply)
+    except StoreUnreachableError as err:
+        said, why = b"", err
+    found = known(client, terms, one)
+    if found is not None:
+        _check_made(client, found, parts)
+        return found
+    if why is not None:
+        raise why
+    # Long completions answer 200 before it is known what comes of them.
+    raise failure(status if status not in _OK else 500, said, client.named(one.key))
+
+
+def _composite(parts: list[_Part]) -> str:
+    """Return the checksum of an object of parts: that of theirs, and how many; empty without."""
+    if not all(part.sha256 for part in parts):
+        return ""
+    joined = hashlib.sha256(b"".join(b64decode(part.sha256) for part in parts)).digest()
+    return f"{b64encode(joined).decode()}-{len(parts)}"
+
+
+def _check_made(client: ObjectClient, found: Sent, parts: list[_Part]) -> None:
+    """Compare what the server keeps of an object's parts with those that were sent.
+
+    An object of others is removed again: whoever goes on would take it for this one.
+
+    Raises:
+        ConflictError: it is made of others, or in another order.
+    """
+    version = found.version_id
+    kept = client.head(found.parcel.key, version)
+    checksum = (kept.checksum or "").removeprefix("SHA256:")
+    if _differ(checksum, _composite(parts)) or _differ(found.etag or "", _etag(parts)):
+        client.delete(found.parcel.key, version)
+        named = client.named(found.parcel.key)
+        raise ConflictError(f"{named} is not what was sent: its parts are others, or in disorder")
+
+
+def _differ(kept: str, expected: str) -> bool:
+    """Whether both are of parts, and not of the same."""
+    return "-" in kept and "-" in expected and kept != expected
+
+
+def _etag(parts: list[_Part]) -> str:
+    """Return the etag of an object of parts; empty where these have none of their MD5.
+
+    Servers that encrypt name them by something else.
+    """
+    if any(part.etag != part.md5.hex() for part in parts):
+        return ""
+    joined = hashlib.md5(b"".join(part.md5 for part in parts), usedforsecurity=False)
+    return f"{joined.hexdigest()}-{len(parts)}"
 
 
 def _pieces(file: BinaryIO, size: int, digest: Hash) -> Iterator[bytes]:

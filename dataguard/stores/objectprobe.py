@@ -22,7 +22,6 @@ __all__ = ["probe"]
 _OK = 200
 _UNKNOWN_HERE = 405
 """What some answer to a question about the bucket that they do not know."""
-_SAMPLE_MOST = 1 << 20
 _LISTED = 100
 _MUDDLED = ("seaweedfs",)
 """Servers that list keys in the order of a tree of directories, not bytewise.
@@ -80,16 +79,7 @@ def _by_sample(client: ObjectClient, prefix: bytes, found: Capabilities) -> Capa
     except (DeniedError, NotFoundError, ConflictError):
         return found  # reading it will say why
     checksums = () if facts.checksum is None else (facts.checksum.partition(":")[0],)
-    found = replace(found, checksums=checksums, literal_keys=_keeps(client, key))
-    if facts.size > _SAMPLE_MOST:  # some servers answer with the object
-        return found
-    try:
-        client.attributes(key)
-    except DeniedError:
-        return found
-    except (StoreUnreachableError, NotFoundError, ConflictError):
-        return replace(found, attributes=False)
-    return replace(found, attributes=True)
+    return replace(found, checksums=checksums, literal_keys=_keeps(client, key))
 
 
 def _sample(client: ObjectClient, prefix: bytes) -> bytes:

@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from dataguard.errors import StoreUnreachableError
+from dataguard.errors import ConfigurationError, StoreUnreachableError
 from dataguard.stores.objectconnection import BrokenError, Connection
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses that another attempt may not have."""
+_OTHER_NAMES = (62, 64)
+"""What OpenSSL says of a certificate for another host or address (X509_V_ERR_..._MISMATCH)."""
 
 
 class Outgoing:
@@ -67,9 +69,7 @@ class Wire:
         self._process = os.getpid()
         self._tls: ssl.SSLContext | None = None
         if peer.secure:
-            import ssl  # noqa: PLC0415  costs as much as all else here together
-
-            self._tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
+            self._tls = _trusting(os.environ.get("AWS_CA_BUNDLE") or None)
 
     def ask(self, request: Outgoing, *, failed: int = 0) -> Reply:
         """Send a request until there is a reply that another attempt would not change.
@@ -78,7 +78,7 @@ class Wire:
         returned as it is.
 
         Raises:
-            StoreUnreachableError: there is no connection, or no HTTP.
+            StoreUnreachableError: there is no connection, no HTTP, or nothing to trust the peer by.
         """
         reason: Exception | None = None
         for attempt in range(failed, _ATTEMPTS):
@@ -88,6 +88,7 @@ class Wire:
             try:
                 reply = self._once(request)
             except (OSError, BrokenError) as err:
+                self._check_trusted(err)
                 reason = err
                 continue
             if reply.status not in _PASSING or attempt == _ATTEMPTS - 1:
@@ -169,6 +170,24 @@ class Wire:
         self.close()
         return self._once(request)
 
+    def _check_trusted(self, err: Exception) -> None:
+        """Give up where no other attempt will do better: what a peer shows is not trusted here.
+
+        Raises:
+            StoreUnreachableError: it is not.
+        """
+        if self._tls is None:
+            return
+        import ssl  # noqa: PLC0415  as below
+
+        if isinstance(err, ssl.SSLCertVerificationError):
+            named = "name the server in its URL as its certificate does"
+            trusted = "name the file of its authority: export AWS_CA_BUNDLE=/path/ca.pem"
+            raise StoreUnreachableError(
+                f"{self.peer.url} is not trusted: {err.verify_message}",
+                hint=named if err.verify_code in _OTHER_NAMES else trusted,
+            ) from err
+
     def _connection(self) -> Connection:
         if self._process != os.getpid():  # forked: these are the parent's
             _close_all(self._idle)
@@ -180,6 +199,23 @@ class Wire:
 
     def _give_back(self, connection: Connection) -> None:
         self._idle.append(connection)
+
+
+def _trusting(authorities: str | None) -> ssl.SSLContext:
+    """Return what TLS is spoken with; `authorities` is a file of those to trust, or None.
+
+    Raises:
+        ConfigurationError: there is no such file, or it holds no certificates.
+    """
+    import ssl  # noqa: PLC0415  costs as much as all else here together
+
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except OSError as err:  # what ssl raises is one too
+        raise ConfigurationError(
+            f"cannot take certificates from {authorities}: {err.strerror or err}",
+            hint="AWS_CA_BUNDLE names a file of certificates in PEM",
+        ) from err
 
 
 def _close_all(connections: list[Connection]) -> None:

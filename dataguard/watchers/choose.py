@@ -15,6 +15,7 @@ from dataguard.watchers.joined import JoinedWatcher
 from dataguard.watchers.objects import ObjectsWatcher
 from dataguard.watchers.polling import PollingSensor
 from dataguard.watchers.rootguard import filesystem_of, read_mounts
+from dataguard.watchers.telling import tells_all
 from dataguard.watchers.watcher import SensorWatcher
 
 if TYPE_CHECKING:
@@ -32,14 +33,6 @@ AUTO = "auto"
 
 POLL_S = 60.0
 """How long `polling` waits between two looks at least."""
-
-_TELLS_ALL = frozenset(
-    {"bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs"}
-    | {"nilfs2", "ntfs3", "ramfs", "reiserfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs"}
-)
-"""File systems that change by this kernel alone. Others (NFS, Lustre, FUSE, overlays, and what is
-not known) may change without an event, and are compared instead."""
-
 
 _OF_DIRECTORIES = tuple(one for one in Source if one is not Source.OBJECTS)
 
@@ -144,7 +137,7 @@ def _sensor(source: Source, poll_s: float, *, crosses: bool = True) -> Sensor:
 def _reason(root: bytes, source: Source) -> str | None:
     if source is not Source.POLLING:
         kind = filesystem_of(root, read_mounts())
-        if kind not in _TELLS_ALL:
+        if not tells_all(kind):
             return f"not all changes on {kind} go through this kernel"
     return _sensor(source, POLL_S).unavailable(root)
 

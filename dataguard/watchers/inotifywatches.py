@@ -13,6 +13,7 @@ from dataguard.model.watch import ChangeKind, GapKind
 from dataguard.watchers import inotifycalls as calls
 from dataguard.watchers.descend import descend, exhaust, open_directory
 from dataguard.watchers.directorytree import DirectoryTree, Place
+from dataguard.watchers.rootguard import is_mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,15 +113,28 @@ class InotifyWatches:
         return directories
 
     def unreadable(self, parent: int, name: bytes, error: OSError) -> None:
-        """Report a directory without a watch; of many, the root."""
+        """Report a directory without a watch; of many, the root.
+
+        A mount that would be left out anyway is reported as that: one of an ordinary user's server
+        may be opened by nobody else, not even by root.
+        """
         kind = GapKind.LIMIT if error.errno == errno.ENOSPC else GapKind.UNREADABLE
-        for root, directory in self.tree.places(parent):
-            count = self.refused[root] = self.refused.get(root, 0) + 1
-            path = directory + b"/" + name if count <= _NAMED_GAPS else root
-            if count <= _NAMED_GAPS + 1:
-                where = "more directories below " if count > _NAMED_GAPS else ""
-                message = f"{where}{os.fsdecode(path)} not watched: {watch_reason(error)}"
-                self._outlet.gap(root, path, kind, message)
+        for place in self.tree.places(parent):
+            root, path = place_in(place, name)
+            reason = watch_reason(error)
+            if self._mounts is not None and kind is GapKind.UNREADABLE and is_mount(path):
+                message = f"{os.fsdecode(path)} not watched: {reason}"
+                self._outlet.gap(root, path, GapKind.LEFT_OUT, message)
+            else:
+                self._refuse(root, path, kind, reason)
+
+    def _refuse(self, root: bytes, path: bytes, kind: GapKind, reason: str) -> None:
+        count = self.refused[root] = self.refused.get(root, 0) + 1
+        path = path if count <= _NAMED_GAPS else root
+        if count <= _NAMED_GAPS + 1:
+            where = "more directories below " if count > _NAMED_GAPS else ""
+            message = f"{where}{os.fsdecode(path)} not watched: {reason}"
+            self._outlet.gap(root, path, kind, message)
 
     def forget(self, watch: int) -> None:
         """Give a watch back."""

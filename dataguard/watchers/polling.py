@@ -12,6 +12,7 @@ from dataguard.model.watch import Coverage, GapKind, Source
 from dataguard.watchers.descend import descend, exhaust, open_directory
 from dataguard.watchers.rootguard import filesystem_of, read_mounts
 from dataguard.watchers.signatures import Signatures, SignaturesBuilder
+from dataguard.watchers.telling import tells_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,8 @@ class _Look:
 class PollingSensor:
     """The sensor of `polling`; `interval_s` lies between the end of a look and the next at least.
 
-    What was deleted shows by its directory, which is reported as modified.
+    What was deleted shows by its directory, which is reported as modified. That a root is on a file
+    system that changes without events is told once, before the first look at it.
     """
 
     source = Source.POLLING
@@ -59,6 +61,7 @@ class PollingSensor:
         self._before: dict[bytes, Signatures] = {}
         self._due: dict[bytes, float] = {}
         self._look: _Look | None = None
+        self._told: set[bytes] = set()
 
     @property
     def descriptor(self) -> int | None:
@@ -93,13 +96,14 @@ class PollingSensor:
             OSError: the root cannot be listed.
         """
         look = self._begin(root, None)
+        kind = filesystem_of(root, read_mounts())
         try:
+            self._tell(root, kind)
             exhaust(look.turns)
         finally:
             os.close(look.descriptor)
         self._before[root] = look.visit.seen.done()
         self._due[root] = time.monotonic() + self._interval_s
-        kind = filesystem_of(root, read_mounts())
         return Coverage(root, self.source, kind, _SEES, _BLIND_TO)
 
     def drop(self, root: bytes) -> None:
@@ -156,6 +160,12 @@ class PollingSensor:
             self._unreadable(root, err)
             self._due[root] = time.monotonic() + self._interval_s
             return None
+
+    def _tell(self, root: bytes, kind: str) -> None:
+        if root not in self._told and not tells_all(kind):
+            self._told.add(root)
+            message = f"not all changes on {kind} have events here: they show at the next look"
+            self._outlet.gap(root, root, GapKind.NO_EVENTS, message)
 
     def _unreadable(self, root: bytes, error: OSError) -> None:
         message = f"{os.fsdecode(root)} cannot be looked at: {error.strerror}"

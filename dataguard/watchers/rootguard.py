@@ -13,7 +13,7 @@ from dataguard.model.watch import GapKind
 if TYPE_CHECKING:
     from dataguard.model.mountpoint import MountPoint
 
-__all__ = ["Loss", "RootGuard", "filesystem_of", "read_mounts"]
+__all__ = ["Loss", "RootGuard", "filesystem_of", "is_mount", "read_mounts"]
 
 _TABLE = "/proc/self/mountinfo"
 
@@ -129,6 +129,15 @@ def read_mounts() -> MountTable:
         return guard._read()  # noqa: SLF001  the same module
     finally:
         guard.close()
+
+
+def is_mount(path: bytes) -> bool:
+    """Whether something is mounted at an absolute path now; it may be one that may not be opened.
+
+    Raises:
+        ConflictError: proc is not mounted.
+    """
+    return bool(read_mounts().at(os.fsdecode(path)))
 
 
 def filesystem_of(root: bytes, table: MountTable) -> str:

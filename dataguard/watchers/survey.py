@@ -12,6 +12,7 @@ from dataguard.watchers.descend import descend, exhaust, open_directory
 from dataguard.watchers.directorytree import DirectoryTree
 from dataguard.watchers.fanotifycalls import handle_of, open_handle
 from dataguard.watchers.linkedfiles import InodeIndex, LinkedFiles
+from dataguard.watchers.rootguard import is_mount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,11 +175,16 @@ class Survey:
         return fsid
 
     def unseen(self, parent: bytes, name: bytes, error: OSError) -> None:
-        """Report a directory that is not watched."""
+        """Report a directory that is not watched; a mount that would be left out anyway, as that.
+
+        One of an ordinary user's server may be opened by nobody else, not even by root.
+        """
         for root, directory in self.tree.places(parent):
             path = directory + b"/" + name
+            left_out = not self.crosses and is_mount(path)
+            kind = GapKind.LEFT_OUT if left_out else GapKind.UNREADABLE
             message = f"{os.fsdecode(path)} is not watched: {error.strerror}"
-            self._outlet.gap(root, path, GapKind.UNREADABLE, message)
+            self._outlet.gap(root, path, kind, message)
 
     def beat(self) -> None:
         """Say that work goes on."""

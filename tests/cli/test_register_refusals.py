@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from asking import tree_state
 
+from dataguard.stores import spool
+
 
 def sums(world, algorithm="sha256", *, wrong=()):
     lines = []
@@ -208,3 +210,19 @@ def test_option_value_that_makes_no_sense_is_refused(world, option):
 @pytest.mark.parametrize("option", [("--engine", "foo"), ("--workers", "0"), ("--workers", "x")])
 def test_setting_that_makes_no_sense_is_refused(world, option):
     assert 2 == world.fails("register", "faces", str(world.gold), *option)["exit_code"]
+
+
+def test_differences_that_do_not_fit_into_memory_are_all_told_in_path_order(
+    registered, monkeypatch
+):
+    monkeypatch.setattr(spool, "_IN_MEMORY_BYTES", 1)
+    monkeypatch.setattr(spool, "_PER_RECORD", 2)
+    (registered.gold / "a").write_bytes(b"other\n")
+    for number in range(9):
+        (registered.gold / "dir" / f"new{number}").touch()
+    found = registered.register(code=3)
+    new = [("DG103", f"dir/new{number}") for number in range(9)]
+    assert [("DG101", "a"), *new] == [(one["code"], one["path"]) for one in found["findings"]]
+    assert [] == found["unreadable"]
+    text = registered.ask("register", "faces", str(registered.gold), "-v")
+    assert all(f"dir/new{number}" in text.out for number in range(9))

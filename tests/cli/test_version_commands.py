@@ -110,6 +110,39 @@ def test_quarantine_is_lifted_after_a_clean_full_audit_only(registered):
     assert 11 == registered.fails("release", "faces@1", "--reason", "again")["exit_code"]
 
 
+def test_audit_by_name_of_what_is_in_quarantine_alone_leads_out_of_it(registered):
+    registered.ask_json("quarantine", "faces@1", "--reason", "labels")
+    found = registered.ask_json("audit", "faces", "--level", "full")
+    assert [("faces", 1)] == [(one["dataset"], one["version"]) for one in found["versions"]]
+    assert "active" == registered.ask_json("release", "faces@1", "--reason", "fine")["state"]
+
+
+def test_audit_by_name_takes_the_newest_in_quarantine_where_none_is_active(two):
+    for number in (1, 2):
+        two.ask_json("quarantine", f"faces@{number}", "--reason", "labels")
+    asked = two.ask_json("audit", "faces", "-n")
+    assert [2] == [one["version"] for one in asked["versions"]]
+
+
+def test_audit_by_name_takes_the_active_version_before_a_newer_one_in_quarantine(registered):
+    (registered.gold / "new").write_bytes(b"new\n")
+    registered.register("--append", "--reason", "more")
+    registered.ask_json("quarantine", "faces@2", "--reason", "labels")
+    found = registered.ask_json("audit", "faces", "-n")
+    assert [1] == [one["version"] for one in found["versions"]]
+
+
+@pytest.mark.parametrize("command", ["tag", "show"])
+def test_command_that_needs_an_active_version_says_what_leads_out_of_quarantine(
+    registered, command
+):
+    registered.ask_json("quarantine", "faces@1", "--reason", "labels")
+    error = registered.fails(command, "faces", *(["prod"] if command == "tag" else []))
+    assert 10 == error["exit_code"]
+    assert "dataguard audit faces@1 --level full" in error["hint"]
+    assert "dataguard release faces@1" in error["hint"]
+
+
 @pytest.mark.parametrize("command", ["withdraw", "quarantine", "release"])
 @pytest.mark.parametrize("reason", ["", "   "])
 def test_change_of_standing_needs_a_reason(registered, command, reason):

@@ -165,3 +165,26 @@ def test_too_few_watches_are_told(registered):
     ):
         is_told(watcher, "DG902")
         is_blind(watcher)
+
+
+@needs_mounts
+def test_file_system_without_events_is_told_at_each_start_and_is_no_blindness(world, mounted):
+    for name in ("upper", "work", "merged"):
+        (mounted / name).mkdir()
+    merged = mounted / "merged"
+    options = f"lowerdir={world.gold},upperdir={mounted / 'upper'},workdir={mounted / 'work'}"
+    words = ["mount", "-t", "overlay", "overlay", "-o", options, str(merged)]
+    subprocess.run(words, check=True)
+    world.ask_json("register", "voices", str(merged))
+    beats = world.home / "state" / "watch"
+    for _ in range(2):
+        # A place of which something is not seen gets no heartbeat.
+        with watching_command("voices", "--format", "jsonl", heartbeats=beats) as watcher:
+            watcher.wait(lambda one: any(row["code"] == "DG904" for row in one.rows))
+            assert 143 == watcher.end()
+            told = [(row["code"], row["path"]) for row in watcher.rows if row["code"] != "DG903"]
+        assert [("DG904", "")] == told
+    found = [
+        one for one in world.ask_json("findings", "list")["findings"] if one["state"] == "open"
+    ]
+    assert [("DG904", "voices", 2)] == [(f["code"], f["dataset"], f["count"]) for f in found]

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from support.deniedmounts import mounted_by_somebody_else
 from support.mountcleanup import needs_mounts
 from support.watching import watching_command
 
@@ -107,3 +108,19 @@ def test_areas_are_explained(registered, workspace):
     assert {str(workspace), str(registered.top / "outputs")} == {one["place"] for one in areas}
     text = registered.ask("watch", "--explain", "--source", "polling").out
     assert "not told as they are made" in text
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_mount_of_somebody_else_in_a_workspace_is_left_out_and_told_once(
+    registered, workspace, source
+):
+    (workspace / "theirs").mkdir()
+    with (
+        mounted_by_somebody_else(workspace / "theirs"),
+        watcher_of(registered, "--source", source) as watcher,
+    ):
+        is_ready(watcher, registered, workspace)
+        watcher.end()
+        told = [line for line in watcher.remarks if str(workspace / "theirs") in line]
+        assert (1, True) == (len(told), "left out" in told[0])
+        assert [] == [row for row in watcher.rows if row["code"].startswith("DG9")]

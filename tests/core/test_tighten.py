@@ -59,6 +59,9 @@ ALWAYS = {
         {"canary": st.sampled_from(Wanted)},
         optional={"canary_max_age": st.sampled_from(["12h", "30d"])},
     ),
+    "watch": st.fixed_dictionaries(
+        {}, optional={"bucket_interval": st.sampled_from(["5m", "15m", "2h"])}
+    ),
 }
 SOMETIMES = {
     "areas": st.one_of(AREA_TABLES, st.lists(AREA_TABLES, min_size=1, max_size=2)),

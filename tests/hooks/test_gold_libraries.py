@@ -124,9 +124,9 @@ def read_all(fs, paths, answers):
 def test_workers_of_a_data_loader_read(gold, method):
     """After use in the parent, which is where clients with threads of their own hang.
 
-    The home is named: a fork server has the environment of whatever started it first.
+    A fork server has the environment of whatever started it first, and so another home.
     """
-    fs = gold.fs(verify=True, home=str(gold.top / "home"))
+    fs = gold.fs(verify=True)
     paths = [f"{HEAD}/train/{number:04}.jpg" for number in range(5)]
     expected = [fs.cat_file(path) for path in paths]
     context = multiprocessing.get_context(method)

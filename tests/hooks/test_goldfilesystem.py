@@ -6,6 +6,8 @@ import fcntl
 import io
 import os
 import pickle
+import subprocess
+import sys
 import tomllib
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -201,6 +203,43 @@ def test_pickle_holds_options_and_pins_alone(gold):
     assert b"at" == there.cat_file(f"{HEAD}/a@b")
     assert {"verify": True} == there.storage_options
     assert fs.to_dict() == there.to_dict()
+
+
+def in_another_environment(fs, **variables):
+    """Return what a process with these variables alone says of a pickled file system."""
+    told = (
+        "import pickle, sys; fs = pickle.load(sys.stdin.buffer); "
+        f"print(fs.cat_file('{HEAD}/a@b').decode(), fs._gold.versions.settings.home.value)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told],
+        input=pickle.dumps(fs),
+        env={"PYTHONPATH": os.pathsep.join(sys.path), **variables},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode().split()
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_worker_that_lacks_the_environment_reads_the_same_home(gold, asked_before):
+    fs, home = gold.fs(), str(gold.top / "home")
+    if asked_before:
+        fs.ls(HEAD)
+    other = str(gold.top / "other")
+    assert (0, ["at", home]) == in_another_environment(fs, DATAGUARD_HOME=other)
+    assert (0, ["at", home]) == in_another_environment(fs, HOME=str(gold.top))
+
+
+def test_worker_where_there_is_no_such_home_reads_its_own(gold):
+    fs, moved = gold.fs(), str(gold.top / "moved")
+    os.rename(gold.top / "home", moved)
+    assert (0, ["at", moved]) == in_another_environment(fs, DATAGUARD_HOME=moved)
+
+
+def test_pickle_holds_no_secrets(gold, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do-not-carry-me")
+    assert b"do-not-carry-me" not in pickle.dumps(gold.fs())
 
 
 # --- what is not as it was ------------------------------------------------------------------------

@@ -57,7 +57,6 @@ def test_looking_shows_what_the_server_lacks(s3, bucket, client):
         versioning=Versioning.ENABLED,
         versions_listed=True,
         lock=False,
-        attributes=False,
         literal_keys=True,
         ordered=True,
     )

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from functools import partial
+
 import pytest
 
 from support.countingproxy import counting_proxy
+from support.mountcleanup import needs_mounts
+from support.namespaces import become
+from support.warmcommands import Shell
 
 KEYS = {"gold/a": b"alpha" * 100, "gold/b": b"beta!" * 100, "gold/c": b"gamma" * 77}
 
@@ -85,6 +92,40 @@ def test_every_version_of_a_key_costs_and_a_copy_that_goes_is_resolved(objectser
     assert 0 == ask("copies", f"s3://{gold}/work")[0]
     _, left = ask("findings", "list")
     assert [] == left["findings"]
+
+
+@pytest.fixture
+def shared_home():
+    """A directory that every user reaches: pytest's are private."""
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o777)
+        yield os.path.realpath(top)
+
+
+@needs_mounts
+def test_path_of_a_copy_is_told_to_who_found_it_and_to_root_alone(
+    objectserver, bucket, put, shared_home
+):
+    def asked(uid, *words):
+        environment = {**objectserver.environment(), "TMPDIR": shared_home}
+        entry = partial(become, uid, shared_home) if uid else None
+        home = os.path.join(shared_home, "home")
+        shell = Shell(home, shared_home, environment=tuple(environment.items()), entry=entry)
+        return shell.call(*words, "--format", "json").said
+
+    for key, data in KEYS.items():
+        put(key, data)
+    finder, stranger = 23456, 23457
+    asked(finder, "register", "faces", f"s3://{bucket}/gold")
+    put("work/mine", KEYS["gold/a"])
+    [found] = asked(finder, "copies", f"s3://{bucket}/work")["findings"]
+    told = {uid: asked(uid, "findings", "list")["findings"] for uid in (0, finder, stranger)}
+    path = f"s3://{bucket}/work/mine"
+    assert {0: path, finder: path, stranger: ""} == {
+        uid: one["path"] for uid, [one] in told.items()
+    }
+    assert {found["id"]} == {one["id"] for [one] in told.values()}
+    assert "who found it" in told[stranger][0]["message"]
 
 
 def test_gold_in_directories_is_found_by_reading(gold, put, ask, tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+from base64 import b64encode
 
 import pytest
 
 from support.bucketruns import BucketRuns
-from support.countingproxy import Before, Busy, Drop, Garble, Lose, Reply
+from support.countingproxy import Before, Busy, Cut, Drop, Garble, Lose, Reply, Tell
 
 LARGE = 40 << 20
 FAULTS = (Busy(), Drop(), Reply(500))
@@ -116,8 +117,9 @@ def check_diverted(runs):
 def test_finished_run_tells_where_else_its_job_wrote(runs, proxy):
     assert killed_at(runs, proxy, 3, *diverting(runs))
     assert "interrupted" == state_here(runs)
-    runs.ask("run", "--finish", "r1")
+    done = runs.ask("run", "--finish", "r1")
     check_diverted(runs)
+    assert runs.record("r1")["diverted"] == done["diverted"]
 
 
 def test_so_does_one_whose_upload_was_refused_twice(runs, proxy):
@@ -186,6 +188,31 @@ def test_answer_that_is_lost_after_the_object_was_made_is_no_conflict(runs, prox
     proxy.spoil(Lose(), method="PUT", key=b"out/runs/r1/run.json")
     assert "complete" == runs.ask(*words_of(runs, SCRIPT), endpoint=proxy.endpoint)["state"]
     check_complete(runs, FILES)
+
+
+def test_answer_to_a_completed_upload_that_breaks_off_is_read_back(runs, proxy):
+    proxy.spoil(Cut(20), method="POST", key=b"out/runs/r1/large", query="uploadId")
+    script = f"head -c {LARGE} /dev/zero >$DATAGUARD_OUTPUTS/large"
+    assert "complete" == runs.ask(*words_of(runs, script), endpoint=proxy.endpoint)["state"]
+    check_complete(runs, {"out/runs/r1/large": bytes(LARGE)})
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("x-amz-checksum-sha256", f"{b64encode(bytes(32)).decode()}-3"),
+        ("etag", f'"{bytes(16).hex()}-3"'),
+    ],
+)
+def test_object_that_is_made_of_other_parts_is_not_taken(runs, proxy, header, value):
+    told = Tell(lambda _: ((header, value),))
+    proxy.spoil(told, method="HEAD", key=b"out/runs/r1/large", times=1000)
+    script = f"head -c {LARGE} /dev/zero >$DATAGUARD_OUTPUTS/large"
+    done = runs.ask(*words_of(runs, script), endpoint=proxy.endpoint, code=4)
+    assert "is not what was sent" in done["unreadable"][0]["detail"]
+    check_not_complete(runs)
+    runs.ask("run", "--finish", "r1")
+    check_complete(runs, {"out/runs/r1/large": bytes(LARGE)})
 
 
 @pytest.mark.long

@@ -49,7 +49,6 @@ def test_looking_shows_what_there_is_to_see(objectserver, look, gold):
     assert Versioning.ENABLED is found.versioning
     assert found.lock is False
     assert ("SHA256",) == found.checksums
-    assert found.attributes
     assert ("literal paths" not in objectserver.lacks) is found.literal_keys
     assert ("complete pages" not in objectserver.lacks) is found.ordered is found.versions_listed
 
@@ -60,32 +59,23 @@ def test_looking_writes_nothing_and_reads_no_object(look, gold, proxy):
     assert () == proxy.reads()
 
 
+def test_nothing_is_asked_for_that_nobody_reads(look, gold, proxy):
+    look(gold)
+    assert () == proxy.asked("GET", "attributes")
+
+
 def test_nothing_is_asked_for_twice(look, gold, proxy):
     look(gold)
     asked = [(seen.request.method, seen.request.key, *seen.request.query) for seen in proxy.seen]
     assert sorted(set(asked)) == sorted(asked)
 
 
-def test_attributes_of_large_objects_are_not_asked_for(objectserver, look, bucket, proxy):
-    """Servers that do not know the request answer it with the object."""
-    with objectserver.client() as s3:
-        s3.put_object(Bucket=bucket, Key="gold/large", Body=bytes(2 * MIB))
-    assert look(bucket).attributes is None
-    assert () == proxy.asked("GET", "attributes")
-
-
-def test_object_in_place_of_its_attributes_is_noticed(look, gold, proxy):
-    proxy.spoil(Reply(200, bytes(MIB)), query="attributes")
-    assert look(gold).attributes is False
-
-
 def test_what_is_denied_is_unknown(look, gold, proxy):
-    for query in ("versioning", "object-lock", "attributes"):
+    for query in ("versioning", "object-lock"):
         proxy.spoil(DENIED, query=query, times=100)
     found = look(gold)
     assert Versioning.UNKNOWN is found.versioning
     assert found.lock is None
-    assert found.attributes is None
 
 
 def test_server_that_hides_its_name_is_known_by_what_it_does(objectserver, look, gold, proxy):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 from test_mount_bucket import CONTENTS, Site
 
 from support.mountcleanup import needs_fuse, needs_mounts, swept
+from support.namespaces import become, why_no_namespaces
+from support.warmcommands import Shell
 
 NOBODY = "65534"  # fusermount3 asks for the name of whoever calls it
 PRIVILEGED = "--ambient-caps=+dac_read_search --inh-caps=+dac_read_search"
@@ -96,3 +100,44 @@ def test_ordinary_user_mounts_reads_and_unmounts(site):
 
 def test_mount_that_root_made_is_known_again_by_the_user_whose_jobs_read_it(site):
     assert "deep\n" == told(site, MADE_BY_ROOT)
+
+
+def shells(site):
+    """Return what is asked as root, and as an ordinary user without any capability."""
+    variables = site.server.environment()
+    variables["TMPDIR"] = str(site.top)
+    home, entry = str(site.top / "home"), partial(become, int(NOBODY), str(site.top))
+    mine = Shell(home, str(site.top), environment=tuple(variables.items()), entry=entry)
+    return site.server.shell(site.top / "home"), mine
+
+
+@pytest.fixture
+def shared(site):
+    """A workspace of an ordinary user, with a mount of objects that root made in it."""
+    if why_no_namespaces():
+        pytest.skip("needs namespaces")
+    root, mine = shells(site)
+    mine.ask("register", "faces", site.place)
+    mine.ask("workspace", "init", site.work, "--outputs", site.top / "out")
+    root.ask("mount", "faces@1", "-w", site.work, "--backend", "fuse")
+    return mine
+
+
+JOB = ("--", "sh", "-c", "cat $DATAGUARD_INPUT_FACES/dir/b > {out}/read")
+
+
+def test_confined_job_of_an_ordinary_user_reads_objects_by_the_mount_that_root_made(site, shared):
+    done = shared.ask("run", "-w", site.work, *JOB)
+    assert ("complete", ["verified"]) == (done["state"], [one["after"] for one in done["inputs"]])
+    assert "deep\n" == Path(done["outputs_directory"], "read").read_text()
+    notes = site.top / "home" / "state" / "fuse"
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in notes.glob("*/attempts.jsonl")}
+
+
+def test_job_is_not_started_where_nobody_may_say_what_a_mount_could_not_give(site, shared):
+    for notes in (site.top / "home" / "state" / "fuse").glob("*/faults.jsonl"):
+        notes.chmod(0o600)
+    done = shared.call("run", "-w", site.work, "--format", "json", *JOB)
+    assert 125 == done.code
+    told = json.loads(done.out)["unreadable"]
+    assert ["permission denied"] == [one["reason"] for one in told]

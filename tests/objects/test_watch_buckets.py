@@ -117,6 +117,17 @@ def test_one_look_finds_every_change_and_reads_no_object(gold):
     assert [writer] * 5 == [one["evidence"]["writer"] for one in result["findings"]]
 
 
+@pytest.mark.parametrize("words", [(), ("--interval", "1h")])
+def test_bucket_is_listed_as_often_as_the_policy_says(gold, tmp_path, words):
+    rules = tmp_path / "policy.toml"
+    rules.write_text('format = "policy/1"\nname = "site"\n[watch]\nbucket_interval = "1s"\n')
+    env = {**gold.environment(), "DATAGUARD_POLICY": str(rules)}
+    with watching_command("--format", "jsonl", *words, env=env) as watcher:
+        watcher.wait_for("")  # that there are no events: it is watched
+        gold.put("gold/new")
+        watcher.wait_for("new")
+
+
 def test_changes_are_told_while_they_happen_and_resolved_when_they_are_undone(gold):
     with gold.watching("--interval", "1s") as watcher:
         gold.put("gold/new")

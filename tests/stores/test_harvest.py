@@ -97,7 +97,7 @@ def overlaid():
         gold, layers, merged = (os.path.join(top, name) for name in ("gold", "layers", "merged"))
         make_gold(gold)
         os.mkdir(merged)
-        layer = Layers(layers).make("gold", gold)
+        layer = Layers.made(layers).make("gold", gold)
         options = f"lowerdir={gold},upperdir={layer.upper},workdir={layer.work}"
         options += ",redirect_dir=nofollow,metacopy=off,index=off"
         mount_command("-t", "overlay", "none", "-o", options, merged)
@@ -130,7 +130,7 @@ def test_changes_applied_to_gold_give_what_the_job_saw(operations):
 def layered(tmp_path):
     gold = tmp_path / "gold"
     make_gold(gold)
-    layers = Layers(str(tmp_path / "layers"))
+    layers = Layers.made(str(tmp_path / "layers"))
     return gold, layers.make("gold", str(gold)), layers
 
 

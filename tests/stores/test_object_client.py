@@ -23,6 +23,7 @@ from dataguard.stores.objectclient import ObjectClient
 from dataguard.stores.objectsigning import EMPTY_SHA256, Keys, Signer, encoded_path, encoded_query
 from dataguard.stores.objectwire import Wire
 from dataguard.stores.s3access import Access, Peer, access_to
+from support.countingproxy import Lose
 
 KEYS = [b"a", b"a b+c%20d", b"d//e", b"folder/", b"q?x[1]#&=", "é".encode(), b"a\x01b", b"x/./y"]
 
@@ -106,6 +107,19 @@ def test_nothing_is_written_over_with_only_new(client):
     with pytest.raises(ConflictError):
         client.put(b"a", b"two", only_new=True)
     assert b"one" == b"".join(client.read(pins(client)[b"a"]))
+
+
+def test_new_object_whose_answer_is_lost_is_no_conflict_with_itself(objectserver, bucket, proxies):
+    proxy = proxies(objectserver.endpoint)
+    with objectserver.acting():
+        client = ObjectClient(Access(bucket, proxy.endpoint), pause=lambda _: None)
+        proxy.spoil(Lose(), method="PUT", key=b"a")
+        written = client.put(b"a", b"one", only_new=True)
+        found = pins(client)[b"a"]
+        assert (found.etag, b"one") == (written.etag, b"".join(client.read(found)))
+        with pytest.raises(ConflictError):  # the same content, and somebody else's
+            client.put(b"a", b"one", only_new=True)
+        client.close()
 
 
 def test_large_objects_are_read_whole(client):

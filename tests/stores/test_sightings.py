@@ -7,7 +7,7 @@ import pytest
 
 from dataguard.errors import StoreUnreachableError
 from dataguard.model.finding import Code, Finding, Severity
-from dataguard.stores import sightings
+from dataguard.stores import spool
 from dataguard.stores.sightings import Sightings
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ def finding(path: bytes, severity=Severity.WARNING) -> Finding:
 @pytest.mark.parametrize("many", [0, 1, 255, 256, 257, 3000])
 @pytest.mark.parametrize("memory", [1, 1 << 20])
 def test_what_was_put_in_comes_out_as_often_as_wanted(many, memory, monkeypatch):
-    monkeypatch.setattr(sightings, "_IN_MEMORY_BYTES", memory)
+    monkeypatch.setattr(spool, "_IN_MEMORY_BYTES", memory)
     put = [finding(b"%05d\xff" % number) for number in range(many)]
     seen = Sightings(put)
     assert (many, bool(many)) == (len(seen), bool(seen))
@@ -61,7 +61,7 @@ def test_full_disk_is_told(monkeypatch):
     def full(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sightings.pickle, "dump", full)
+    monkeypatch.setattr(spool.pickle, "dump", full)
     with pytest.raises(StoreUnreachableError, match="No space left") as caught:
         Sightings(finding(b"%05d" % number) for number in range(300))
     assert "TMPDIR" in caught.value.hint

@@ -9,7 +9,8 @@ import pytest
 
 from contracts.watching import clock, covers, gap_kinds, gathered
 from dataguard.errors import ConflictError, UsageError
-from dataguard.model.watch import Source
+from dataguard.model.finding import Code
+from dataguard.model.watch import Gap, Source
 from dataguard.watchers import fanotifycalls
 from dataguard.watchers.choose import area_watcher, choose, watcher
 
@@ -74,6 +75,24 @@ def test_roots_of_several_kinds_are_watched_as_one(overlay, area):
     finally:
         joined.close()
     assert [] == [path for path in paths if not covers(seen, path)]
+
+
+@pytest.mark.parametrize("eventless", [True, False])
+def test_file_system_without_events_is_one_gap_of_a_start(overlay, area, eventless):
+    (area / "plain").mkdir()
+    root = overlay if eventless else area / "plain"
+    polled = watcher("polling", clock=clock, poll_s=0.05)
+    try:
+        polled.start([os.fsencode(root)])
+        (root / "a").write_bytes(b"x")
+        seen = gathered(polled, [root / "a"])
+        (root / "b").write_bytes(b"x")
+        seen += gathered(polled, [root / "b"])
+    finally:
+        polled.close()
+    gaps = [one for one in seen if isinstance(one, Gap)]
+    expected = [(os.fsencode(root), Code.DG904)] if eventless else []
+    assert expected == [(one.path, one.kind.code) for one in gaps]
 
 
 @pytest.mark.usefixtures("overlay")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from dataguard.model.entry import Unreadable
     from dataguard.model.finding import Finding
@@ -66,7 +66,7 @@ class RegisterResult:
     hashed: int
     location: str
     manifest: str | None
-    findings: tuple[Finding, ...]
+    findings: Collection[Finding]
     unreadable: tuple[Unreadable, ...] = ()
     writers: Writers = field(default_factory=Writers)
     expected: str | None = None
