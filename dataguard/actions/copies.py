@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from dataguard.actions.copybegin import Wish, begin, plan_of
 from dataguard.actions.copydeeper import Deeper, Searched
 from dataguard.actions.copyfindings import findings_of_copies, record_copies
 from dataguard.actions.copyfolders import folders_in
@@ -17,14 +18,14 @@ from dataguard.actions.copymatch import (
     match_place,
     shared_among,
 )
-from dataguard.actions.copyplaces import scope_of
-from dataguard.actions.copyscan import PlaceScan, Search, no_rows, scan_place, sizes_in
+from dataguard.actions.copyscan import PlaceScan, Search, scan_place, sizes_in
 from dataguard.actions.copysymlinks import links_into
 from dataguard.actions.goldindex import gold_index
-from dataguard.core.copies import Sizes, repeated
+from dataguard.core.copies import repeated
 from dataguard.core.copyaccount import account
 from dataguard.core.numeric import np
 from dataguard.core.paths import is_inside
+from dataguard.core.wantedsizes import Sizes
 from dataguard.errors import StoreUnreachableError, UsageError
 from dataguard.model.copies import (
     CopiesHistory,
@@ -33,56 +34,36 @@ from dataguard.model.copies import (
     ListedPath,
     ScanRecord,
 )
-from dataguard.model.dataclass import dataclass
-from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.finding import Code
 from dataguard.stores.copylook import user_names
+from dataguard.stores.pieces import no_rows
 from dataguard.stores.scanhistory import ScanHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from dataguard.actions.context import Context
-    from dataguard.actions.copyplaces import Scope
+    from dataguard.actions.copybegin import Begun
     from dataguard.core.goldindex import GoldIndex
     from dataguard.model.copies import AccountLine, Copy
-    from dataguard.model.reference import Reference
     from dataguard.stores.walk import Exclusion
 
 __all__ = ["Wish", "copies", "history"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What to look for.
-
-    `only` is the one version to look for, whatever its state. With `among`, files that repeat one
-    another are told too, with `partial` truncated and appended copies. `resume` goes on where
-    the time of an earlier scan was over. No more than `rate` bytes a second are read, where it is
-    not 0.
-    """
-
-    min_size: int = 1
-    only: Reference | None = None
-    max_duration: timedelta | None = None
-    resume: bool = False
-    among: bool = False
-    partial: bool = False
-    chunks: bool = False
-    archives: bool = False
-    tables: bool = False
-    rate: int = 0
-    dry_run: bool = False
-
-
 def copies(
-    ctx: Context, places: tuple[str, ...], listed: tuple[bytes, ...], wish: Wish
+    ctx: Context,
+    places: tuple[str, ...],
+    listed: tuple[bytes, ...],
+    wish: Wish,
+    begun: Begun | None = None,
 ) -> CopiesResult:
     """Return the copies of gold in places and among the files that are listed, and record them.
 
-    Gold itself, mounts of it and dataguard's home are left out.
+    Gold itself, mounts of it and dataguard's home are left out. `begun` is what `begin` gave for
+    the same.
 
     Raises:
         CatalogDamagedError: a manifest is missing or damaged.
@@ -90,15 +71,17 @@ def copies(
     """
     if any("://" in place for place in places):
         return _in_buckets(ctx, places, listed, wish)
-    scope = scope_of(ctx, places, listed)
-    index = gold_index(ctx, wish.only)
+    begun = begun or begin(ctx, places, listed, wish)
+    index = begun.index
     ctx.progress.start("copies")
     try:
-        found = _Found(ctx, scope, index, wish)
+        found = _Found(ctx, begun, wish)
         found.scan()
         result = found.result()
     finally:
         ctx.progress.finish()
+        if begun.first is not None:
+            begun.first.sieve.close()  # where something was wrong before it was used
     if not wish.dry_run:
         _record(ctx, result, index, found.seen_whole, found.codes, chunks=wish.chunks)
     return result
@@ -121,7 +104,7 @@ def _in_buckets(
             hint=f"dataguard copies {next(one for one in places if '://' in one)}",
         )
     index = gold_index(ctx, wish.only)
-    sizes = Sizes(index, wish.min_size, np.empty(0, np.int64))
+    sizes = Sizes(index, wish.min_size)
     longest = wish.max_duration
     until = None if longest is None else ctx.clock() + longest
     ctx.progress.start("copies")
@@ -171,13 +154,13 @@ def _record(
 class _Found:
     """What one call comes to."""
 
-    def __init__(self, ctx: Context, scope: Scope, index: GoldIndex, wish: Wish) -> None:
+    def __init__(self, ctx: Context, begun: Begun, wish: Wish) -> None:
         self._ctx = ctx
-        self._scope = scope
-        self._index = index
+        self._scope = begun.scope
+        self._index = begun.index
+        self._first = begun.first
         self._wish = wish
-        algorithms = index.algorithms or (Algorithm.XXH3_128,)
-        self._plan = DigestPlan(algorithms[0], algorithms[1:])
+        self._plan = plan_of(begun.index)
         self._scans: list[PlaceScan] = []
         self._matches: list[PlaceMatch] = []
         self.codes: tuple[Code, ...] = ()
@@ -188,6 +171,8 @@ class _Found:
         deeper = self._deeper(deadline)
         search = self._search(deadline, deeper.least)
         self.codes = deeper.codes
+        if self._first is not None:
+            self._index.prepare()
         for number, scan in enumerate(self._each(search)):
             match = match_place(self._ctx, scan, self._index, self._plan)
             match.copies += links_into(self._ctx, scan, self._index)
@@ -273,13 +258,13 @@ class _Found:
 
     def _search(self, deadline: datetime | None, rolled: int | None) -> Search:
         wish = self._wish
-        also = self._repeated_sizes() if wish.among else np.empty(0, np.int64)
+        also = self._repeated_sizes() if wish.among else None
         named = [one.root.hex for one in self._index.versions]
-        key = hashlib.sha256(repr((named, wish.min_size)).encode() + also.tobytes()).hexdigest()
+        said = repr((named, wish.min_size)).encode() + (b"" if also is None else also.tobytes())
         return Search(
             sizes=Sizes(self._index, wish.min_size, also),
             plan=self._plan,
-            key=key,
+            key=hashlib.sha256(said).hexdigest(),
             deadline=deadline,
             resume=wish.resume,
             keep=not wish.dry_run,
@@ -305,8 +290,9 @@ class _Found:
             yield scan_place(self._ctx, "/", search, listed=self._listed())
 
     def _scanned(self, place: str, search: Search, left_out: Exclusion | None) -> PlaceScan:
+        begun, self._first = self._first, None
         try:
-            return scan_place(self._ctx, place, search, left_out=left_out)
+            return scan_place(self._ctx, place, search, left_out=left_out, begun=begun)
         except StoreUnreachableError as err:  # the other places can be looked at
             gap = Unreadable(b"", Obstacle.DENIED, str(err))
             return PlaceScan(place, no_rows(self._plan), unreadable=[gap])

@@ -117,7 +117,7 @@ class _Gold:
             rows = {at: row for at, (one, row) in placed.items() if one == number}
             manifest = self._ctx.manifests.manifest_path(version.root)
             named = sorted(rows)[:_NAMED]
-            entries = paths_at(manifest, np.array([rows[at] for at in named], np.int64))
+            entries = paths_at(manifest, [rows[at] for at in named])
             members = [archive.members[at] for at in named]
             stored = sum(archive.members[at].stored for at in rows)
             yield Copy(

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from dataguard.actions.context import Context
     from dataguard.actions.goldetags import GoldEtags
-    from dataguard.core.copies import Sizes
     from dataguard.core.goldindex import GoldIndex
+    from dataguard.core.wantedsizes import Sizes
 
 __all__ = ["copies_in_buckets"]
 
@@ -328,7 +328,7 @@ def _copies(ctx: Context, index: GoldIndex, searches: Sequence[_Search]) -> Iter
         if not own:
             continue
         manifest = ctx.manifests.manifest_path(version.root)
-        entries = paths_at(manifest, np.array([one.row.row for _, one in own], np.int64))
+        entries = paths_at(manifest, [one.row.row for _, one in own])
         home = _home(ctx, version.dataset, version.number)
         for (path, one), entry in zip(own, entries, strict=True):
             evidence: dict[str, object] = {

@@ -16,7 +16,6 @@ from dataguard.actions.places import share_of
 from dataguard.core.chunkmatch import LEAST_SHARED, Cover, covered, part_told, promising
 from dataguard.core.chunks import LEAST_FILE
 from dataguard.core.extents import bytes_of_others
-from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.dataclass import dataclass
@@ -213,7 +212,7 @@ class _Gold:
         for number in {number for number, _ in sources}:
             rows = sorted(row for one, row in sources if one == number)
             manifest = self._ctx.manifests.manifest_path(self.versions[number].root)
-            entries = paths_at(manifest, np.array(rows, np.int64))
+            entries = paths_at(manifest, rows)
             found |= {(number, row): one for row, one in zip(rows, entries, strict=True)}
         return found
 

@@ -75,6 +75,8 @@ class Deeper:
     @property
     def least(self) -> int | None:
         """The size from which on files are looked into; None where none are."""
+        if not (self.partial or self.chunks or self.archives or self.tables):
+            return None
         from dataguard.core.chunks import LEAST_FILE  # noqa: PLC0415  only where it is asked for
         from dataguard.core.partial import HEAD_BYTES  # noqa: PLC0415  as above
 
@@ -84,8 +86,7 @@ class Deeper:
             (self.archives, 1),
             (self.tables, 1),
         )
-        wanted = [size for asked, size in sizes if asked]
-        return min(wanted, default=None)
+        return min(size for asked, size in sizes if asked)
 
     def look(self, ctx: Context, index: GoldIndex, place: Searched) -> None:
         """Add what is found in a place that was looked through; what is a copy anyway is left out.

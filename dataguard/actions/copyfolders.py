@@ -10,7 +10,7 @@ import pyarrow as pa
 from dataguard.actions.places import store_of
 from dataguard.core.columns import kind_mask, number_column, numbers, raw_paths, shortened
 from dataguard.core.folders import Vote, nominees
-from dataguard.core.goldindex import digest_words
+from dataguard.core.goldmaking import digest_words
 from dataguard.core.kernels import places_in, present, taken
 from dataguard.core.numeric import np
 from dataguard.core.runs import rows_through

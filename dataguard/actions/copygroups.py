@@ -7,8 +7,9 @@ from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from dataguard.core.columns import number_column, numbers, raw_paths
+from dataguard.core.columns import mask_of, number_column, numbers, raw_paths
 from dataguard.core.kernels import taken
+from dataguard.core.numeric import np
 from dataguard.model.copies import CopyGroup, ListedPath
 from dataguard.stores.copylook import CopyLook
 
@@ -44,9 +45,10 @@ def groups_in(found: Iterable[tuple[PlaceScan, PlaceMatch]]) -> tuple[CopyGroup,
 
 
 def _members(scan: PlaceScan, match: PlaceMatch) -> Iterator[tuple[tuple[bytes, int], _Member]]:
-    if not len(match.others):
+    others = ~mask_of(scan.entries.num_rows, np.array(match.matched, np.int64))
+    if not others.any():
         return
-    entries = taken(scan.entries, number_column(match.others))
+    entries = taken(scan.entries, number_column(np.flatnonzero(others)))
     paths, digests = raw_paths(entries).to_pylist(), entries.column("digest").to_pylist()
     sizes = numbers(entries.column("size")).tolist()
     prefix = os.fsencode(scan.place).rstrip(b"/") + b"/"

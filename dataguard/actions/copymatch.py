@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import field, replace
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import pyarrow as pa
+
 from dataguard.actions.resolution import is_here
-from dataguard.core.columns import distinct, mask_of, number_column, numbers, raw_paths
+from dataguard.core.columns import array_column, little_endian, raw_paths
 from dataguard.core.copies import common_parts, occurrences
 from dataguard.core.extents import bytes_of_others, common_bytes, have_same_blocks, shared_bytes
 from dataguard.core.kernels import taken
-from dataguard.core.numeric import np
 from dataguard.core.objectplaces import is_objects
 from dataguard.model.copies import Copy, CopyKind
 from dataguard.model.dataclass import dataclass
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from dataguard.actions.context import Context
     from dataguard.actions.copyscan import PlaceScan
     from dataguard.core.extents import Extent
-    from dataguard.core.goldindex import GoldIndex, Hits
+    from dataguard.core.goldindex import GoldIndex, Hit
     from dataguard.model.copies import FileState
     from dataguard.model.dataset import Version
     from dataguard.model.digest import DigestPlan
@@ -66,14 +69,14 @@ class Occurrence(NamedTuple):
 class PlaceMatch:
     """The copies in one place, and every occurrence of the content of each, by its path.
 
-    `others` are the rows of candidates that are no copies; `blocks` are those of copies that
+    `matched` are the rows of candidates that are in gold; `blocks` are those of copies that
     something else than their original has too.
     """
 
     copies: list[Copy] = field(default_factory=list)
     occurrences: dict[bytes, tuple[Occurrence, ...]] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
-    others: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    matched: list[int] = field(default_factory=list)
     blocks: BlocksOf = field(default_factory=dict)
 
 
@@ -94,31 +97,28 @@ def in_bucket(ctx: Context, version: Version) -> str | None:
 
 
 def match_place(ctx: Context, scan: PlaceScan, index: GoldIndex, plan: DigestPlan) -> PlaceMatch:
-    """Return what of a place's candidates is in gold; `others` are the rows of the rest.
+    """Return what of a place's candidates is in gold.
 
     Raises:
         CatalogDamagedError: a manifest is damaged.
     """
     found = PlaceMatch()
     hits = _bounded(occurrences(scan.entries, index, plan))
-    entries = _entries(ctx, index, hits)
-    rows, starts = np.unique(hits.queries, return_index=True)
-    found.others = np.flatnonzero(~mask_of(scan.entries.num_rows, rows))
-    if not len(rows):
+    if not hits:
         return found
-    matched = taken(scan.entries, number_column(rows))
+    placed = _placed(ctx, index, hits)
+    found.matched = list(placed)
+    matched = taken(scan.entries, array_column(array("q", placed), pa.int64()))
     paths = raw_paths(matched).to_pylist()
-    before = np.column_stack([numbers(matched.column(name)) for name in _COMPARED]).tolist()
-    ends = [*starts.tolist()[1:], len(hits.queries)]
-    numbered = hits.versions.tolist()
+    columns = [little_endian(matched.column(name)).cast("q").tolist() for name in _COMPARED]
+    files = zip(paths, zip(*columns, strict=True), placed.values(), strict=True)
     prefix = os.fsencode(scan.place).rstrip(b"/") + b"/"
     with CopyLook(scan.place) as look, ExitStack() as opened:
         judge = _Judge(ctx, index, look, opened)
-        for path, seen, start, end in zip(paths, before, starts.tolist(), ends, strict=True):
-            places = tuple(Occurrence(numbered[i], entries[i]) for i in range(start, end))
+        for path, seen, places in files:
             try:
                 state = look.state(path)
-                if [state.size, state.mtime_ns, state.ctime_ns, state.inode] != seen:
+                if (state.size, state.mtime_ns, state.ctime_ns, state.inode) != seen:
                     found.unreadable.append(Unreadable(path, Obstacle.UNSTABLE, ""))
                     continue
                 copy = judge.copy(path, state, places, prefix)
@@ -128,7 +128,7 @@ def match_place(ctx: Context, scan: PlaceScan, index: GoldIndex, plan: DigestPla
                     found.unreadable.append(gap)
                 continue
             found.copies.append(copy)
-            found.occurrences[copy.path] = places
+            found.occurrences[copy.path] = tuple(places)
         found.blocks = judge.beside_gold
     return found
 
@@ -186,6 +186,7 @@ class _Judge:
         self._opened = opened
         places = [originals(ctx, version) for version in index.versions]
         self._homes = [None if one is None else os.fsencode(one) for one in places]
+        self._below = [None if one is None else os.path.join(one, b"") for one in self._homes]
         named = [
             home or in_bucket(ctx, version)
             for home, version in zip(places, index.versions, strict=True)
@@ -222,10 +223,12 @@ class _Judge:
         if original is not None:
             how = "hard link" if state.links > 1 else "the same file by another path"
             return _Verdict(original, CopyKind.LINK, 0, {"link": how})
-        nearest = max(
-            (one for one in places if one.version == places[0].version),
-            key=lambda one: common_parts(path, one.entry),
-        )
+        nearest = places[0]
+        if len(places) > 1:
+            nearest = max(
+                (one for one in places if one.version == nearest.version),
+                key=lambda one: common_parts(path, one.entry),
+            )
         shared, same = self._shared(path, state, nearest)
         if same:
             return _Verdict(nearest, CopyKind.LINK, 0, {"link": "reflink"})
@@ -235,9 +238,9 @@ class _Judge:
     def _same_file(self, state: FileState, places: Sequence[Occurrence]) -> Occurrence | None:
         """Return which of these places is this very file, by another name or another mount."""
         for one in places:
-            home = self._homes[one.version]
+            below = self._below[one.version]
             try:
-                gold = None if home is None else file_id(os.path.join(home, one.entry))
+                gold = None if below is None else file_id(below + one.entry)
             except OSError:  # what cannot be looked at may be a file of its own: it counts as one
                 continue
             if gold == (state.device, state.inode):
@@ -246,7 +249,7 @@ class _Judge:
 
     def _shared(self, path: bytes, state: FileState, original: Occurrence) -> tuple[int, bool]:
         own = self._look.extents(path, state)
-        if not any(one.shared for one in own):
+        if not own or not any(one.shared for one in own):
             return 0, False
         try:
             gold = self._gold(original)
@@ -271,21 +274,27 @@ class _Judge:
         return self._looks.get(version)
 
 
-def _bounded(hits: Hits) -> Hits:
+def _bounded(hits: Iterable[Hit]) -> list[Hit]:
     """Leave of each content the first places only."""
-    rank = np.arange(len(hits.queries)) - np.searchsorted(hits.queries, hits.queries, "left")
-    kept = rank < _HITS_MAX
-    return type(hits)(*(column[kept] for column in hits))
+    return [one for _, of_one in groupby(hits, _query) for one in islice(of_one, _HITS_MAX)]
 
 
-def _entries(ctx: Context, index: GoldIndex, hits: Hits) -> list[bytes]:
-    """Return the path in its version of each hit."""
-    found: list[bytes] = [b""] * len(hits.queries)
-    for number in distinct(hits.versions).tolist():
-        at = np.flatnonzero(hits.versions == number)
-        manifest = ctx.manifests.manifest_path(index.versions[number].root)
-        for i, path in zip(at.tolist(), paths_at(manifest, hits.rows[at]), strict=True):
-            found[i] = path
+def _query(hit: Hit) -> int:
+    return hit.query
+
+
+def _placed(ctx: Context, index: GoldIndex, hits: Sequence[Hit]) -> dict[int, list[Occurrence]]:
+    """Return where each row of candidates occurs, in the order of the hits."""
+    rows: defaultdict[int, list[int]] = defaultdict(list)
+    for one in hits:
+        rows[one.version].append(one.row)
+    paths = {
+        version: iter(paths_at(ctx.manifests.manifest_path(index.versions[version].root), numbers))
+        for version, numbers in rows.items()
+    }
+    found: dict[int, list[Occurrence]] = {}
+    for query, version, _ in hits:
+        found.setdefault(query, []).append(Occurrence(version, next(paths[version])))
     return found
 
 

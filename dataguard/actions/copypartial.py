@@ -139,7 +139,7 @@ class _Gold:
         for number, sheet in self._sheets.items():
             queries, at = sheet.find(heads)
             manifest = self._ctx.manifests.manifest_path(self._versions[number].root)
-            entries = paths_at(manifest, sheet.rows[at]) if len(at) else []
+            entries = paths_at(manifest, sheet.rows[at].tolist()) if len(at) else []
             sizes = sheet.sizes[at].tolist()
             for query, entry, size in zip(queries.tolist(), entries, sizes, strict=True):
                 found.setdefault(query, []).append(_Original(number, entry, size))

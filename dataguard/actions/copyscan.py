@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from contextlib import ExitStack, suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import pyarrow as pa
 from dataguard.actions.places import store_of
 from dataguard.core.align import align
 from dataguard.core.columns import joined, kind_mask, number_column, numbers, raw_paths
-from dataguard.core.copies import Recalled, by_digest, candidates, recall, signatures
+from dataguard.core.copies import Recalled, by_digest, candidates, files_of, recall, signatures
 from dataguard.core.kernels import nulls_of, places_in, taken
 from dataguard.core.merge import by_path
 from dataguard.core.numeric import np
@@ -22,6 +23,7 @@ from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.model.schema import observed_schema
 from dataguard.model.span import WHOLE, Span
 from dataguard.stores.fileroll import FileRoll
+from dataguard.stores.pieces import no_rows
 from dataguard.stores.scannotes import Notes, NotesFile
 from dataguard.stores.sieve import SMALL, SieveFile
 
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dataguard.actions.context import Context
-    from dataguard.core.copies import Sizes
+    from dataguard.actions.copybegin import BegunPlace
+    from dataguard.core.wantedsizes import Sizes
     from dataguard.model.digest import DigestPlan
     from dataguard.stores.interface import Scanned
     from dataguard.stores.local import LocalStore
     from dataguard.stores.walk import Exclusion
 
-__all__ = ["PlaceScan", "Search", "no_rows", "scan_place", "sizes_in"]
+__all__ = ["PlaceScan", "Search", "scan_place", "sizes_in"]
 
 _NO_CONTENT = frozenset({Obstacle.FIFO, Obstacle.SOCKET, Obstacle.DEVICE})
 _HARMLESS = _NO_CONTENT | {Obstacle.VANISHED}
@@ -98,17 +101,22 @@ def scan_place(
     *,
     left_out: Exclusion | None = None,
     listed: tuple[bytes, ...] | None = None,
+    begun: BegunPlace | None = None,
 ) -> PlaceScan:
     """Return the candidates in a place, or among the paths in it that are `listed`.
 
-    Whatever ends the scan, what was read until then is remembered.
+    Whatever ends the scan, what was read until then is remembered. `begun` is the same place,
+    which workers look through already.
 
     Raises:
         NotFoundError: the place is gone.
         StoreUnreachableError: it does not answer.
     """
-    store = store_of(ctx, place, left_out=left_out, polite=True, rate=search.rate)
-    scan = _Scan(ctx, store, search, listed)
+    if begun is None:
+        store = store_of(ctx, place, left_out=left_out, polite=True, rate=search.rate)
+    else:
+        store = begun.store
+    scan = _Scan(ctx, store, search, listed, begun)
     try:
         scan.run()
     except BaseException:
@@ -137,8 +145,10 @@ class _Scan:
         store: LocalStore,
         search: Search,
         listed: tuple[bytes, ...] | None,
+        begun: BegunPlace | None,
     ) -> None:
         self._ctx = ctx
+        self._begun = begun
         self._store = store
         self._search = search
         self._listed = listed
@@ -241,17 +251,18 @@ class _Scan:
 
         Where they cannot have it, here is found out what has to be read.
         """
+        if self._begun is not None:
+            opened.enter_context(self._begun.sieve)
+            self._sifted = self._begun.store
+            return
         if self._ctx.engine.name == "dask":  # workers on other hosts
             return
-        sizes = self._search.sizes
-        tables = (
-            sizes.below(SMALL),
-            sizes.above(SMALL),
-            signatures(self._notes.entries.to_batches()),
-        )
+        known = memoryview(array("Q"))
+        if self._notes.entries.num_rows:
+            known = np.ascontiguousarray(signatures(self._notes.entries.to_batches())).data
         with suppress(OSError):
-            columns = (np.ascontiguousarray(one).data for one in tables)
-            file = SieveFile(*columns, told=self._search.rolled)
+            small, large = self._search.sizes.tables(SMALL)
+            file = SieveFile(small, large, known, told=self._search.rolled)
             self._sifted = self._store.sifted(opened.enter_context(file).name)
 
     def _count(self, piece: Scanned) -> None:
@@ -261,6 +272,11 @@ class _Scan:
 
     def _unread(self) -> Iterator[pa.RecordBatch]:
         """Yield the candidates that have to be read; keep those that are remembered."""
+        if not self._notes.entries.num_rows:
+            for entries in self._candidates():
+                if entries.num_rows:
+                    yield entries
+            return
         for window in align(self._candidates(), self._notes.entries.to_batches(), checked=True):
             if window.left.num_rows:
                 known, unknown = recall(window) if window.right.num_rows else _all_new(window.left)
@@ -269,16 +285,21 @@ class _Scan:
 
     def _candidates(self) -> Iterator[pa.RecordBatch]:
         for piece in self._pieces():
-            files = piece.passed + int(kind_mask(piece.entries, "f").sum())
-            self._found.scanned += files
-            self._ctx.progress.advance(files, 0)
+            files = files_of(piece.entries)
+            scanned = piece.passed + files.num_rows
+            self._found.scanned += scanned
+            self._ctx.progress.advance(scanned, 0)
             self._count(piece)
-            self._note_links(piece.entries)
+            if files.num_rows != piece.entries.num_rows:
+                self._note_links(piece.entries)
             if self._found.roll is not None:
                 self._found.roll.add(piece.entries)
-            read, unread = by_digest(candidates(piece.entries, self._search.sizes))
-            self._keep(read, piece.bytes_read)
-            yield unread
+            if self._found.roll is not None or self._sifted is None:
+                files = candidates(files, self._search.sizes)
+            if files.num_rows:
+                read, unread = by_digest(files)
+                self._keep(read, piece.bytes_read)
+                yield unread
 
     def _pieces(self) -> Iterator[Scanned]:
         """Yield the scan until the time is over."""
@@ -293,6 +314,8 @@ class _Scan:
         self._ended = True
 
     def _scanned(self) -> Iterator[Scanned]:
+        if self._begun is not None:
+            return self._begun.pieces
         span = Span(self._after) if self._after else WHOLE
         store, read = self._sifted or self._store, self._sifted is not None
         if self._listed is None:
@@ -317,13 +340,6 @@ class _Scan:
 
 def _all_new(entries: pa.RecordBatch) -> Recalled:
     return Recalled(entries.slice(0, 0), entries)
-
-
-def no_rows(plan: DigestPlan) -> pa.RecordBatch:
-    """Return entries of a scan, none."""
-    schema = observed_schema(plan.main, plan.also)
-    columns = [pa.nulls(0, field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _without(entries: pa.Table, others: list[pa.RecordBatch]) -> list[pa.RecordBatch]:

@@ -9,7 +9,6 @@ from dataguard.actions.copylooks import Looked, Looks, question
 from dataguard.actions.copymatch import originals
 from dataguard.core.cellprints import UnhashableColumnError
 from dataguard.core.extents import bytes_of_others
-from dataguard.core.numeric import np
 from dataguard.core.paths import display
 from dataguard.core.rowprints import cells_of
 from dataguard.core.tablematch import KnownTables
@@ -181,9 +180,8 @@ class _Gold:
         for number, several in sorted(by_version.items()):
             said = verdict(match, several, self.prints)
             version, home = self._versions[number], self._homes[number]
-            row = np.array([self.tables[said.table].row], np.int64)
             manifest = self._ctx.manifests.manifest_path(version.root)
-            (entry,) = paths_at(manifest, row)
+            (entry,) = paths_at(manifest, [self.tables[said.table].row])
             frees = said.only_gold and state.links == 1
             yield Copy(
                 path=path,

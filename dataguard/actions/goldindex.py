@@ -27,7 +27,7 @@ def gold_index(ctx: Context, only: Reference | None = None) -> GoldIndex:
         NotFoundError: the reference means nothing.
     """
     every = ctx.catalog.versions()
-    shards = GoldShards(ctx.settings.home.value, ctx.manifests)
+    shards = GoldShards(ctx.settings.home.value, lambda: ctx.manifests)
     shards.prune({version.root.hex for version in every})
     if only is not None:
         wanted: tuple[Version, ...] = (ctx.catalog.resolve(only),)

@@ -130,8 +130,7 @@ def copies(
     duration = None if max_duration is None else parse_duration(max_duration)
     version = None if only is None else Reference.parse(only)
     context = invocation.context(reads=True)
-    from dataguard.actions.copies import Wish  # Arrow: workers start meanwhile
-    from dataguard.actions.copies import copies as action
+    from dataguard.actions.copybegin import Wish, begin
     from dataguard.stores.filelist import read_list
 
     listed = () if from_list is None else read_list(from_list)
@@ -148,7 +147,10 @@ def copies(
         rate=most,
         dry_run=dry_run,
     )
-    result = action(context, asked, listed, wish)
+    begun = None if any("://" in place for place in asked) else begin(context, asked, listed, wish)
+    from dataguard.actions.copies import copies as action  # Arrow: workers are at work meanwhile
+
+    result = action(context, asked, listed, wish, begun)
     invocation.show(result)
     return invocation.outcome(result.findings, unchecked=not result.complete)
 

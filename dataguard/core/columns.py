@@ -125,6 +125,9 @@ def number_column(values: np.ndarray | array[int]) -> pa.Array:
 
 def flag_column(values: bytes | bytearray) -> pa.Array:
     """Return bytes that are 0 or 1 as a boolean column."""
+    if 1 not in values:  # as most are; Arrow's first cast costs as much as hashing a thousand files
+        none = pa.py_buffer(bytes(len(values) // 8 + 1))
+        return pa.Array.from_buffers(pa.bool_(), len(values), [None, none])
     flags = pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)])
     return as_type(flags, pa.bool_())
 
@@ -252,13 +255,14 @@ def letter_column(letters: np.ndarray | bytes) -> pa.Array:
 def _one_each(count: int) -> pa.Buffer:
     """Return the offsets of so many values of one byte."""
     if count < _ASCENDING_MAX:
-        return _offsets()
+        return _offsets(count.bit_length())
     return pa.py_buffer(array("i", range(count + 1)))
 
 
 @functools.cache
-def _offsets() -> pa.Buffer:
-    return pa.py_buffer(array("i", range(_ASCENDING_MAX)))
+def _offsets(bits: int) -> pa.Buffer:
+    """Return what is enough for a count of so many bits."""
+    return pa.py_buffer(array("i", range((1 << bits) + 1)))
 
 
 def ascending(start: int, stop: int, width: str = "i8") -> np.ndarray:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from dataguard.core.columns import kind_mask, number_column, numbers, truths
-from dataguard.core.goldindex import Hits, digest_words
-from dataguard.core.kernels import present, taken
+from dataguard.core.columns import (
+    are_files,
+    content_of,
+    fixed_bytes,
+    kind_mask,
+    little_endian,
+    number_column,
+    numbers,
+    truths,
+)
+from dataguard.core.goldindex import Hit
+from dataguard.core.goldmaking import digest_words
+from dataguard.core.kernels import kept, present, taken
 from dataguard.core.numeric import np
 from dataguard.core.signature import FACTORS
-from dataguard.model.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,14 +27,15 @@ if TYPE_CHECKING:
 
     from dataguard.core.align import Window
     from dataguard.core.goldindex import GoldIndex
+    from dataguard.core.wantedsizes import Sizes
     from dataguard.model.digest import DigestPlan
 
 __all__ = [
     "Recalled",
-    "Sizes",
     "by_digest",
     "candidates",
     "common_parts",
+    "files_of",
     "occurrences",
     "recall",
     "repeated",
@@ -33,42 +43,11 @@ __all__ = [
     "unchanged",
 ]
 
+_FEW = 20_000
+"""Contents that are looked up one by one in the time that numpy takes to load."""
+
 _SAME = ("size", "mtime_ns", "ctime_ns", "inode")
 """What a file has in common with itself at an earlier time, unless somebody changed it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """The sizes worth reading: those of gold from `least` on, and `repeated` ones."""
-
-    index: GoldIndex
-    least: int
-    repeated: np.ndarray
-
-    def wanted(self, sizes: np.ndarray) -> np.ndarray:
-        """Return for each size whether a file of it may be a copy of something."""
-        found: np.ndarray = self.index.may_hold(sizes)
-        if len(self.repeated):
-            found |= np.isin(sizes, self.repeated)
-        return found & (sizes >= max(self.least, 1))
-
-    def below(self, limit: int) -> np.ndarray:
-        """Return a byte for each size below a limit: 1 where it is wanted."""
-        table = np.zeros(limit, np.uint8)
-        sizes = self._distinct()
-        table[sizes[sizes < limit]] = 1
-        return table
-
-    def above(self, limit: int) -> np.ndarray:
-        """Return the wanted sizes from a limit on, ascending."""
-        sizes = self._distinct()
-        return sizes[sizes >= limit]
-
-    def _distinct(self) -> np.ndarray:
-        found: np.ndarray = self.index.sizes
-        if len(self.repeated):
-            found = np.unique(np.concatenate([found, self.repeated]))
-        return found[found >= max(self.least, 1)]
 
 
 class Recalled(NamedTuple):
@@ -80,10 +59,18 @@ class Recalled(NamedTuple):
 
 def candidates(entries: pa.RecordBatch, sizes: Sizes) -> pa.RecordBatch:
     """Return the regular files that have one of the wanted sizes."""
-    kept = kind_mask(entries, "f") & sizes.wanted(numbers(entries.column("size")))
-    if kept.all():
+    wanted = kind_mask(entries, "f") & sizes.wanted(numbers(entries.column("size")))
+    if wanted.all():
         return entries
-    return taken(entries, number_column(np.flatnonzero(kept)))
+    return taken(entries, number_column(np.flatnonzero(wanted)))
+
+
+def files_of(entries: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the regular files."""
+    kinds = entries.column("kind")
+    if bytes(content_of(kinds)).count(b"f") == len(kinds):
+        return entries
+    return kept(entries, are_files(kinds))
 
 
 def signatures(batches: Iterable[pa.RecordBatch]) -> np.ndarray:
@@ -101,9 +88,9 @@ def signatures(batches: Iterable[pa.RecordBatch]) -> np.ndarray:
 
 def by_digest(entries: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """Part entries by whether they were read."""
-    read = truths(present(entries.column("digest")), null=False)
-    if read.all():
+    if not entries.column("digest").null_count:
         return entries, entries.slice(0, 0)
+    read = truths(present(entries.column("digest")), null=False)
     return (
         taken(entries, number_column(np.flatnonzero(read))),
         taken(entries, number_column(np.flatnonzero(~read))),
@@ -138,19 +125,22 @@ def unchanged(window: Window) -> np.ndarray:
     return same
 
 
-def occurrences(entries: pa.RecordBatch, index: GoldIndex, plan: DigestPlan) -> Hits:
-    """Return where these files, all of them digested, occur in gold; queries are their rows."""
-    sizes = numbers(entries.column("size"))
-    parts = []
+def occurrences(entries: pa.RecordBatch, index: GoldIndex, plan: DigestPlan) -> list[Hit]:
+    """Return where these files, all of them digested, occur in gold; queries are their rows.
+
+    They come in the order of rows, then versions, then rows of their manifests.
+    """
+    found: list[Hit] = []
     for algorithm in index.algorithms:
-        name = "digest" if algorithm is plan.main else str(algorithm)
-        parts.append(index.find(algorithm, sizes, digest_words(entries.column(name))))
-    columns = [np.concatenate([part[i] for part in parts]) for i in range(3)] if parts else []
-    if not columns:
-        none = np.empty(0, np.int64)
-        return Hits(none, none, none)
-    order = np.lexsort((columns[2], columns[1], columns[0]))
-    return Hits(*(column[order] for column in columns))
+        digests = entries.column("digest" if algorithm is plan.main else str(algorithm))
+        sizes = entries.column("size")
+        if entries.num_rows <= _FEW:
+            lengths = little_endian(sizes).cast("q").tolist()
+            found += index.find_few(algorithm, lengths, fixed_bytes(digests).cast("Q"))
+        else:
+            hits = index.find(algorithm, numbers(sizes), digest_words(digests))
+            found += map(Hit._make, zip(*(column.tolist() for column in hits), strict=True))
+    return found if len(index.algorithms) == 1 else sorted(found)
 
 
 def repeated(sizes: np.ndarray) -> np.ndarray:
@@ -164,6 +154,8 @@ def common_parts(path: bytes, other: bytes) -> int:
     """Return how many components two paths share at their ends."""
     if path == other:
         return path.count(b"/") + 1
+    if path.rpartition(b"/")[2] != other.rpartition(b"/")[2]:
+        return 0
     count = 0
     for one, two in zip(reversed(path.split(b"/")), reversed(other.split(b"/")), strict=False):
         if one != two:

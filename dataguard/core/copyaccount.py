@@ -28,6 +28,9 @@ class _Sum(NamedTuple):
     size: int = 0
     reclaimable: int = 0
 
+    def plus(self, files: int, size: int, reclaimable: int) -> _Sum:
+        return _Sum(self.files + files, self.size + size, self.reclaimable + reclaimable)
+
 
 def account(
     copies: Iterable[Copy],
@@ -41,17 +44,33 @@ def account(
     each kind add up to the same files, bytes and reclaimable bytes.
     """
     sums: defaultdict[tuple[str, str], _Sum] = defaultdict(_Sum)
+    for names, total in _by_all(copies, users, place_of, now).items():
+        for key in zip(BY, names, strict=True):
+            sums[key] = sums[key].plus(*total)
+    lines = [AccountLine(by, name, *total) for (by, name), total in sums.items()]
+    return tuple(sorted(lines, key=lambda line: (BY.index(line.by), -line.reclaimable, line.name)))
+
+
+def _by_all(
+    copies: Iterable[Copy],
+    users: Mapping[int, str],
+    place_of: Callable[[bytes], str],
+    now: datetime,
+) -> dict[tuple[str, str, str, str], _Sum]:
+    """Return what copies cost that are alike in all that the account is told by."""
+    sums: defaultdict[tuple[str, str, str, str], _Sum] = defaultdict(_Sum)
+    places: dict[bytes, str] = {}
     for one in copies:
         if one.kind is CopyKind.LINK:
             continue
-        user = "" if one.state is None else users.get(one.state.uid, str(one.state.uid))
-        age = age_words(None if one.state is None else one.state.mtime_ns, now)
-        names = (user, place_of(one.path), one.reference, age)
-        for key in zip(BY, names, strict=True):
-            files, size, reclaimable = sums[key]
-            sums[key] = _Sum(files + 1, size + one.bytes, reclaimable + one.reclaimable)
-    lines = [AccountLine(by, name, *total) for (by, name), total in sums.items()]
-    return tuple(sorted(lines, key=lambda line: (BY.index(line.by), -line.reclaimable, line.name)))
+        state, directory = one.state, one.path.rpartition(b"/")[0]
+        if directory not in places:
+            places[directory] = place_of(one.path)
+        user = "" if state is None else users.get(state.uid, str(state.uid))
+        age = age_words(None if state is None else state.mtime_ns, now)
+        key = user, places[directory], one.reference, age
+        sums[key] = sums[key].plus(1, one.bytes, one.reclaimable)
+    return sums
 
 
 def age_words(mtime_ns: int | None, now: datetime) -> str:

@@ -44,8 +44,9 @@ def nominees(votes: Iterable[Vote]) -> list[Pair]:
     """
     groups: defaultdict[tuple[bytes, int, bytes], _Group] = defaultdict(_Group)
     for vote in votes:
-        directory, prefix, rest = _split(vote)
-        if rest:
+        shared = common_parts(vote.path, vote.entry)
+        if shared:
+            directory, prefix, rest = _split(vote, shared)
             groups[directory, vote.version, prefix].add(rest, vote.size)
     found = list(_pairs(groups))
     return sorted(found, key=lambda one: (-one.bytes, one.directory, one.version))
@@ -68,9 +69,8 @@ class _Group:
         self.size += size
 
 
-def _split(vote: Vote) -> tuple[bytes, bytes, bytes]:
-    """Part both paths before what they share at their ends."""
-    shared = common_parts(vote.path, vote.entry)
+def _split(vote: Vote, shared: int) -> tuple[bytes, bytes, bytes]:
+    """Part both paths before the components that they share at their ends."""
     parts, entry = vote.path.split(b"/"), vote.entry.split(b"/")
     kept = len(parts) - shared
     return b"/".join(parts[:kept]), b"/".join(entry[: len(entry) - shared]), b"/".join(parts[kept:])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dataguard.core.columns import joined, raw_paths
 from dataguard.core.cursor import Cursor
 from dataguard.core.identity import check_order
-from dataguard.core.kernels import order_of, taken
+from dataguard.core.kernels import is_ascending, order_of, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -40,4 +40,5 @@ def merge_sorted(streams: Sequence[Iterable[pa.RecordBatch]]) -> Iterator[pa.Rec
 
 def by_path(entries: pa.RecordBatch) -> pa.RecordBatch:
     """Return the entries in bytewise path order."""
-    return taken(entries, order_of(raw_paths(entries)))
+    paths = raw_paths(entries)
+    return entries if is_ascending(paths) else taken(entries, order_of(paths))

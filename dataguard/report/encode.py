@@ -19,9 +19,24 @@ from dataguard.model.entry import Unreadable
 from dataguard.model.finding import Code, Finding
 from dataguard.report.forms import AS_JSON, load_forms
 
-__all__ = ["Json", "by_field", "encode", "encode_result", "member"]
+__all__ = [
+    "FINDING_NAMES",
+    "Json",
+    "by_field",
+    "encode",
+    "encode_result",
+    "fields_of",
+    "finding_values",
+    "is_by_field",
+    "member",
+]
 
 Json = dict[str, Any]
+
+FINDING_NAMES = (
+    *("id", "code", "severity", "dataset", "version", "path", "message", "remedy"),
+    *("first_seen", "last_seen", "count", "state", "evidence"),
+)
 
 _PLAIN = frozenset({bool, int, float, type(None)})
 """What is JSON as it is."""
@@ -99,21 +114,7 @@ def _(value: Event) -> Json:
 
 @encode.register
 def _(value: Finding) -> Json:
-    return {
-        "id": value.id,
-        "code": value.code.name,
-        "severity": str(value.severity),
-        "dataset": value.dataset,
-        "version": value.version,
-        **json_fields(value.path),
-        "message": value.message,
-        "remedy": value.remedy,
-        "first_seen": _time(value.first_seen),
-        "last_seen": _time(value.last_seen),
-        "count": value.count,
-        "state": str(value.state),
-        "evidence": _form(type(value.evidence))(value.evidence),
-    }
+    return _members(zip(FINDING_NAMES, finding_values(value), strict=True))
 
 
 @encode.register
@@ -121,9 +122,33 @@ def _(value: Unreadable) -> Json:
     return {**json_fields(value.path), "reason": str(value.obstacle), "detail": value.detail}
 
 
+def finding_values(value: Finding) -> tuple[Any, ...]:
+    """Return what JSON tells of a finding, in the order of `FINDING_NAMES`."""
+    return (
+        value.id,
+        value.code.name,
+        str(value.severity),
+        value.dataset,
+        value.version,
+        value.path,
+        value.message,
+        value.remedy,
+        _time(value.first_seen),
+        _time(value.last_seen),
+        value.count,
+        str(value.state),
+        value.evidence,
+    )
+
+
+def is_by_field(kind: type[object]) -> bool:
+    """Whether JSON has the fields of values of a kind by name, and nothing else."""
+    return is_dataclass(kind) and _form(kind) is by_field
+
+
 def by_field(value: Any) -> Json:
     """Return the fields of a dataclass by name."""
-    names, values = _fields(value.__class__)
+    names, values = fields_of(value.__class__)
     return _members(zip(names, values(value), strict=True))
 
 
@@ -153,7 +178,7 @@ def _members(items: Iterable[tuple[str, Any]]) -> Json:
 
 
 @cache
-def _fields(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+def fields_of(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
     """Return the names of a dataclass's fields, and what takes their values."""
     names = tuple(field.name for field in fields(kind))
     if len(names) > 1:

@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dataguard.report.encode import encode, encode_result
+from dataguard.report.encode import encode_result
+from dataguard.report.jsonitem import item_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["json_lines", "json_text"]
 
 _LONG = {
+    "dataguard.model.copies.CopiesResult": ("copies", "findings"),
     "dataguard.model.results.audit.AuditResult": ("findings",),
     "dataguard.model.results.diff.DiffResult": ("added", "removed", "changed", "renamed"),
     "dataguard.model.results.register.RegisterResult": ("findings",),
@@ -32,7 +34,7 @@ def json_text(command: str, result: object) -> Iterator[str]:
         head, empty, rest = rest.partition(f'"{name}": []')
         yield head + empty[:-1]
         for number, item in enumerate(getattr(result, name)):
-            yield (", " if number else "") + json.dumps(encode(item))
+            yield (", " if number else "") + item_text(item)
         yield empty[-1]
     yield rest
 

@@ -38,6 +38,8 @@ class CopyLook:
         """
         self._descent = Descent(place)
         self._kinds: dict[int, str] = {}
+        self._directory = b""
+        self._descriptor = self._descent.root
 
     def __enter__(self) -> Self:
         return self
@@ -52,8 +54,7 @@ class CopyLook:
             OSError: it is gone, or may not be looked at.
         """
         directory, _, name = path.rpartition(b"/")
-        at = self._descent.open(directory)
-        found = os.stat(name, dir_fd=at, follow_symlinks=False)
+        found = os.stat(name, dir_fd=self._open(directory), follow_symlinks=False)
         return FileState(
             device=found.st_dev,
             inode=found.st_ino,
@@ -74,11 +75,20 @@ class CopyLook:
         if self._kind(state.device) not in _SHARING:
             return ()
         directory, _, name = path.rpartition(b"/")
-        descriptor = open_file(name, self._descent.open(directory))
+        descriptor = open_file(name, self._open(directory))
         try:
             return tuple(extents(descriptor))
         finally:
             os.close(descriptor)
+
+    def _open(self, directory: bytes) -> int:
+        """Return a descriptor of a directory, most often the one of the file before."""
+        if directory != self._directory:
+            # Where that fails, what was open before may not be any more.
+            self._directory, self._descriptor = b"", self._descent.root
+            self._descriptor = self._descent.open(directory)
+            self._directory = directory
+        return self._descriptor
 
     def _kind(self, device: int) -> str:
         if device not in self._kinds:

@@ -1,8 +1,9 @@
-"""Shards of the gold index in files: derived from manifests, checked when opened, safe to delete.
+"""Shards of the gold index in files: derived from manifests, checked when used, safe to delete.
 
 One file a version, named by its root: a version that is registered adds a file, and nothing else
-has to be made anew. A file is `magic, width, rows, sizes, xxh3-128 of what follows`, then the
-columns of the shard one after the other, little endian.
+has to be made anew. A file is `magic, 1, width, rows, sizes, two checksums`, then the columns of
+the shard one after the other, all in the order of bytes of the machine that wrote it. Checksums
+are xxh3-128: of the sizes, which are read at once, and of what follows them.
 """
 
 from __future__ import annotations
@@ -11,32 +12,37 @@ import contextlib
 import mmap
 import os
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import xxhash
 
-from dataguard.core.goldindex import Shard, make_shard
-from dataguard.core.numeric import np
+from dataguard.core.goldindex import Shard, ShardColumns
 from dataguard.stores.indexfiles import IndexFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from io import BufferedReader
 
     from dataguard.model.dataset import Version
     from dataguard.stores.manifests import ManifestStore
 
 __all__ = ["GoldShards"]
 
-_MAGIC = b"dataguard-gold-1"
-_HEADER = struct.Struct("<16sQQQ16s")
+_MAGIC = b"dataguard-gold-2"
+_OURS = 1
+"""Another number where a machine of another order of bytes reads it."""
+
+_HEADER = struct.Struct("=16sQQQQ16s16s")
 _PIECE = 1 << 20
 _SUFFIX = ".gold"
+_WORD = 8
 
 
 class GoldShards:
     """The directory `state/index/` of a home."""
 
-    def __init__(self, home: str, manifests: ManifestStore) -> None:
+    def __init__(self, home: str, manifests: Callable[[], ManifestStore]) -> None:
+        """Read nothing yet; `manifests` is asked where a file has to be made."""
         self._files = IndexFiles(home, _SUFFIX)
         self._manifests = manifests
 
@@ -46,22 +52,32 @@ class GoldShards:
         Raises:
             CatalogDamagedError: the manifest is missing or damaged.
         """
-        path = self._files.path(version.root)
-        width = version.algorithm.digest_bytes
-        found = _load(path, width)
-        if found is not None:
-            return found
-        entries = self._manifests.read_content(version.root, version.algorithm)
-        made = make_shard(entries, version.entries, width)
-        # Whoever may not write the home, or has no room there, searches what is in memory.
-        with contextlib.suppress(OSError):
-            self._save(version, made, width)
-            return _load(path, width) or made
-        return made
+        found = _head(self._files.path(version.root), version.algorithm.digest_bytes)
+        if found is None:
+            return self._made(version)
+        return Shard(found.sizes, found.files, lambda: self._columns(version))
 
     def prune(self, roots: Collection[str]) -> None:
         """Remove the files of versions that are not in the catalog any more."""
         self._files.prune(roots)
+
+    def _columns(self, version: Version) -> ShardColumns:
+        """Return what follows the sizes, made anew where it is damaged."""
+        found = _columns(self._files.path(version.root), version.algorithm.digest_bytes)
+        return found or self._made(version).columns
+
+    def _made(self, version: Version) -> Shard:
+        from dataguard.core.goldmaking import make_shard  # noqa: PLC0415  loads Arrow and numpy
+
+        width = version.algorithm.digest_bytes
+        entries = self._manifests().read_content(version.root, version.algorithm)
+        made = make_shard(entries, version.entries, width)
+        # Whoever may not write the home, or has no room there, searches what is in memory.
+        with contextlib.suppress(OSError):
+            self._save(version, made, width)
+            saved = _columns(self._files.path(version.root), width)
+            return made if saved is None else Shard(made.sizes, made.files, lambda: saved)
+        return made
 
     def _save(self, version: Version, shard: Shard, width: int) -> None:
         """Write a file and put it in place.
@@ -69,75 +85,96 @@ class GoldShards:
         Raises:
             OSError: it cannot be written.
         """
-        layout = _layout(len(shard.heads), len(shard.sizes), width)
-        columns = (shard.sizes, shard.heads, shard.tails, shard.lengths, shard.rows)
+        sums = []
         with self._files.replacing(version.root) as descriptor:
             os.pwrite(descriptor, bytes(_HEADER.size), 0)
             os.lseek(descriptor, _HEADER.size, os.SEEK_SET)
-            found = xxhash.xxh3_128()
-            for (kind, _), column in zip(layout, columns, strict=True):
-                for piece in _pieces(np.ascontiguousarray(column, kind)):
+            for columns in ((shard.sizes,), shard.columns):
+                found = xxhash.xxh3_128()
+                for piece in _pieces(columns):
                     found.update(piece)
                     _write(descriptor, piece)
-            header = _HEADER.pack(_MAGIC, width, len(shard.heads), len(shard.sizes), found.digest())
-            os.pwrite(descriptor, header, 0)
+                sums.append(found.digest())
+            counts = width, shard.files, len(shard.sizes)
+            os.pwrite(descriptor, _HEADER.pack(_MAGIC, _OURS, *counts, *sums), 0)
 
 
-def _load(path: str, width: int) -> Shard | None:
-    """Return what a file holds; None where it is missing, damaged or of another kind."""
+class _Head(NamedTuple):
+    """The beginning of a file; `checksum` is of what follows the sizes."""
+
+    files: int
+    sizes: memoryview
+    checksum: bytes
+
+
+def _head(path: str, width: int) -> _Head | None:
+    """Return how a file begins; None where it is missing, damaged or of another kind."""
     try:
         with open(path, "rb") as file:
-            header = file.read(_HEADER.size)
-            if len(header) < _HEADER.size:
-                return None
-            magic, found_width, rows, sizes, checksum = _HEADER.unpack(header)
-            layout = _layout(rows, sizes, width)
-            length = _HEADER.size + sum(kind.itemsize * count for kind, count in layout)
-            if (magic, found_width) != (_MAGIC, width) or os.fstat(file.fileno()).st_size != length:
-                return None
-            if _digest(file.fileno()) != checksum:
-                return None
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            return _read_head(file, width)
     except OSError:  # it is made again
         return None
-    return _shard(data, layout, rows, width)
 
 
-def _layout(rows: int, sizes: int, width: int) -> list[tuple[np.dtype, int]]:
-    """Return type and number of the values of each column."""
-    others = width // 8 - 1
-    number = np.dtype("<u4" if rows < 1 << 32 else "<u8")
-    signed, unsigned = np.dtype("<i8"), np.dtype("<u8")
-    return [
-        (signed, sizes),
-        (unsigned, rows),
-        (unsigned, rows * others),
-        (signed, rows),
-        (number, rows),
-    ]
+def _read_head(file: BufferedReader, width: int) -> _Head | None:
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    magic, ours, found_width, rows, sizes, *checksums = _HEADER.unpack(header)
+    if (magic, ours, found_width) != (_MAGIC, _OURS, width):
+        return None
+    length = _HEADER.size + _WORD * sizes + sum(_lengths(rows, width))
+    if os.fstat(file.fileno()).st_size != length:
+        return None
+    column = file.read(_WORD * sizes)
+    if xxhash.xxh3_128_digest(column) != checksums[0]:
+        return None
+    return _Head(rows, memoryview(column).cast("q"), checksums[1])
 
 
-def _shard(data: mmap.mmap, layout: list[tuple[np.dtype, int]], rows: int, width: int) -> Shard:
-    columns, at = [], _HEADER.size
-    for kind, count in layout:
-        columns.append(np.frombuffer(data, kind, count, at))
-        at += kind.itemsize * count
-    sizes, heads, tails, lengths, numbers = columns
-    return Shard(sizes, heads, tails.reshape(rows, width // 8 - 1), lengths, numbers)
+def _columns(path: str, width: int) -> ShardColumns | None:
+    """Return the columns of a file; None where it is missing, damaged or of another kind."""
+    try:
+        with open(path, "rb") as file:
+            head = _read_head(file, width)
+            if head is None or _digest(file) != head.checksum:
+                return None
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError:  # as above
+        return None
+    lengths = _lengths(head.files, width)
+    view, at, parts = memoryview(data), len(data) - sum(lengths), []
+    for length in lengths:
+        parts.append(view[at : at + length])
+        at += length
+    heads, tails, sizes, rows = parts
+    numbers = rows.cast("I") if _is_narrow(head.files) else rows.cast("Q")
+    return ShardColumns(heads.cast("Q"), tails.cast("Q"), sizes.cast("q"), numbers)
 
 
-def _digest(descriptor: int) -> bytes:
-    """Digest what follows the header; by reading, so that it does not count as memory."""
-    found, at = xxhash.xxh3_128(), _HEADER.size
-    while piece := os.pread(descriptor, _PIECE, at):
-        found.update(piece)
-        at += len(piece)
+def _lengths(rows: int, width: int) -> tuple[int, int, int, int]:
+    """Return how many bytes each column takes."""
+    row = _WORD // 2 if _is_narrow(rows) else _WORD
+    return _WORD * rows, (width - _WORD) * rows, _WORD * rows, row * rows
+
+
+def _is_narrow(rows: int) -> bool:
+    """Whether rows are numbered by 32 bits."""
+    return rows < 1 << 32
+
+
+def _digest(file: BufferedReader) -> bytes:
+    """Digest the rest of a file; by reading, so that it does not count as memory."""
+    found, room = xxhash.xxh3_128(), memoryview(bytearray(_PIECE))
+    while count := file.readinto(room):
+        found.update(room[:count])
     return found.digest()
 
 
-def _pieces(column: np.ndarray) -> Iterator[memoryview]:
-    data = memoryview(column.reshape(-1).view(np.uint8).data)
-    return (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
+def _pieces(columns: Iterable[memoryview]) -> Iterator[memoryview]:
+    for column in columns:
+        data = column.cast("B")
+        yield from (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
 
 
 def _write(descriptor: int, piece: memoryview) -> None:

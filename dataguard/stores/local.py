@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["LocalStore", "exclusion"]
 
 _NAMES_PER_UNIT = 1024
+_SIFTED_PER_UNIT = 4096
+"""Files that are only looked at take less: so many, once there are units for many workers."""
+
+_SMALL_UNITS = 16
 
 _BYTES_PER_NAME = 32
 """What a name takes in the listing of a directory: ext4 needs 8 bytes beside the name."""
@@ -214,16 +218,17 @@ def _one_line(text: str) -> str:
 def _units(items: Iterable[Segment | Leaf | Unreadable], empty: Unit) -> Iterator[Unit]:
     parts: list[Segment | Leaf] = []
     unreadable: list[Unreadable] = []
-    held = 0
+    held = count = 0
     for item in items:
         if isinstance(item, Unreadable):
             unreadable.append(item)
         else:
             parts.append(item)
             held += _names(item)
-        if held >= _NAMES_PER_UNIT:
+        larger = empty.sieve is not None and count >= _SMALL_UNITS
+        if held >= (_SIFTED_PER_UNIT if larger else _NAMES_PER_UNIT):
             yield replace(empty, parts=tuple(parts), unreadable=tuple(unreadable))
-            parts, unreadable, held = [], [], 0
+            parts, unreadable, held, count = [], [], 0, count + 1
     if parts or unreadable:
         yield replace(empty, parts=tuple(parts), unreadable=tuple(unreadable))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from dataguard.model.digest import DigestPlan
     from dataguard.stores.localunit import Columns, Unit
 
-__all__ = ["cut", "in_steps", "merged", "scanned"]
+__all__ = ["cut", "in_steps", "merged", "no_rows", "scanned"]
 
 _STEP_BYTES = 16 << 20
 """What was handed back is given away in pieces of at least so much content."""
@@ -50,6 +51,8 @@ def scanned(unit: Unit, columns: Columns, plan: DigestPlan) -> Scanned:
 
 
 def _batch(columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
+    if not columns.lengths:
+        return no_rows(plan)
     schema = observed_schema(plan.main, plan.also)
     text, raw = text_paths(joined_column(columns.paths, columns.lengths))
     count = len(text)
@@ -74,6 +77,14 @@ def _batch(columns: Columns, plan: DigestPlan) -> pa.RecordBatch:
         },
     }
     return pa.RecordBatch.from_arrays([made[name] for name in schema.names], schema=schema)
+
+
+@cache
+def no_rows(plan: DigestPlan) -> pa.RecordBatch:
+    """Return entries of a scan, none: most units of a sifted one have no others."""
+    schema = observed_schema(plan.main, plan.also)
+    columns = [pa.nulls(0, field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _targets(links: dict[int, bytes], count: int) -> pa.Array:

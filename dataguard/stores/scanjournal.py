@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -41,8 +42,7 @@ class ScanJournal:
         """Read nothing yet; rows of another file system or schema are dropped."""
         self._path = path
         self._schema = schema
-        about = {"format": _FORMAT, "filesystem": filesystem}
-        self._head = json.dumps(about).encode() + b"\n" + schema.serialize().to_pybytes()
+        self._filesystem = filesystem
         self._descriptor = -1
         self._held: list[pa.RecordBatch] = []
         self._files = self._size = 0
@@ -107,6 +107,12 @@ class ScanJournal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    @cached_property
+    def _head(self) -> bytes:
+        about = {"format": _FORMAT, "filesystem": self._filesystem}
+        schema: bytes = self._schema.serialize().to_pybytes()
+        return json.dumps(about).encode() + b"\n" + schema
 
     def _begin(self, descriptor: int) -> None:
         """Go on after the last sound frame, or begin anew where the head is another one."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
 import tempfile
@@ -21,6 +20,7 @@ import xxhash
 from dataguard.model.dataclass import dataclass
 from dataguard.model.entry import Obstacle, Unreadable
 from dataguard.stores.scanjournal import ScanJournal
+from dataguard.stores.scannames import ScanNames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,17 +51,16 @@ class NotesFile:
     """The notes of one user about one place, readable for that user alone."""
 
     def __init__(self, home: str, uid: int, place: bytes) -> None:
-        self._directory = os.path.join(home, "state", "copies")
-        self._name = f"{uid}-{hashlib.sha256(place).hexdigest()[:24]}"
+        self._names = ScanNames(home, uid, place)
 
     def read(self, filesystem: int, schema: pa.Schema) -> Notes | None:
         """Return the notes; None where there are none for this file system and schema."""
         try:
-            with open(self._path(".json"), "rb") as file:
+            with open(self._names.notes, "rb") as file:
                 head = json.load(file)
             if (head["format"], head["filesystem"]) != (_FORMAT, filesystem):
                 return None
-            path = self._path(head["entries"])
+            path = self._names.path(head["entries"])
             if _digest(path) != head["digest"]:
                 return None
             with pa.memory_map(path) as mapped:
@@ -83,7 +82,7 @@ class NotesFile:
 
     def journal(self, filesystem: int, schema: pa.Schema) -> ScanJournal:
         """Return the journal of scans that write these notes at their end."""
-        return ScanJournal(self._path(".frames"), filesystem, schema)
+        return ScanJournal(self._names.journal, filesystem, schema)
 
     def write(self, notes: Notes, filesystem: int, batches: Sequence[pa.RecordBatch]) -> bool:
         """Put notes in place of the old ones; whether the home could be written.
@@ -91,13 +90,13 @@ class NotesFile:
         `batches` are the entries to write, in place of those of the notes.
         """
         with contextlib.suppress(OSError):
-            os.makedirs(self._directory, exist_ok=True)
+            os.makedirs(self._names.directory, exist_ok=True)
             data = self._write_entries(notes.entries.schema, batches)
             head = {
                 "format": _FORMAT,
                 "filesystem": filesystem,
                 "key": notes.key,
-                "entries": data.removeprefix(self._path("")),
+                "entries": data.removeprefix(self._names.path("")),
                 "digest": _digest(data),
                 "through": _text(notes.through),
                 "scanned": notes.scanned,
@@ -113,7 +112,7 @@ class NotesFile:
 
     def _write_entries(self, schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> str:
         descriptor, path = tempfile.mkstemp(
-            prefix=f"{self._name}.", suffix=".arrow", dir=self._directory
+            prefix=f"{self._names.name}.", suffix=".arrow", dir=self._names.directory
         )
         with open(descriptor, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
             for batch in batches:
@@ -121,21 +120,19 @@ class NotesFile:
         return path
 
     def _write_head(self, data: bytes) -> None:
-        descriptor, path = tempfile.mkstemp(prefix=f"{self._name}.", dir=self._directory)
+        names = self._names
+        descriptor, path = tempfile.mkstemp(prefix=f"{names.name}.", dir=names.directory)
         with open(descriptor, "wb") as file:
             file.write(data)
-        os.rename(path, self._path(".json"))
+        os.rename(path, self._names.notes)
 
     def _remove_others(self, kept: str) -> None:
-        for name in os.listdir(self._directory):
-            path = os.path.join(self._directory, name)
-            ours = name.startswith(self._name) and name.endswith(".arrow")
+        for name in os.listdir(self._names.directory):
+            path = os.path.join(self._names.directory, name)
+            ours = name.startswith(self._names.name) and name.endswith(".arrow")
             if ours and path != kept:
                 with contextlib.suppress(FileNotFoundError):  # another scan of the same place
                     os.unlink(path)
-
-    def _path(self, suffix: str) -> str:
-        return os.path.join(self._directory, self._name + suffix)
 
 
 def _digest(path: str) -> str:

@@ -77,7 +77,13 @@ class SieveFile:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        os.close(self._descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it, once; workers that have it keep it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class Sieve:

@@ -76,6 +76,20 @@ def test_looking_loads_no_library_for_data(words):
     assert set() == loaded_for(*words) & NOT_BY_A_LOOK
 
 
+def test_searching_few_files_for_copies_loads_no_numpy(registered):
+    (registered.top / "private").mkdir()
+    (registered.top / "private" / "file").write_bytes(b"of no size of gold" * 7)
+    words = ("copies", str(registered.top / "private"), "--dry-run")
+    registered.ask(*words)  # makes the gold index
+    found = loaded_for(*words)
+    assert set() == found & {"numpy.linalg", "numpy.lib", "pyarrow.compute", "fsspec"}
+
+
+def test_what_a_search_for_copies_begins_with_loads_no_library_for_columns():
+    found = loaded_by("import dataguard.actions.copybegin")
+    assert set() == found & {"pyarrow", "numpy", "fsspec"}
+
+
 @needs_mounts
 def test_mounting_loads_no_library_for_data(registered):
     workspace = registered.workspace(mounted=())

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataguard.core.align import align
-from dataguard.core.copies import Sizes, candidates, common_parts, recall, repeated
+from dataguard.core.copies import candidates, common_parts, recall, repeated
 from dataguard.core.copyaccount import account, age_words
 from dataguard.core.folders import Vote, nominees
 from dataguard.core.goldindex import GoldIndex
+from dataguard.core.goldmaking import shard_of
+from dataguard.core.wantedsizes import Sizes
 from dataguard.model.copies import Copy, CopyKind, FileState
 from support.entrybatches import batch_of, directory, file, link
 
@@ -146,3 +148,22 @@ def test_each_part_of_the_account_adds_up_to_the_same(copies):
 )
 def test_age_is_told_in_steps(days, words):
     assert words == age_words(int((NOW - timedelta(days=days)).timestamp()) * 10**9, NOW)
+
+
+@given(
+    st.lists(st.sets(st.integers(1, 60)), max_size=3),
+    st.integers(-1, 40),
+    st.integers(0, 50),
+)
+def test_tables_for_workers_have_the_sizes_that_columns_have(versions, least, limit):
+    none = np.empty(0, np.uint64)
+    shards = [
+        shard_of(np.array(sorted(sizes), np.int64), none, none, none, none) for sizes in versions
+    ]
+    index = GoldIndex((), shards)
+    repeated = np.empty(0, np.int64)
+    one, other = Sizes(index, least).tables(limit), Sizes(index, least, repeated).tables(limit)
+    wanted = {size for sizes in versions for size in sizes if size >= least}
+    assert [size in wanted for size in range(limit)] == list(map(bool, one[0]))
+    assert sorted(size for size in wanted if size >= limit) == one[1].tolist()
+    assert [part.tolist() for part in other] == [part.tolist() for part in one]

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguard.core.goldindex import GoldIndex, Shard, make_shard
+from dataguard.core.goldindex import GoldIndex
+from dataguard.core.goldmaking import make_shard, shard_of
 from dataguard.model.actor import Actor
 from dataguard.model.dataset import Version, VersionState
 from dataguard.model.digest import Algorithm, RootDigest
@@ -72,6 +73,22 @@ def test_every_place_of_a_content_is_found_and_no_other(trees, contents):
     assert sorted(naive(trees, contents)) == found
 
 
+@given(TREES, st.lists(CONTENTS | st.binary(max_size=4), max_size=12))
+def test_few_contents_are_found_where_many_are(trees, contents):
+    index, (sizes, digests) = index_of(*trees), asked(contents)
+    words = memoryview(digests.tobytes()).cast("Q")
+    many = zip(*(column.tolist() for column in index.find(XXH3, sizes, digests)), strict=True)
+    assert list(many) == index.find_few(XXH3, sizes.tolist(), words)
+
+
+def test_few_contents_that_are_everywhere_are_found_where_many_are():
+    index = index_of({b"%03d" % i: b"same" for i in range(500)}, {b"x": b"same"})
+    sizes, digests = asked([b"same", b"other", b"same"])
+    words = memoryview(digests.tobytes()).cast("Q")
+    many = zip(*(column.tolist() for column in index.find(XXH3, sizes, digests)), strict=True)
+    assert list(many) == index.find_few(XXH3, sizes.tolist(), words)
+
+
 @given(TREES, st.lists(st.integers(0, 5), max_size=8))
 def test_only_sizes_of_gold_may_hold_a_copy(trees, sizes):
     known = {len(content) for tree in trees for content in tree.values()} - {0}
@@ -88,7 +105,7 @@ def test_places_of_a_content_that_is_everywhere_are_bounded():
 def test_links_and_directories_are_no_files():
     entries = [directory(b"a"), file(b"b", b"x"), link(b"c", b"x")]
     shard = make_shard(batches_of(entries, rows=[3]), 3, 16)
-    assert ([1], [1]) == (shard.sizes.tolist(), shard.rows.tolist())
+    assert ([1], [1]) == (shard.sizes.tolist(), shard.columns.rows.tolist())
 
 
 def test_other_algorithms_are_not_asked():
@@ -103,7 +120,7 @@ def test_each_of_ten_million_rows_is_found():
     order = np.argsort(heads)
     lengths = np.full(count, 7, np.int64)
     rows = np.arange(count, dtype=np.uint32)[order]
-    shard = Shard(np.array([7]), heads[order], heads[order][:, np.newaxis], lengths, rows)
+    shard = shard_of(np.array([7]), heads[order], heads[order][:, np.newaxis], lengths, rows)
     wanted = np.stack([heads[:100_000], heads[:100_000]], axis=1)
     queries, found = shard.find(np.full(100_000, 7, np.int64), wanted)
     assert (queries == found).all()

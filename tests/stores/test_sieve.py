@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataguard.core.copies import Sizes, signatures
+from dataguard.core.copies import signatures
 from dataguard.core.goldindex import GoldIndex
 from dataguard.core.signature import signature
+from dataguard.core.wantedsizes import Sizes
 from dataguard.engines.serial import SerialEngine
 from dataguard.model.digest import Algorithm, DigestPlan
 from dataguard.stores.local import LocalStore
@@ -26,7 +27,7 @@ def sieve_of(sizes, known=(), least=1):
     """A sieve for sizes, as a scan makes it."""
     wanted = Sizes(GoldIndex((), ()), least, np.array(sorted(set(sizes)), np.int64))
     known = np.array(sorted(known), np.uint64)
-    return SieveFile(wanted.below(SMALL).data, wanted.above(SMALL).data, known.data)
+    return SieveFile(*wanted.tables(SMALL), known.data)
 
 
 @pytest.fixture

@@ -85,10 +85,10 @@ def registered_home(question: Question, corpus: Corpus) -> Path:
     return home
 
 
-def rows_command(home: Path, count: int, version: int) -> Command:
+def rows_command(home: Path, count: int, version: int, *least: int) -> Command:
     """Return the command that writes a manifest of made-up rows; see `harness.rows`."""
     return Command(
-        words=(sys.executable, "-m", "harness.rows", str(home), str(count), str(version)),
+        words=(sys.executable, "-m", "harness.rows", *map(str, (home, count, version, *least))),
         variables={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         cwd=home.parent,
         output=home.with_suffix(".json"),

@@ -40,6 +40,7 @@ class Kind(StrEnum):
 
     S = "S"
     T = "T"
+    W = "W"
     L = "L"
     P = "P"
     M = "M"
@@ -67,6 +68,7 @@ class Shape:
 SHAPES = {
     Kind.S: Shape(100_000, 4 * KIB, 32 * KIB, 200),
     Kind.T: Shape(200_000, 100, 2_000, 200),
+    Kind.W: Shape(200_000, 4 * KIB, 32 * KIB, 200),
     Kind.L: Shape(4, GIB, GIB, 2),
     Kind.P: Shape(200, 8 * MIB, 8 * MIB, 200),
     Kind.M: Shape(1_000_000, 50, 400, 500),

@@ -1,10 +1,11 @@
 """Write a manifest and its location sheet of many made-up rows into a home, and record it.
 
-    python -m harness.rows HOME ROWS VERSION
+    python -m harness.rows HOME ROWS VERSION [LEAST]
 
-Rows are those of a tree with 500 files in a directory, written one after the other: times and
-inodes grow with the path. Version 2 differs from 1 in one row of 5,000: half of these have another
-digest, a quarter is missing, a quarter is new. Prints what it wrote as JSON.
+Files have LEAST bytes (4 KiB) or up to 28 KiB more. Rows are those of a tree with 500 files in a
+directory, written one after the other: times and inodes grow with the path. Version 2 differs from
+1 in one row of 5,000: half of these have another digest, a quarter is missing, a quarter is new.
+Prints what it wrote as JSON.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ FIELDS = ((5, 8), (10, 16), (23, 33))
 CHANGED = 10_000
 REMOVED_OR_ADDED = 20_000
 FIRST_NS = 1_700_000_000_000_000_000
+LEAST = 4096
+SPREAD = 28_672
 STEP_NS = 1_000_000
 """From one file to the next, with up to half of that added; then some microseconds to close it."""
 
 
-def rows(count: int, version: int) -> Iterator[pa.RecordBatch]:
+def rows(count: int, version: int, least: int = LEAST) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a version in path order, with the columns of a scan.
 
     Both versions have gaps in the same numbering, at other places: what the one lacks is removed
@@ -57,7 +60,7 @@ def rows(count: int, version: int) -> Iterator[pa.RecordBatch]:
     for first in range(0, count, ROWS_PER_GROUP):
         numbers = np.arange(first, min(first + ROWS_PER_GROUP, count), dtype=np.int64)
         present = numbers[numbers % REMOVED_OR_ADDED != version]
-        yield batch(present, version)
+        yield batch(present, version, least)
 
 
 def expected_changes(count: int) -> int:
@@ -66,12 +69,12 @@ def expected_changes(count: int) -> int:
     return lacking + len(range(0, count, CHANGED))
 
 
-def batch(numbers: NDArray[np.int64], version: int) -> pa.RecordBatch:
+def batch(numbers: NDArray[np.int64], version: int, least: int = LEAST) -> pa.RecordBatch:
     """Return rows of these numbers; a row is the same wherever a batch begins."""
     chance = scrambled(numbers)
     mtime = FIRST_NS + numbers * STEP_NS + (chance & np.uint64(0x7FFFF)).astype(np.int64)
     ctime = mtime + 1_000 + (chance >> np.uint64(40) & np.uint64(0xFFF)).astype(np.int64)
-    size = 4096 + (chance >> np.uint64(20)).astype(np.int64) % 28_672
+    size = least + (chance >> np.uint64(20)).astype(np.int64) % SPREAD
     digest = np.stack([chance, scrambled(numbers + (1 << 40))], axis=1)
     if version != 1:
         digest[numbers % CHANGED == 0] ^= np.uint64(1)
@@ -128,10 +131,10 @@ def repeated(value: object, length: int) -> pa.Array:
     return pa.repeat(pa.scalar(value), length)
 
 
-def write(home: str, count: int, version: int) -> Published:
+def write(home: str, count: int, version: int, least: int) -> Published:
     """Write the files of a version and record it in the home's catalog, in place of another."""
     with ManifestStore(home).draft(DigestPlan(ALGORITHM)) as draft:
-        for rows_of_group in rows(count, version):
+        for rows_of_group in rows(count, version, least):
             draft.add(rows_of_group)
         published = draft.publish()
     record(home, published, version)
@@ -166,9 +169,10 @@ def record(home: str, published: Published, version: int) -> None:
 def main() -> None:
     """Write one version and print what it came to."""
     home, count, version = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    least = int(sys.argv[4]) if len(sys.argv) > 4 else LEAST
     os.makedirs(home, exist_ok=True)
     begun = time.perf_counter()
-    published = write(home, count, version)
+    published = write(home, count, version, least)
     store = ManifestStore(home)
     manifest = store.manifest_path(published.root)
     record_of = {
