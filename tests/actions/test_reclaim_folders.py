@@ -90,7 +90,7 @@ def gained_at_last(place, free, wanted):
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_df_gains_what_a_folder_promises(request, kind, tmp_path, monkeypatch):
     image = request.getfixturevalue(f"loop_{kind}")
-    place = place_at(image.top, tmp_path / "home", monkeypatch, size=2 * MIB)
+    place = place_at(image.top, tmp_path / "home", monkeypatch, size=3 * MIB)
     free = free_bytes(place.top)
     result = place.give_back()
     assert [str(place.folder)] == folder_steps(result)
